@@ -1,1 +1,9 @@
-//! tlscensus
+//! tlscensus: a passive auditor of TLS.
+
+pub mod bytes;
+pub mod capture;
+pub mod clock;
+pub mod limits;
+pub mod packet;
+pub mod tls;
+pub mod x509;

@@ -1,0 +1,185 @@
+//! Where frames come from: capture files and streams, and network interfaces.
+//!
+//! A [`Source`] hands each captured packet to a callback as a [`Frame`] that borrows from the
+//! source's own buffer: nothing is copied, and nothing of it outlives the call. Only this module
+//! and the outermost ones do I/O. It refuses what is no capture, and stops at damage with an
+//! [`Error`] that names the file, the offset and the reason; all frames before it were delivered.
+
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing
+)]
+
+pub mod file;
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::clock::Timestamp;
+
+/// One captured packet as it lay on the wire, borrowed from the source's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// When it was captured.
+    pub timestamp: Timestamp,
+    /// What its first byte belongs to.
+    pub link: LinkType,
+    /// How long it was on the wire; more than `bytes` if the snaplen cut it.
+    pub wire_len: u32,
+    /// What was captured of it.
+    pub bytes: &'a [u8],
+}
+
+/// A link-layer header type, by its number in the LINKTYPE registry of pcap files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback: a protocol family in the capturing host's byte order.
+    pub const NULL: Self = Self(0);
+    /// Ethernet.
+    pub const ETHERNET: Self = Self(1);
+    /// PPP, optionally in HDLC-like framing.
+    pub const PPP: Self = Self(9);
+    /// Raw IP as some systems number it in files.
+    pub const DLT_RAW: Self = Self(12);
+    /// Raw IP as OpenBSD numbers it in files.
+    pub const DLT_RAW_OPENBSD: Self = Self(14);
+    /// PPP in HDLC-like framing.
+    pub const PPP_HDLC: Self = Self(50);
+    /// PPP over Ethernet session packets without the Ethernet header.
+    pub const PPP_ETHER: Self = Self(51);
+    /// Raw IP, version in its first nibble.
+    pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: Self = Self(104);
+    /// IEEE 802.11.
+    pub const IEEE802_11: Self = Self(105);
+    /// OpenBSD loopback: a protocol family in network byte order.
+    pub const LOOP: Self = Self(108);
+    /// Linux cooked capture, version 1.
+    pub const LINUX_SLL: Self = Self(113);
+    /// IEEE 802.11 behind a radiotap header.
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
+    /// Linux cooked capture, version 2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// Something that frames come from.
+pub trait Source {
+    /// Hand the frames at hand to `sink`, in order: a buffer's worth, not all there are.
+    ///
+    /// After an error the source is at its end; what came before it has been delivered.
+    fn poll(&mut self, sink: &mut impl FnMut(Frame<'_>)) -> Result<Poll, Error>;
+
+    /// What has been read so far.
+    fn stats(&self) -> CaptureStats;
+}
+
+/// What one call of [`Source::poll`] brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// So many frames were delivered.
+    Frames(usize),
+    /// Nothing now, perhaps later (live sources only).
+    Idle,
+    /// There is no more.
+    End,
+}
+
+/// Counters of one source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CaptureStats {
+    /// Frames delivered.
+    pub frames: u64,
+    /// Bytes of those frames, as captured.
+    pub frame_bytes: u64,
+    /// Bytes read from the file or stream, before decompression.
+    pub read_bytes: u64,
+    /// Frames shorter than they were on the wire (snaplen).
+    pub cut_frames: u64,
+    /// Packets that the capturing system says it lost, where it says so.
+    pub dropped: u64,
+}
+
+/// Why a source could not be opened, or not be read to its end.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is empty.
+    #[error("`{}` is empty: not even a capture's file header", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A block or record contradicts itself.
+    #[error("`{}` is damaged at byte {offset}: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where the damaged block or record begins.
+        offset: u64,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The file begins with no magic number of a capture.
+    #[error("`{}` is no capture file (it begins with {})", path.display(), hex(magic))]
+    NotACapture {
+        /// The file.
+        path: PathBuf,
+        /// How it begins.
+        magic: Vec<u8>,
+    },
+    /// The file cannot be opened.
+    #[error("cannot open `{}`: {cause}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// Reading failed, or the compressed data is damaged.
+    #[error("cannot read `{}` beyond byte {offset}: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// How far it was read.
+        offset: u64,
+        /// What the system or the decompressor says.
+        cause: io::Error,
+    },
+    /// The file ends in the middle of a block or packet.
+    #[error("`{}` is cut short at byte {offset}, in the middle of {within}", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Where the block or record begins that is not whole.
+        offset: u64,
+        /// What it is that is not whole.
+        within: &'static str,
+    },
+    /// The file is a capture of a kind that cannot be read.
+    #[error("`{}` cannot be read: {reason}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// Which kind it is, and what can be done.
+        reason: &'static str,
+    },
+}
+
+/// Bytes as a person reads them in an error message.
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::from("0x");
+    for byte in bytes {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}

@@ -1,0 +1,88 @@
+//! Every bound that a peer or a file could push against, named, with its default.
+//!
+//! What a bound refuses is counted where it is refused, and shown in the coverage of the report.
+
+use std::time::Duration;
+
+/// The bounds of one run. [`Limits::default`] is what the program uses.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest packet record or pcapng block that is believed; more is damage, not data.
+    pub block_bytes: u32,
+    /// Interfaces that one pcapng section may describe.
+    pub interfaces: usize,
+    /// Link, tunnel and tag headers that may be stacked before a frame is [too deep].
+    ///
+    /// [too deep]: crate::packet::Skip::TooDeep
+    pub layers: u8,
+    /// Bytes that all incomplete IP datagrams together may hold.
+    pub fragment_bytes: usize,
+    /// IP datagrams that may be incomplete at the same time.
+    pub fragment_datagrams: usize,
+    /// How long fragments wait for the rest (RFC 8200 §4.5 says 60 s).
+    pub fragment_wait: Duration,
+    /// Flows that are remembered at the same time, watched or shunted.
+    pub flows: usize,
+    /// Flows whose handshake is being watched at the same time.
+    pub watched_flows: usize,
+    /// Bytes that all watched flows together may hold, transcripts and reorder buffers alike.
+    pub watched_bytes: usize,
+    /// Bytes that one direction of a stream may hold while it waits for a hole to be filled.
+    pub reorder_bytes: usize,
+    /// Segments that one direction of a stream may hold while it waits.
+    pub reorder_segments: usize,
+    /// How long a hole is waited for before it is a gap.
+    pub reorder_wait: Duration,
+    /// A watched flow without a packet for this long is given up.
+    pub watched_idle: Duration,
+    /// A shunted flow without a packet for this long is forgotten.
+    pub shunted_idle: Duration,
+    /// Handshake bytes that are kept of one flow, both directions together.
+    pub transcript_bytes: usize,
+    /// Records that are kept of one flow, both directions together.
+    pub transcript_records: usize,
+    /// Bytes of cleartext that are kept of each direction before TLS begins, to name the protocol.
+    pub preamble_bytes: usize,
+    /// Bytes that one direction may send before a start of TLS is no longer looked for.
+    pub search_bytes: usize,
+    /// Largest handshake message that is put together (a Certificate message can be large).
+    pub message_bytes: usize,
+    /// Certificates of one chain that are looked at.
+    pub chain_length: usize,
+    /// Certificates that are kept parsed.
+    pub cached_certificates: usize,
+    /// Chains whose verdict is kept.
+    pub cached_chains: usize,
+    /// Offers that are kept parsed.
+    pub cached_offers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            block_bytes: 16 << 20,
+            interfaces: 65_536,
+            layers: 16,
+            fragment_bytes: 8 << 20,
+            fragment_datagrams: 4_096,
+            fragment_wait: Duration::from_secs(60),
+            flows: 1 << 20,
+            watched_flows: 1 << 17,
+            watched_bytes: 256 << 20,
+            reorder_bytes: 256 << 10,
+            reorder_segments: 256,
+            reorder_wait: Duration::from_secs(10),
+            watched_idle: Duration::from_mins(2),
+            shunted_idle: Duration::from_mins(5),
+            transcript_bytes: 256 << 10,
+            transcript_records: 256,
+            preamble_bytes: 2_048,
+            search_bytes: 64 << 10,
+            message_bytes: 128 << 10,
+            chain_length: 16,
+            cached_certificates: 65_536,
+            cached_chains: 65_536,
+            cached_offers: 65_536,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Frame → TCP segment or UDP datagram, or the reason why not.
+//!
+//! In go [`Frame`]s of any [link type], out come [`Packet`]s whose payload borrows from the frame.
+//! Tags and tunnels are unwrapped on the way: what is reported is the innermost conversation, with
+//! the [`Layers`] it was found under. What cannot be decoded is a [`Skip`], counted by reason.
+//!
+//! [link type]: crate::capture::LinkType
+//! [`Frame`]: crate::capture::Frame
+
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing
+)]
+
+pub mod decode;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use serde::{Serialize, Serializer};
+
+/// What a frame carried.
+#[derive(Clone, Copy, Debug)]
+pub enum Packet<'a> {
+    /// A TCP segment.
+    Segment(Segment<'a>),
+    /// A UDP datagram.
+    Datagram(Datagram<'a>),
+}
+
+/// A TCP segment, borrowed from its frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// Who sent it.
+    pub source: Endpoint,
+    /// To whom.
+    pub target: Endpoint,
+    /// Which of several overlapping address spaces the addresses belong to.
+    pub domain: Domain,
+    /// Sequence number of the first byte of `payload` (of the SYN, if there is one).
+    pub seq: SeqNumber,
+    /// Acknowledgement number.
+    pub ack: SeqNumber,
+    /// Control bits.
+    pub flags: TcpFlags,
+    /// The payload as captured.
+    pub payload: &'a [u8],
+    /// Bytes of payload that were on the wire behind it but not captured.
+    pub cut: u32,
+    /// What it was wrapped in.
+    pub layers: Layers,
+}
+
+/// A UDP datagram, borrowed from its frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Who sent it.
+    pub source: Endpoint,
+    /// To whom.
+    pub target: Endpoint,
+    /// Which of several overlapping address spaces the addresses belong to.
+    pub domain: Domain,
+    /// The payload as captured.
+    pub payload: &'a [u8],
+    /// Bytes of payload that were on the wire behind it but not captured.
+    pub cut: u32,
+    /// What it was wrapped in.
+    pub layers: Layers,
+}
+
+/// An IP address of either version in 16 bytes; IPv4 stands IPv4-mapped (RFC 4291 §2.5.5.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address([u8; 16]);
+
+impl Address {
+    /// An IPv4 address.
+    pub const fn v4([a, b, c, d]: [u8; 4]) -> Self {
+        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    /// An IPv6 address.
+    pub const fn v6(octets: [u8; 16]) -> Self {
+        Self(octets)
+    }
+
+    /// The 16 bytes.
+    pub const fn octets(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// As the standard library's type, IPv4 as such.
+    pub fn to_ip(self) -> IpAddr {
+        Ipv6Addr::from(self.0).to_canonical()
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self::v4(ip.octets()),
+            IpAddr::V6(ip) => Self::v6(ip.octets()),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_ip().fmt(f)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_ip().serialize(serializer)
+    }
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// The address.
+    pub address: Address,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address.to_ip() {
+            IpAddr::V4(ip) => write!(f, "{ip}:{}", self.port),
+            IpAddr::V6(ip) => write!(f, "[{ip}]:{}", self.port),
+        }
+    }
+}
+
+/// Which address space an address belongs to: a hash over VLAN tags and virtual network ids, zero
+/// where there are none. What differs by direction (MPLS labels, tunnel end points) is not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Domain(pub u32);
+
+/// A TCP sequence number; comparison wraps around (RFC 9293 §3.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SeqNumber(pub u32);
+
+impl SeqNumber {
+    /// This number `count` bytes further on.
+    #[must_use]
+    pub const fn plus(self, count: u32) -> Self {
+        Self(self.0.wrapping_add(count))
+    }
+
+    /// How far this number lies behind `earlier` (negative: before it).
+    pub const fn offset_from(self, earlier: Self) -> i32 {
+        self.0.wrapping_sub(earlier.0).cast_signed()
+    }
+}
+
+/// The control bits of a TCP header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    const FIN: u8 = 0x01;
+    const SYN: u8 = 0x02;
+    const RST: u8 = 0x04;
+    const ACK: u8 = 0x10;
+
+    /// No more data from the sender.
+    pub const fn fin(self) -> bool {
+        self.0 & Self::FIN != 0
+    }
+
+    /// Synchronise sequence numbers.
+    pub const fn syn(self) -> bool {
+        self.0 & Self::SYN != 0
+    }
+
+    /// Reset the connection.
+    pub const fn rst(self) -> bool {
+        self.0 & Self::RST != 0
+    }
+
+    /// The acknowledgement number is valid.
+    pub const fn ack(self) -> bool {
+        self.0 & Self::ACK != 0
+    }
+}
+
+/// A MAC address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self([a, b, c, d, e, g]) = self;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl Serialize for Mac {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// How many tags and tunnels of a packet are recorded; further ones are unwrapped all the same.
+pub const RECORDED_LAYERS: usize = 4;
+
+/// What a packet was wrapped in, outermost first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Layers {
+    /// Sender's MAC address of the innermost link layer.
+    pub source_mac: Option<Mac>,
+    /// Receiver's MAC address of the innermost link layer.
+    pub target_mac: Option<Mac>,
+    vlans: [u16; RECORDED_LAYERS],
+    vlan_count: u8,
+    tunnels: [Option<Tunnel>; RECORDED_LAYERS],
+}
+
+impl Layers {
+    /// Note a VLAN tag (its 12-bit id).
+    pub fn push_vlan(&mut self, id: u16) {
+        if let Some(slot) = self.vlans.get_mut(usize::from(self.vlan_count)) {
+            *slot = id;
+            self.vlan_count = self.vlan_count.saturating_add(1);
+        }
+    }
+
+    /// Note a tunnel.
+    pub fn push_tunnel(&mut self, tunnel: Tunnel) {
+        if let Some(slot) = self.tunnels.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(tunnel);
+        }
+    }
+
+    /// The VLAN ids, outermost first.
+    pub fn vlans(&self) -> &[u16] {
+        self.vlans.get(..usize::from(self.vlan_count)).unwrap_or_default()
+    }
+
+    /// The tunnels, outermost first.
+    pub fn tunnels(&self) -> impl Iterator<Item = Tunnel> + '_ {
+        self.tunnels.iter().map_while(|tunnel| *tunnel)
+    }
+}
+
+/// A way in which one packet is carried inside another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tunnel {
+    /// Point-to-Point Protocol over Ethernet.
+    Pppoe,
+    /// Multiprotocol Label Switching.
+    Mpls,
+    /// Generic Routing Encapsulation.
+    Gre,
+    /// Network Virtualization using GRE.
+    Nvgre,
+    /// Encapsulated Remote SPAN, any type.
+    Erspan,
+    /// Virtual Extensible LAN.
+    Vxlan,
+    /// Generic Network Virtualization Encapsulation.
+    Geneve,
+    /// IPv4 or IPv6 directly inside IPv4 or IPv6.
+    Ipip,
+    /// IPv6 inside IPv4 (protocol 41).
+    SixInFour,
+    /// GPRS Tunnelling Protocol, user plane.
+    Gtp,
+    /// IPv6 inside UDP inside IPv4 (RFC 4380).
+    Teredo,
+    /// Layer 2 Tunneling Protocol.
+    L2tp,
+    /// Provider backbone bridging (802.1ah).
+    Pbb,
+    /// Control And Provisioning of Wireless Access Points, data channel.
+    Capwap,
+}
+
+impl Tunnel {
+    /// The name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pppoe => "pppoe",
+            Self::Mpls => "mpls",
+            Self::Gre => "gre",
+            Self::Nvgre => "nvgre",
+            Self::Erspan => "erspan",
+            Self::Vxlan => "vxlan",
+            Self::Geneve => "geneve",
+            Self::Ipip => "ipip",
+            Self::SixInFour => "6in4",
+            Self::Gtp => "gtp",
+            Self::Teredo => "teredo",
+            Self::L2tp => "l2tp",
+            Self::Pbb => "pbb",
+            Self::Capwap => "capwap",
+        }
+    }
+}
+
+/// Why a frame gave no segment and no datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Skip {
+    /// The link type is none that can be decoded.
+    LinkType,
+    /// The frame carries no IP (ARP, STP, LLDP and the like).
+    NotIp,
+    /// The IP packet carries neither TCP nor UDP.
+    NotTcpOrUdp,
+    /// A fragment that waits for the others of its datagram.
+    FragmentHeld,
+    /// A fragment that was given up: its datagram stayed incomplete, or the bounds were reached.
+    FragmentLost,
+    /// The capture cut the frame before the named layer's header was whole.
+    Truncated(Layer),
+    /// A header of the named layer contradicts itself.
+    Malformed(Layer),
+    /// More headers are stacked than the limit allows.
+    TooDeep,
+}
+
+/// A layer of a frame, for [`Skip`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// Link layer and its tags.
+    Link,
+    /// IPv4, IPv6 and its extension headers.
+    Ip,
+    /// A tunnel's own header.
+    Tunnel,
+    /// TCP or UDP.
+    Transport,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_compare_across_the_wrap() {
+        let before = SeqNumber(u32::MAX - 1);
+        let after = before.plus(10);
+        assert_eq!(after, SeqNumber(8));
+        assert_eq!(after.offset_from(before), 10);
+        assert_eq!(before.offset_from(after), -10);
+    }
+
+    #[test]
+    fn addresses_print_as_their_own_version() {
+        assert_eq!(Address::v4([10, 0, 0, 5]).to_string(), "10.0.0.5");
+        let v6 = Endpoint { address: Address::v6(Ipv6Addr::LOCALHOST.octets()), port: 443 };
+        assert_eq!(v6.to_string(), "[::1]:443");
+    }
+
+    #[test]
+    fn layers_keep_the_outermost_and_drop_what_does_not_fit() {
+        let mut layers = Layers::default();
+        for id in 1..=6 {
+            layers.push_vlan(id);
+            layers.push_tunnel(Tunnel::Gre);
+        }
+        assert_eq!(layers.vlans(), [1, 2, 3, 4]);
+        assert_eq!(layers.tunnels().count(), RECORDED_LAYERS);
+    }
+}

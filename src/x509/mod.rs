@@ -1,0 +1,1 @@
+//! Certificates, chains and named trust stores.
