@@ -5,5 +5,6 @@ pub mod capture;
 pub mod clock;
 pub mod limits;
 pub mod packet;
+pub mod record;
 pub mod tls;
 pub mod x509;

@@ -1,0 +1,185 @@
+//! [`FlowRecord`]: all facts of one connection, and the one serialised schema of them.
+//!
+//! A worker makes a record when a handshake is over or given up; the census adds it up, a sink
+//! writes it. It holds facts only: verdicts and findings are attached when it is written.
+
+mod evidence;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::packet::{Address, Mac, Tunnel};
+use crate::tls::codepoint::AlertDescription;
+use crate::tls::hello::{ClientHello, ServerHello};
+use crate::tls::{Role, Transport};
+use crate::x509::Certificate;
+use crate::x509::chain::ChainReport;
+
+pub use evidence::{Case, Evidence, Tally};
+
+/// All facts of one connection.
+#[derive(Clone, Debug)]
+pub struct FlowRecord {
+    /// When the first byte of TLS was seen.
+    pub ts: Timestamp,
+    /// The sensor's name.
+    pub sensor: Arc<str>,
+    /// The file, stream or interface it was seen on.
+    pub source: Arc<str>,
+    /// The Community ID, version 1, of the connection.
+    pub community_id: String,
+    /// What TLS ran over.
+    pub transport: Transport,
+    /// The protocol that TLS began in or was negotiated for, if that was seen.
+    pub application: Option<&'static str>,
+    /// TLS began in the middle of a cleartext protocol.
+    pub starttls: bool,
+    /// VLAN ids, outermost first.
+    pub vlan: Vec<u16>,
+    /// Tunnels, outermost first.
+    pub tunnel: Vec<Tunnel>,
+    /// The end that sent the ClientHello.
+    pub client: Peer,
+    /// The other end.
+    pub server: Peer,
+    /// Behind a proxy: what the client asked it to connect to.
+    pub target: Option<String>,
+    /// What the client offered: its first hello.
+    pub client_hello: Option<ClientHello>,
+    /// What the server chose.
+    pub server_hello: Option<ServerHello>,
+    /// The server's certificates, in the order sent.
+    pub certificates: Vec<Arc<Certificate>>,
+    /// The client's.
+    pub client_certificates: Vec<Arc<Certificate>>,
+    /// The server asked for a certificate.
+    pub certificate_requested: bool,
+    /// What the server's chain is worth, on this connection's evidence alone.
+    pub chain: ChainReport,
+    /// Alerts at handshake time, in order.
+    pub alerts: Vec<Alert>,
+    /// An earlier session was resumed.
+    pub resumed: bool,
+    /// How the handshake ended.
+    pub outcome: Outcome,
+    /// From the ClientHello's last byte to the byte that made it established.
+    pub handshake_time: Option<Duration>,
+    /// One letter a message, capitals for the client (Zeek's `ssl_history`).
+    pub history: String,
+    /// What was seen of the connection, and what was missing.
+    pub seen: Seen,
+}
+
+impl FlowRecord {
+    /// The host name that the client asked for.
+    pub fn sni(&self) -> Option<&str> {
+        self.client_hello.as_ref()?.server_name.as_deref()
+    }
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Peer {
+    /// Its address.
+    pub ip: Address,
+    /// Its port.
+    pub port: u16,
+    /// The MAC address that its packets came from.
+    pub mac: Option<Mac>,
+}
+
+/// An alert at handshake time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Alert {
+    /// Who sent it.
+    pub from: Role,
+    /// What it says.
+    pub body: AlertBody,
+}
+
+/// What can be read of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AlertBody {
+    /// In the clear.
+    Plain {
+        /// It ends the connection.
+        fatal: bool,
+        /// Why.
+        description: AlertDescription,
+    },
+    /// A TLS 1.3 record of an alert's size, followed by the end.
+    Encrypted,
+}
+
+impl Alert {
+    /// The fatal description that ended the handshake in the clear, if that is what this is.
+    pub const fn fatal(self) -> Option<AlertDescription> {
+        match self.body {
+            AlertBody::Plain { fatal: true, description } => Some(description),
+            _ => None,
+        }
+    }
+}
+
+/// How a handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Both sides sent encrypted data after their part of the handshake.
+    Established,
+    /// A fatal alert before that.
+    Refused,
+    /// RST or FIN before that.
+    Reset,
+    /// All else: it was not seen to end.
+    Incomplete,
+}
+
+impl Outcome {
+    /// The word in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Established => "established",
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// Which directions of a connection were seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sides {
+    /// Both.
+    Both,
+    /// Only what the client sent.
+    Client,
+    /// Only what the server sent.
+    Server,
+}
+
+impl Sides {
+    /// The word in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// What was seen of a connection until its handshake was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// Bytes that the client sent, as far as they were looked at.
+    pub client_bytes: u64,
+    /// Bytes that the server sent, likewise.
+    pub server_bytes: u64,
+    /// Holes in either direction.
+    pub gaps: u32,
+    /// Which directions were seen.
+    pub sides: Sides,
+    /// A handshake message was begun and not wholly seen, or bounds refused a part of it.
+    pub truncated: bool,
+}

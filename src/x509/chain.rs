@@ -1,0 +1,4 @@
+//! placeholder
+/// report
+#[derive(Clone, Debug)]
+pub struct ChainReport {}
