@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod capture;
 pub mod clock;
+pub mod flow;
 pub mod limits;
 pub mod packet;
 pub mod record;

@@ -33,6 +33,12 @@ pub struct Limits {
     pub reorder_segments: usize,
     /// How long a hole is waited for before it is a gap.
     pub reorder_wait: Duration,
+    /// Segments of a stream without a known beginning that wait for an earlier one.
+    pub start_segments: usize,
+    /// How long they wait.
+    pub start_wait: Duration,
+    /// How long a closed flow waits for packets that were captured late.
+    pub linger: Duration,
     /// A watched flow without a packet for this long is given up.
     pub watched_idle: Duration,
     /// A shunted flow without a packet for this long is forgotten.
@@ -72,6 +78,9 @@ impl Default for Limits {
             reorder_bytes: 256 << 10,
             reorder_segments: 256,
             reorder_wait: Duration::from_secs(10),
+            start_segments: 8,
+            start_wait: Duration::from_secs(1),
+            linger: Duration::from_secs(2),
             watched_idle: Duration::from_secs(120),
             shunted_idle: Duration::from_secs(300),
             transcript_bytes: 256 << 10,

@@ -1,0 +1,111 @@
+//! [`FlowKey`]: which connection a packet belongs to, the same for both directions.
+
+use std::hash::{Hash, Hasher};
+
+use crate::packet::{Address, Domain, Endpoint};
+
+/// One of the two ends of a flow, by its address alone. Who is the client is a conclusion that is
+/// drawn later, and may have to be drawn from the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The end with the lower address and port.
+    Low,
+    /// The other one.
+    High,
+}
+
+impl Side {
+    /// The other end.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Low => Self::High,
+            Self::High => Self::Low,
+        }
+    }
+
+    /// Of two things kept for the ends, the one of this end.
+    pub fn of<T>(self, [low, high]: &[T; 2]) -> &T {
+        match self {
+            Self::Low => low,
+            Self::High => high,
+        }
+    }
+
+    /// Of two things kept for the ends, the one of this end, to change.
+    pub fn of_mut<T>(self, [low, high]: &mut [T; 2]) -> &mut T {
+        match self {
+            Self::Low => low,
+            Self::High => high,
+        }
+    }
+}
+
+/// The two ends and their address space, in an order that does not depend on the direction.
+///
+/// Five words, so that hashing and comparing cost as little as they can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowKey {
+    words: [u64; 5],
+}
+
+impl FlowKey {
+    /// The key of a packet, and which end sent it.
+    pub fn of(source: Endpoint, target: Endpoint, domain: Domain) -> (Self, Side) {
+        if source <= target {
+            (Self::ordered(source, target, domain), Side::Low)
+        } else {
+            (Self::ordered(target, source, domain), Side::High)
+        }
+    }
+
+    /// One end.
+    pub fn endpoint(&self, side: Side) -> Endpoint {
+        let [low_0, low_1, high_0, high_1, rest] = self.words;
+        let (first, second, port) = match side {
+            Side::Low => (low_0, low_1, rest >> 16),
+            Side::High => (high_0, high_1, rest),
+        };
+        let octets = (u128::from(first) << 64 | u128::from(second)).to_be_bytes();
+        let [.., port_0, port_1] = port.to_be_bytes();
+        Endpoint { address: Address::v6(octets), port: u16::from_be_bytes([port_0, port_1]) }
+    }
+
+    fn ordered(low: Endpoint, high: Endpoint, Domain(domain): Domain) -> Self {
+        let [low_0, low_1] = halves(low.address);
+        let [high_0, high_1] = halves(high.address);
+        let rest = u64::from(domain) << 32 | u64::from(low.port) << 16 | u64::from(high.port);
+        Self { words: [low_0, low_1, high_0, high_1, rest] }
+    }
+}
+
+impl Hash for FlowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for word in self.words {
+            state.write_u64(word);
+        }
+    }
+}
+
+/// The two 64-bit halves of an address.
+const fn halves(address: Address) -> [u64; 2] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = address.octets();
+    [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(rest)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_directions_have_one_key() {
+        let client = Endpoint { address: Address::v4([10, 0, 0, 5]), port: 50_123 };
+        let server = Endpoint { address: Address::v4([10, 0, 9, 1]), port: 443 };
+        let (key, side) = FlowKey::of(client, server, Domain(7));
+        let (back, other) = FlowKey::of(server, client, Domain(7));
+        assert_eq!((key, side.other()), (back, other));
+        assert_eq!(key.endpoint(side), client);
+        assert_eq!(key.endpoint(other), server);
+        assert_ne!(key, FlowKey::of(client, server, Domain(8)).0);
+    }
+}

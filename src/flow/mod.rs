@@ -1,0 +1,107 @@
+//! Segments → ordered byte streams per direction, one flow at a time.
+//!
+//! A [`FlowTable`](table::FlowTable) belongs to one capture thread. It keeps a small entry for each
+//! flow; while a flow's handshake is watched, also two [`StreamAssembler`]s and a
+//! [`StreamConsumer`] that is fed in order and says when it has seen enough. From then on a packet
+//! of the flow costs one look-up.
+
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing
+)]
+
+mod key;
+mod stream;
+mod syn;
+pub mod table;
+
+use crate::clock::Timestamp;
+use crate::limits::Limits;
+use crate::packet::{Endpoint, Layers};
+
+pub use key::{FlowKey, Side};
+pub use stream::{Chunk, Start, StreamAssembler};
+
+/// What is fed with the two byte streams of a flow.
+pub trait StreamConsumer: Sized {
+    /// A consumer for a new flow.
+    fn open(limits: &Limits) -> Self;
+
+    /// The next bytes, or a hole, of one direction.
+    fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>) -> Control;
+
+    /// Whether a stream of which no SYN was seen may begin with these bytes.
+    fn start(&self, side: Side, bytes: &[u8]) -> Start;
+
+    /// Heap bytes that it holds, for the bound on all flows together.
+    fn held_bytes(&self) -> usize;
+}
+
+/// What is to be done with a flow after bytes were fed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Go on.
+    Continue,
+    /// Nothing more is wanted of it.
+    Shunt,
+}
+
+/// Why a flow is over for its consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FlowEnd {
+    /// The consumer has seen enough.
+    Shunted,
+    /// Both ends closed, or one and the other was not seen.
+    Fin,
+    /// One end reset the connection.
+    Reset,
+    /// Another connection uses the same addresses and ports.
+    Reused,
+    /// No packet for too long.
+    Idle,
+    /// The bounds made room for others.
+    Evicted,
+    /// The capture ended first.
+    EndOfCapture,
+}
+
+/// What is known of a flow apart from its bytes.
+#[derive(Clone, Debug)]
+pub struct FlowMeta {
+    /// The two ends, low then high.
+    pub endpoints: [Endpoint; 2],
+    /// What the first packet of each end was wrapped in.
+    pub layers: [Option<Layers>; 2],
+    /// The end that sent a SYN without ACK, if one was seen.
+    pub initiator: Option<Side>,
+    /// Payload bytes that each end sent while the flow was watched.
+    pub bytes: [u64; 2],
+    /// Holes in each direction.
+    pub gaps: [u32; 2],
+    /// A FIN was seen of this end.
+    pub fin: [bool; 2],
+    /// A RST was seen.
+    pub reset: bool,
+    /// First packet with payload.
+    pub opened: Timestamp,
+    /// Last packet while the flow was watched.
+    pub last: Timestamp,
+}
+
+/// Counters of a flow table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableStats {
+    /// Flows that had payload.
+    pub flows: u64,
+    /// SYNs of flows that had none yet.
+    pub syns: u64,
+    /// Segments of flows of which nothing more was wanted.
+    pub shunted_segments: u64,
+    /// Connections on the ports of an earlier one.
+    pub reopened: u64,
+    /// Flows forgotten because there were too many.
+    pub evicted: u64,
+    /// Handshakes given up because too many, or too large, were watched at once.
+    pub evicted_watched: u64,
+}

@@ -1,0 +1,408 @@
+//! [`StreamAssembler`]: segments of one direction in any order → its bytes in order.
+//!
+//! What arrives in order is handed on as the caller's slice, uncopied. What arrives early is kept,
+//! within bounds, until the hole before it is filled; when the bounds or the wait are exceeded the
+//! hole is declared a gap and the stream goes on behind it. Where segments overlap, the bytes that
+//! were there first count.
+//!
+//! ```text
+//!            next                 held               held
+//!   ═════════▶┃┄┄┄┄ hole ┄┄┄┄┃▓▓▓▓▓▓▓▓▓▓┃┄┄ hole ┄┄┃▓▓▓▓▓▓▓▓┃
+//!   delivered
+//! ```
+//!
+//! Where no SYN was seen the first byte of the stream is not known. A segment that [looks like a
+//! beginning](Start) is taken for one; any other waits, like behind a hole of unknown length.
+
+use std::collections::VecDeque;
+
+use crate::clock::Timestamp;
+use crate::limits::Limits;
+use crate::packet::SeqNumber;
+
+/// What a direction of a stream consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunk<'a> {
+    /// The next bytes.
+    Data(&'a [u8]),
+    /// Bytes that were not captured; zero if it is not known how many.
+    Gap(u64),
+}
+
+/// Whether the first segment that was seen may be where the stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It may well be.
+    Plausible,
+    /// It looks like the middle of something.
+    Doubtful,
+}
+
+/// One direction of a TCP connection.
+#[derive(Debug, Default)]
+pub struct StreamAssembler {
+    /// The first byte that was not delivered yet; `None` until the beginning is known.
+    next: Option<SeqNumber>,
+    /// Segments behind a hole, in order of their sequence numbers, not overlapping.
+    held: VecDeque<Held>,
+    held_bytes: usize,
+    /// Where the sender says that its stream ends.
+    end: Option<SeqNumber>,
+}
+
+#[derive(Debug)]
+struct Held {
+    seq: SeqNumber,
+    bytes: Box<[u8]>,
+    cut: u32,
+    at: Timestamp,
+}
+
+impl Held {
+    fn end(&self) -> SeqNumber {
+        self.seq.plus(length(&self.bytes)).plus(self.cut)
+    }
+}
+
+impl StreamAssembler {
+    /// The stream begins at `seq` (one behind the SYN's number).
+    pub fn begin(&mut self, seq: SeqNumber) {
+        self.next.get_or_insert(seq);
+    }
+
+    /// Whether the beginning is known, or was decided on.
+    pub fn begun(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Take one segment: hand on what is in order now. `cut` bytes behind `payload` were on the
+    /// wire but not captured.
+    pub fn push(
+        &mut self,
+        seq: SeqNumber,
+        payload: &[u8],
+        cut: u32,
+        at: Timestamp,
+        limits: &Limits,
+        deliver: &mut impl FnMut(Chunk<'_>),
+    ) {
+        if payload.is_empty() && cut == 0 {
+            return;
+        }
+        if let Some(next) = self.next
+            && seq.offset_from(next) <= 0
+        {
+            self.deliver(next, seq, payload, cut, deliver);
+            self.drain(deliver);
+        } else {
+            self.hold(seq, payload, cut, at);
+        }
+        let late = |held: &Held| at.since(held.at) > limits.reorder_wait;
+        while self.held.len() > limits.reorder_segments
+            || self.held_bytes > limits.reorder_bytes
+            || self.held.front().is_some_and(late)
+        {
+            self.skip_hole(deliver);
+        }
+    }
+
+    /// Decide on the beginning: the earliest byte that was seen.
+    pub fn begin_at_first(&mut self, deliver: &mut impl FnMut(Chunk<'_>)) {
+        if self.next.is_none()
+            && let Some(first) = self.held.front()
+        {
+            self.next = Some(first.seq);
+            self.drain(deliver);
+        }
+    }
+
+    /// The earliest segment that waits, and since when.
+    pub fn first_held(&self) -> Option<(&[u8], Timestamp)> {
+        self.held.front().map(|held| (&*held.bytes, held.at))
+    }
+
+    /// How many segments wait.
+    pub fn held_segments(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The sender says that its stream ends at `seq`. The first word counts.
+    pub fn end_at(&mut self, seq: SeqNumber) {
+        self.end.get_or_insert(seq);
+    }
+
+    /// Whether all bytes up to the sender's end were delivered.
+    pub fn ended(&self) -> bool {
+        match (self.next, self.end) {
+            (Some(next), Some(end)) => end.offset_from(next) <= 0,
+            (None, Some(_)) => self.held.is_empty(),
+            (_, None) => false,
+        }
+    }
+
+    /// Whether the sender has said where its stream ends.
+    pub const fn end_known(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// No more will come: hand on all that waits, with the gaps.
+    pub fn flush(&mut self, deliver: &mut impl FnMut(Chunk<'_>)) {
+        while !self.held.is_empty() {
+            self.skip_hole(deliver);
+        }
+    }
+
+    /// Bytes that wait behind holes.
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Whether anything waits behind a hole.
+    pub fn is_waiting(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// The sequence number of the next byte to deliver.
+    pub const fn next(&self) -> Option<SeqNumber> {
+        self.next
+    }
+
+    /// Hand on what a segment that begins at or before `next` has behind it.
+    fn deliver(
+        &mut self,
+        next: SeqNumber,
+        seq: SeqNumber,
+        payload: &[u8],
+        cut: u32,
+        deliver: &mut impl FnMut(Chunk<'_>),
+    ) {
+        let known = next.0.wrapping_sub(seq.0);
+        let size = length(payload);
+        let mut position = next;
+        if let Some(fresh) = payload.get(known as usize..)
+            && !fresh.is_empty()
+        {
+            deliver(Chunk::Data(fresh));
+            position = position.plus(length(fresh));
+        }
+        // What the snaplen cut off is a hole that nothing will fill, unless a copy of the segment
+        // was captured whole; the captured bytes of such a copy come first then.
+        let end = seq.plus(size).plus(cut);
+        if cut > 0 && end.offset_from(position) > 0 {
+            deliver(Chunk::Gap(u64::from(end.0.wrapping_sub(position.0))));
+            position = end;
+        }
+        self.next = Some(position);
+    }
+
+    /// Hand on the held segments that are in order now.
+    fn drain(&mut self, deliver: &mut impl FnMut(Chunk<'_>)) {
+        while let (Some(next), Some(first)) = (self.next, self.held.front())
+            && first.seq.offset_from(next) <= 0
+        {
+            let Some(held) = self.held.pop_front() else { return };
+            self.held_bytes = self.held_bytes.saturating_sub(held.bytes.len());
+            self.deliver(next, held.seq, &held.bytes, held.cut, deliver);
+        }
+    }
+
+    /// Keep a segment, less what is kept already: first come, first kept.
+    fn hold(&mut self, seq: SeqNumber, payload: &[u8], cut: u32, at: Timestamp) {
+        let mut seq = seq;
+        let mut payload = payload;
+        let mut index = self.held.partition_point(|held| held.end().offset_from(seq) <= 0);
+        loop {
+            let Some(held) = self.held.get(index) else {
+                self.insert(index, Held { seq, bytes: payload.into(), cut, at });
+                return;
+            };
+            let before = held.seq.offset_from(seq);
+            let end = seq.plus(length(payload)).plus(cut);
+            if end.offset_from(held.seq) <= 0 {
+                self.insert(index, Held { seq, bytes: payload.into(), cut, at });
+                return;
+            }
+            if before > 0 {
+                let head = payload.get(..before.unsigned_abs() as usize).unwrap_or(payload);
+                // The part before; a cut in it is covered by the held segment from there on.
+                let missing = before.unsigned_abs().saturating_sub(length(head));
+                self.insert(index, Held { seq, bytes: head.into(), cut: missing, at });
+                index = index.saturating_add(1);
+            }
+            let Some(held) = self.held.get(index) else { return };
+            let resume = held.end();
+            let skip = resume.offset_from(seq);
+            let total = length(payload).saturating_add(cut);
+            if skip < 0 || skip.unsigned_abs() >= total {
+                return;
+            }
+            // What lies behind the held segment; if only cut bytes do, nothing is left to keep.
+            payload = match payload.get(skip.unsigned_abs() as usize..) {
+                Some(rest) if !rest.is_empty() => rest,
+                _ => return,
+            };
+            seq = resume;
+            index = index.saturating_add(1);
+        }
+    }
+
+    fn insert(&mut self, index: usize, held: Held) {
+        if !held.bytes.is_empty() || held.cut > 0 {
+            self.held_bytes = self.held_bytes.saturating_add(held.bytes.len());
+            self.held.insert(index, held);
+        }
+    }
+
+    /// Give up the first hole.
+    fn skip_hole(&mut self, deliver: &mut impl FnMut(Chunk<'_>)) {
+        let Some(first) = self.held.front() else { return };
+        let missing = self.next.map_or(0, |next| u64::from(first.seq.0.wrapping_sub(next.0)));
+        let seq = first.seq;
+        deliver(Chunk::Gap(missing));
+        self.next = Some(seq);
+        self.drain(deliver);
+    }
+}
+
+/// A payload's length in sequence numbers; no IP packet carries more than 32 bits can say.
+fn length(payload: &[u8]) -> u32 {
+    u32::try_from(payload.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BASE: SeqNumber = SeqNumber(u32::MAX - 20);
+
+    /// Push segments given as (offset, text) and return what comes out, gaps as `~`.
+    fn assemble(begin: bool, segments: &[(u32, &str)]) -> String {
+        let limits = Limits::default();
+        let mut stream = StreamAssembler::default();
+        let mut out = String::new();
+        let mut deliver = |chunk: Chunk<'_>| match chunk {
+            Chunk::Data(bytes) => out.push_str(str::from_utf8(bytes).unwrap()),
+            Chunk::Gap(count) => out.push_str(&format!("~{count}~")),
+        };
+        if begin {
+            stream.begin(BASE);
+        }
+        for (offset, text) in segments {
+            let at = Timestamp::default();
+            stream.push(BASE.plus(*offset), text.as_bytes(), 0, at, &limits, &mut deliver);
+        }
+        stream.flush(&mut deliver);
+        out
+    }
+
+    #[test]
+    fn order_duplicates_and_overlaps_across_the_sequence_wrap() {
+        assert_eq!(assemble(true, &[(0, "client "), (7, "hello")]), "client hello");
+        assert_eq!(assemble(true, &[(7, "hello"), (0, "client ")]), "client hello");
+        assert_eq!(
+            assemble(true, &[(0, "client "), (0, "client "), (4, "nt hello")]),
+            "client hello"
+        );
+        assert_eq!(assemble(true, &[(7, "hello"), (5, "t hellos"), (0, "clien")]), "client hellos");
+    }
+
+    #[test]
+    fn the_first_bytes_count_where_copies_differ() {
+        assert_eq!(assemble(true, &[(0, "aaaa"), (2, "bbbb")]), "aaaabb");
+        assert_eq!(assemble(true, &[(4, "bbbb"), (2, "ccccccccc"), (0, "a")]), "a~1~ccbbbbccc");
+    }
+
+    #[test]
+    fn keep_alives_bring_nothing() {
+        assert_eq!(assemble(true, &[(0, "ab"), (1, "x"), (2, "cd")]), "abcd");
+    }
+
+    #[test]
+    fn a_hole_that_is_never_filled_is_a_gap() {
+        assert_eq!(assemble(true, &[(0, "ab"), (5, "fg")]), "ab~3~fg");
+        assert_eq!(assemble(false, &[(5, "fg")]), "~0~fg");
+    }
+
+    #[test]
+    fn a_hole_is_waited_for_only_so_long() {
+        let limits = Limits::default();
+        let mut stream = StreamAssembler::default();
+        let mut chunks = Vec::new();
+        let mut deliver = |chunk: Chunk<'_>| {
+            chunks.push(match chunk {
+                Chunk::Data(bytes) => bytes.len(),
+                Chunk::Gap(_) => 0,
+            });
+        };
+        stream.begin(SeqNumber(0));
+        let late = Timestamp::default().plus(limits.reorder_wait).plus(limits.reorder_wait);
+        stream.push(SeqNumber(9), b"abc", 0, Timestamp::default(), &limits, &mut deliver);
+        stream.push(SeqNumber(99), b"abcd", 0, late, &limits, &mut deliver);
+        assert_eq!(chunks, [0, 3]);
+        assert!(stream.is_waiting());
+    }
+
+    #[test]
+    fn what_the_snaplen_cut_is_a_gap_at_once() {
+        let limits = Limits::default();
+        let mut stream = StreamAssembler::default();
+        let mut out = Vec::new();
+        let mut deliver = |chunk: Chunk<'_>| out.push(format!("{chunk:?}"));
+        stream.begin(SeqNumber(0));
+        stream.push(SeqNumber(0), b"ab", 5, Timestamp::default(), &limits, &mut deliver);
+        stream.push(SeqNumber(7), b"h", 0, Timestamp::default(), &limits, &mut deliver);
+        assert_eq!(out, ["Data([97, 98])", "Gap(5)", "Data([104])"]);
+    }
+
+    #[test]
+    fn the_bounds_hold() {
+        let limits = Limits { reorder_segments: 4, reorder_bytes: 64, ..Limits::default() };
+        let mut stream = StreamAssembler::default();
+        stream.begin(SeqNumber(0));
+        for n in 1..100_u32 {
+            let at = Timestamp::default();
+            stream.push(SeqNumber(n * 50), &[0; 20], 0, at, &limits, &mut |_| ());
+            assert!(stream.held.len() <= 4 && stream.held_bytes() <= 64);
+        }
+    }
+
+    proptest! {
+        /// Any cutting, order, repetition and overlap of one text gives that text.
+        #[test]
+        fn every_delivery_of_a_stream_gives_the_stream(
+            text in "[a-z]{1,200}",
+            cuts in prop::collection::vec((0_usize..200, 1_usize..60), 0..40),
+            start in any::<u32>(),
+            seed in any::<u64>(),
+        ) {
+            let mut pieces: Vec<(usize, &str)> = cuts
+                .iter()
+                .filter_map(|&(at, len)| Some((at, text.get(at..text.len().min(at + len))?)))
+                .collect();
+            pieces.extend((0..text.len()).step_by(7).map(|at| (at, &text[at..text.len().min(at + 9)])));
+            let mut state = seed;
+            for i in (1..pieces.len()).rev() {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                pieces.swap(i, usize::try_from(state >> 33).unwrap() % (i + 1));
+            }
+            let limits = Limits::default();
+            let mut stream = StreamAssembler::default();
+            let mut out = Vec::new();
+            stream.begin(SeqNumber(start));
+            for (at, piece) in pieces {
+                let seq = SeqNumber(start).plus(u32::try_from(at).unwrap());
+                stream.push(seq, piece.as_bytes(), 0, Timestamp::default(), &limits, &mut |chunk| {
+                    match chunk {
+                        Chunk::Data(bytes) => out.extend_from_slice(bytes),
+                        Chunk::Gap(_) => panic!("no hole here"),
+                    }
+                });
+            }
+            prop_assert_eq!(out, text.as_bytes());
+            prop_assert!(!stream.is_waiting());
+            prop_assert_eq!(stream.held_bytes(), 0);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! [`SynCache`]: where streams begin, without a flow for every SYN.
+//!
+//! A SYN alone makes no flow: a flood of them would make millions. What a later first segment needs
+//! of it (the initial sequence number, and who sent it) is kept in a table of fixed size in which a
+//! newer SYN overwrites an older one. What was overwritten costs only the certainty of where a
+//! stream begins.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+
+use super::{FlowKey, Side};
+use crate::packet::SeqNumber;
+
+/// Slots; 8 bytes each, so that the table stays in a core's own cache.
+const SLOTS: u64 = 1 << 15;
+
+/// The last SYNs, by direction.
+#[derive(Debug)]
+pub(super) struct SynCache {
+    slots: Box<[Slot]>,
+    hash: FixedState,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// Bits of the hash that the index does not hold; the lowest says whether ACK was set.
+    tag: u32,
+    isn: u32,
+}
+
+/// What a SYN said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Syn {
+    /// The initial sequence number.
+    pub(super) isn: SeqNumber,
+    /// It was the answer to another SYN.
+    pub(super) ack: bool,
+}
+
+impl SynCache {
+    pub(super) fn new() -> Self {
+        // The seed is fixed: what is overwritten, and so what is reported, must not differ from run
+        // to run. To collide on purpose gains a sender nothing but doubt about its own streams.
+        let slots = usize::try_from(SLOTS).unwrap_or_default();
+        Self {
+            slots: vec![Slot::default(); slots].into_boxed_slice(),
+            hash: FixedState::with_seed(0x7c5),
+        }
+    }
+
+    /// Note a SYN that `side` sent.
+    pub(super) fn note(&mut self, key: &FlowKey, side: Side, syn: Syn) {
+        let (index, tag) = self.place(key, side);
+        if let Some(slot) = self.slots.get_mut(index) {
+            *slot = Slot { tag: tag | u32::from(syn.ack), isn: syn.isn.0 };
+        }
+    }
+
+    /// The SYN that `side` sent, if it is still there.
+    pub(super) fn of(&self, key: &FlowKey, side: Side) -> Option<Syn> {
+        let (index, tag) = self.place(key, side);
+        let slot = self.slots.get(index)?;
+        (slot.tag & !1 == tag).then_some(Syn { isn: SeqNumber(slot.isn), ack: slot.tag & 1 == 1 })
+    }
+
+    fn place(&self, key: &FlowKey, side: Side) -> (usize, u32) {
+        let hash = self.hash.hash_one((key, side == Side::High));
+        let index = usize::try_from(hash & (SLOTS - 1)).unwrap_or_default();
+        // Two, so that the tag of no key is that of an empty slot.
+        let [.., a, b, c, d] = (hash >> 32).to_be_bytes();
+        (index, (u32::from_be_bytes([a, b, c, d]) | 2) & !1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{Address, Domain, Endpoint};
+
+    #[test]
+    fn a_syn_is_found_by_its_own_direction_until_overwritten() {
+        let mut cache = SynCache::new();
+        let end = |port| Endpoint { address: Address::v4([10, 0, 0, 1]), port };
+        let (key, side) = FlowKey::of(end(1), end(2), Domain(0));
+        assert_eq!(cache.of(&key, side), None);
+        let syn = Syn { isn: SeqNumber(77), ack: false };
+        cache.note(&key, side, syn);
+        assert_eq!(cache.of(&key, side), Some(syn));
+        assert_eq!(cache.of(&key, side.other()), None);
+        let answer = Syn { isn: SeqNumber(78), ack: true };
+        cache.note(&key, side.other(), answer);
+        assert_eq!(cache.of(&key, side.other()), Some(answer));
+    }
+}
