@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::packet::{Address, Mac, Tunnel};
-use crate::tls::codepoint::AlertDescription;
+use crate::tls::Transport;
 use crate::tls::hello::{ClientHello, ServerHello};
-use crate::tls::{Role, Transport};
 use crate::x509::Certificate;
 use crate::x509::chain::ChainReport;
 
+pub use crate::tls::handshake::{Alert, AlertBody, Outcome};
 pub use evidence::{Case, Evidence, Tally};
 
 /// All facts of one connection.
@@ -87,64 +87,6 @@ pub struct Peer {
     pub port: u16,
     /// The MAC address that its packets came from.
     pub mac: Option<Mac>,
-}
-
-/// An alert at handshake time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Alert {
-    /// Who sent it.
-    pub from: Role,
-    /// What it says.
-    pub body: AlertBody,
-}
-
-/// What can be read of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AlertBody {
-    /// In the clear.
-    Plain {
-        /// It ends the connection.
-        fatal: bool,
-        /// Why.
-        description: AlertDescription,
-    },
-    /// A TLS 1.3 record of an alert's size, followed by the end.
-    Encrypted,
-}
-
-impl Alert {
-    /// The fatal description that ended the handshake in the clear, if that is what this is.
-    pub const fn fatal(self) -> Option<AlertDescription> {
-        match self.body {
-            AlertBody::Plain { fatal: true, description } => Some(description),
-            _ => None,
-        }
-    }
-}
-
-/// How a handshake ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Outcome {
-    /// Both sides sent encrypted data after their part of the handshake.
-    Established,
-    /// A fatal alert before that.
-    Refused,
-    /// RST or FIN before that.
-    Reset,
-    /// All else: it was not seen to end.
-    Incomplete,
-}
-
-impl Outcome {
-    /// The word in records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Established => "established",
-            Self::Refused => "refused",
-            Self::Reset => "reset",
-            Self::Incomplete => "incomplete",
-        }
-    }
 }
 
 /// Which directions of a connection were seen.

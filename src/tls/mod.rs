@@ -7,7 +7,14 @@
 )]
 
 pub mod codepoint;
+pub mod conversation;
+pub mod fingerprint;
+pub mod handshake;
 pub mod hello;
+pub mod message;
+pub mod parse;
+pub mod sslv2;
+pub mod transcript;
 
 use serde::{Serialize, Serializer};
 

@@ -1,0 +1,316 @@
+//! Handshake messages out of a [`Transcript`]: put together over records, segments and holes.
+//!
+//! In go the runs of bytes that the capture thread kept, out come [`Event`]s in order of capture.
+//! A message that was begun and not wholly seen comes out as what there is of it.
+
+use std::borrow::Cow;
+
+use super::codepoint::HandshakeType;
+use super::transcript::{Entry, Kind, Transcript};
+use crate::bytes::Reader;
+use crate::clock::Timestamp;
+use crate::flow::Side;
+use crate::limits::Limits;
+
+/// Something that one end sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// Who sent it.
+    pub side: Side,
+    /// When its first byte was seen.
+    pub begun: Timestamp,
+    /// When its last byte was seen.
+    pub ended: Timestamp,
+    /// What it is.
+    pub what: What<'a>,
+}
+
+/// What an [`Event`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What<'a> {
+    /// A handshake message.
+    Message {
+        /// Its type.
+        kind: HandshakeType,
+        /// Its body, as far as it was seen.
+        body: Cow<'a, [u8]>,
+        /// Whether all of it was seen.
+        whole: bool,
+    },
+    /// A message of SSL 2.0, with its type byte.
+    SslV2(&'a [u8]),
+    /// An alert in the clear.
+    Alert {
+        /// 1 warning, 2 fatal.
+        level: u8,
+        /// The description's number.
+        description: u8,
+    },
+    /// A ChangeCipherSpec.
+    ChangeCipherSpec,
+    /// An encrypted record.
+    Encrypted {
+        /// The content type that it shows.
+        content_type: u8,
+        /// Length of its body.
+        size: u16,
+    },
+    /// Handshake bytes were lost.
+    Lost,
+}
+
+/// The events of a transcript of TLS over a stream.
+pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>> {
+    let mut events = Vec::with_capacity(24);
+    let mut messages = [Messages::default(), Messages::default()];
+    for (entry, bytes) in transcript.entries() {
+        let of_side = entry.side.of_mut(&mut messages);
+        let event = |what| Event { side: entry.side, begun: entry.begun, ended: entry.ended, what };
+        match entry.kind {
+            Kind::Handshake => of_side.push(entry, bytes, limits, &mut events),
+            Kind::Alert => {
+                let (pairs, _) = bytes.as_chunks::<2>();
+                events.extend(
+                    pairs
+                        .iter()
+                        .map(|&[level, description]| event(What::Alert { level, description })),
+                );
+            }
+            Kind::ChangeCipherSpec => events.push(event(What::ChangeCipherSpec)),
+            Kind::Encrypted { content_type, size } => {
+                events.push(event(What::Encrypted { content_type, size }));
+            }
+            Kind::SslV2 => events.push(event(What::SslV2(bytes))),
+            Kind::Gap(missing) => {
+                of_side.gap(entry, missing, &mut events);
+                events.push(event(What::Lost));
+            }
+            Kind::Resumed => of_side.resume(),
+            Kind::Dtls | Kind::Quic => {}
+        }
+    }
+    for (of_side, side) in messages.iter_mut().zip([Side::Low, Side::High]) {
+        of_side.flush(side, &mut events);
+    }
+    events
+}
+
+/// The handshake bytes of one direction that are not yet a whole message.
+#[derive(Debug, Default)]
+struct Messages {
+    buffer: Vec<u8>,
+    begun: Timestamp,
+    ended: Timestamp,
+    /// Bytes of a message with a hole in it that are still to come, and of no use.
+    skip: usize,
+    /// Where the next message begins is not known.
+    torn: bool,
+    /// A record's beginning was found after a loss: messages may begin here again.
+    resumed: bool,
+}
+
+/// Type and length of a message.
+const HEADER: usize = 4;
+
+impl Messages {
+    fn push<'a>(
+        &mut self,
+        entry: &Entry,
+        bytes: &'a [u8],
+        limits: &Limits,
+        events: &mut Vec<Event<'a>>,
+    ) {
+        let mut reader = Reader::new(bytes);
+        self.skip = self.skip.saturating_sub(reader.take_up_to(self.skip).len());
+        if self.torn || reader.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.resumed) && !plausible(reader.peek(), limits) {
+            self.torn = true;
+            return;
+        }
+        // In the usual case messages lie whole in the run and are handed on as they lie there.
+        if self.buffer.is_empty() {
+            self.begun = entry.begun;
+            while let Some((kind, body)) = message(&mut reader) {
+                events.push(whole(entry.side, entry.begun, entry.ended, kind, Cow::Borrowed(body)));
+            }
+        }
+        self.ended = entry.ended;
+        self.buffer.extend_from_slice(reader.rest());
+        let mut reader = Reader::new(&self.buffer);
+        let mut found = false;
+        while let Some((kind, body)) = message(&mut reader) {
+            let body = Cow::Owned(body.to_vec());
+            events.push(whole(entry.side, self.begun, entry.ended, kind, body));
+            self.begun = entry.ended;
+            found = true;
+        }
+        if found {
+            let rest = reader.remaining();
+            self.buffer.drain(..self.buffer.len().saturating_sub(rest));
+        }
+        if self.announced().is_some_and(|size| size > limits.message_bytes) {
+            self.flush(entry.side, events);
+            self.torn = true;
+        }
+    }
+
+    /// Length of the body that the message in the buffer announces.
+    fn announced(&self) -> Option<usize> {
+        let mut reader = Reader::new(&self.buffer);
+        reader.skip(1)?;
+        usize::try_from(reader.u24()?).ok()
+    }
+
+    fn gap<'a>(&mut self, entry: &Entry, missing: u64, events: &mut Vec<Event<'a>>) {
+        let missing = usize::try_from(missing).unwrap_or(usize::MAX);
+        let have = self.buffer.len();
+        let needed = if self.skip > 0 {
+            Some(self.skip)
+        } else {
+            self.announced().map(|size| size.saturating_add(HEADER).saturating_sub(have))
+        };
+        self.flush(entry.side, events);
+        match needed {
+            Some(needed) if missing > 0 && missing <= needed => {
+                self.skip = needed.saturating_sub(missing);
+            }
+            _ => {
+                self.skip = 0;
+                self.torn = true;
+            }
+        }
+    }
+
+    fn resume(&mut self) {
+        if self.torn {
+            self.torn = false;
+            self.resumed = true;
+        }
+    }
+
+    /// What is there of a message that will not be whole.
+    fn flush(&mut self, side: Side, events: &mut Vec<Event<'_>>) {
+        let buffer = std::mem::take(&mut self.buffer);
+        if let [kind, _, _, _, body @ ..] = buffer.as_slice() {
+            events.push(Event {
+                side,
+                begun: self.begun,
+                ended: self.ended,
+                what: What::Message {
+                    kind: HandshakeType(*kind),
+                    body: Cow::Owned(body.to_vec()),
+                    whole: false,
+                },
+            });
+        }
+    }
+}
+
+fn whole(
+    side: Side,
+    begun: Timestamp,
+    ended: Timestamp,
+    kind: HandshakeType,
+    body: Cow<'_, [u8]>,
+) -> Event<'_> {
+    Event { side, begun, ended, what: What::Message { kind, body, whole: true } }
+}
+
+/// The next whole message; the reader stays before one that is not.
+fn message<'a>(reader: &mut Reader<'a>) -> Option<(HandshakeType, &'a [u8])> {
+    let mut ahead = *reader;
+    let kind = HandshakeType(ahead.u8()?);
+    let body = ahead.sub_u24()?.rest();
+    *reader = ahead;
+    Some((kind, body))
+}
+
+/// Whether a message may begin here.
+fn plausible(bytes: &[u8], limits: &Limits) -> bool {
+    let mut reader = Reader::new(bytes);
+    let kind = reader.u8().map(HandshakeType);
+    let size = reader.u24().and_then(|size| usize::try_from(size).ok());
+    kind.is_some_and(|kind| kind.name().is_some())
+        && size.is_some_and(|size| size <= limits.message_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_nanos(1);
+
+    fn kinds(events: &[Event<'_>]) -> Vec<(u8, usize, bool)> {
+        events
+            .iter()
+            .filter_map(|event| match &event.what {
+                What::Message { kind, body, whole } => Some((kind.0, body.len(), *whole)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn transcript(parts: &[(Side, Kind, &[u8])]) -> Transcript {
+        let mut transcript = Transcript::default();
+        for (side, kind, bytes) in parts {
+            transcript.append(*side, *kind, AT, bytes, &Limits::default());
+        }
+        transcript
+    }
+
+    #[test]
+    fn messages_span_runs_and_share_them() {
+        let all = [2, 0, 0, 2, 7, 7, 11, 0, 0, 3, 1, 2, 3, 14, 0, 0, 0];
+        for cut in 0..all.len() {
+            let (left, right) = all.split_at(cut);
+            let transcript = transcript(&[
+                (Side::Low, Kind::Handshake, left),
+                (Side::High, Kind::Handshake, &[16, 0, 0, 0]),
+                (Side::Low, Kind::Handshake, right),
+            ]);
+            let mut found = kinds(&events(&transcript, &Limits::default()));
+            found.retain(|(kind, ..)| *kind != 16);
+            assert_eq!(found, [(2, 2, true), (11, 3, true), (14, 0, true)], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_hole_inside_a_message_costs_that_message_only() {
+        let transcript = transcript(&[
+            (Side::Low, Kind::Handshake, &[11, 0, 0, 9, 1, 2, 3]),
+            (Side::Low, Kind::Gap(4), &[]),
+            (Side::Low, Kind::Handshake, &[8, 9, 14, 0, 0, 0]),
+        ]);
+        let found = events(&transcript, &Limits::default());
+        assert_eq!(kinds(&found), [(11, 3, false), (14, 0, true)]);
+    }
+
+    #[test]
+    fn after_a_hole_of_unknown_length_a_new_record_is_waited_for() {
+        let transcript = transcript(&[
+            (Side::Low, Kind::Handshake, &[11, 0, 0, 9, 1, 2, 3]),
+            (Side::Low, Kind::Gap(0), &[]),
+            (Side::Low, Kind::Handshake, &[14, 0, 0, 0]),
+            (Side::Low, Kind::Resumed, &[]),
+            (Side::Low, Kind::Handshake, &[14, 0, 0, 0]),
+        ]);
+        let found = events(&transcript, &Limits::default());
+        assert_eq!(kinds(&found), [(11, 3, false), (14, 0, true)]);
+    }
+
+    #[test]
+    fn what_is_cut_at_the_end_comes_out_as_far_as_it_goes() {
+        let transcript = transcript(&[(Side::High, Kind::Handshake, &[1, 0, 2, 0, 3, 3])]);
+        let found = events(&transcript, &Limits::default());
+        assert_eq!(kinds(&found), [(1, 2, false)]);
+    }
+
+    #[test]
+    fn a_message_beyond_the_bound_is_not_waited_for() {
+        let limits = Limits { message_bytes: 100, ..Limits::default() };
+        let transcript = transcript(&[(Side::High, Kind::Handshake, &[11, 1, 0, 0, 3, 3])]);
+        assert_eq!(kinds(&events(&transcript, &limits)), [(11, 2, false)]);
+    }
+}

@@ -1,0 +1,157 @@
+//! [`Transcript`]: what was seen of one handshake, as a capture thread hands it to a worker.
+//!
+//! It holds the plaintext handshake and alert bytes of both directions in the order of capture,
+//! and of encrypted records only that they were there, when, and how long they were.
+
+use crate::clock::Timestamp;
+use crate::flow::Side;
+use crate::limits::Limits;
+
+/// What was seen of one handshake.
+#[derive(Clone, Debug, Default)]
+pub struct Transcript {
+    entries: Vec<Entry>,
+    bytes: Vec<u8>,
+    /// Cleartext before TLS, by direction.
+    preamble: [Vec<u8>; 2],
+    /// The bounds refused a part.
+    refused: bool,
+}
+
+/// A run of bytes of one kind and direction, or something that is only counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Who sent it.
+    pub side: Side,
+    /// What it is.
+    pub kind: Kind,
+    /// When its first byte was seen.
+    pub begun: Timestamp,
+    /// When its last byte was seen.
+    pub ended: Timestamp,
+    start: usize,
+    len: usize,
+}
+
+/// What an [`Entry`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Bytes of handshake messages, without the record headers.
+    Handshake,
+    /// Bytes of alerts in the clear.
+    Alert,
+    /// A ChangeCipherSpec message.
+    ChangeCipherSpec,
+    /// An encrypted record.
+    Encrypted {
+        /// The content type that it shows.
+        content_type: u8,
+        /// Length of its body.
+        size: u16,
+    },
+    /// An SSL 2.0 record, without its header.
+    SslV2,
+    /// A whole UDP datagram that carries DTLS records.
+    Dtls,
+    /// A whole UDP datagram that carries QUIC packets.
+    Quic,
+    /// Bytes of handshake messages that were not captured; zero if it is not known how many.
+    Gap(u64),
+    /// A record header was found again after a loss: messages begin anew, or not at all.
+    Resumed,
+}
+
+impl Transcript {
+    /// The entries in order of capture, with their bytes.
+    pub fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
+        self.entries.iter().map(|entry| {
+            let end = entry.start.saturating_add(entry.len);
+            (entry, self.bytes.get(entry.start..end).unwrap_or_default())
+        })
+    }
+
+    /// Whether nothing of TLS was seen.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether there is a byte of a message in it, not only encrypted records.
+    pub fn has_messages(&self) -> bool {
+        self.entries.iter().any(|entry| !matches!(entry.kind, Kind::Encrypted { .. }))
+    }
+
+    /// The cleartext before TLS, low end's then high end's.
+    pub const fn preamble(&self) -> &[Vec<u8>; 2] {
+        &self.preamble
+    }
+
+    /// Whether the bounds refused a part of the handshake.
+    pub const fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Heap bytes that it holds.
+    pub fn held_bytes(&self) -> usize {
+        let [low, high] = &self.preamble;
+        self.bytes
+            .capacity()
+            .saturating_add(self.entries.capacity().saturating_mul(size_of::<Entry>()))
+            .saturating_add(low.capacity())
+            .saturating_add(high.capacity())
+    }
+
+    /// Add bytes; they go on the last entry if that is of the same kind and direction.
+    pub fn append(&mut self, side: Side, kind: Kind, at: Timestamp, bytes: &[u8], limits: &Limits) {
+        if self.bytes.len().saturating_add(bytes.len()) > limits.transcript_bytes {
+            self.refuse(side, at, bytes.len(), limits);
+            return;
+        }
+        let start = self.bytes.len();
+        if let Some(last) = self.entries.last_mut()
+            && last.side == side
+            && last.kind == kind
+            && matches!(kind, Kind::Handshake | Kind::Alert)
+        {
+            last.len = last.len.saturating_add(bytes.len());
+            last.ended = at;
+        } else if !self
+            .push(Entry { side, kind, begun: at, ended: at, start, len: bytes.len() }, limits)
+        {
+            return;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Note something that has no bytes of its own.
+    pub fn note(&mut self, side: Side, kind: Kind, at: Timestamp, limits: &Limits) {
+        let start = self.bytes.len();
+        self.push(Entry { side, kind, begun: at, ended: at, start, len: 0 }, limits);
+    }
+
+    /// Keep cleartext before TLS, up to the bound.
+    pub fn keep_preamble(&mut self, side: Side, bytes: &[u8], limits: &Limits) {
+        let kept = side.of_mut(&mut self.preamble);
+        let room = limits.preamble_bytes.saturating_sub(kept.len());
+        kept.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn refuse(&mut self, side: Side, at: Timestamp, size: usize, limits: &Limits) {
+        self.refused = true;
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
+        match self.entries.last_mut() {
+            Some(Entry { side: last, kind: Kind::Gap(count), .. }) if *last == side => {
+                *count = count.saturating_add(size);
+            }
+            _ => self.note(side, Kind::Gap(size), at, limits),
+        }
+    }
+
+    fn push(&mut self, entry: Entry, limits: &Limits) -> bool {
+        if self.entries.len() >= limits.transcript_records {
+            self.refused = true;
+            return false;
+        }
+        self.entries.push(entry);
+        true
+    }
+}
