@@ -3,7 +3,9 @@
 //! A worker makes a record when a handshake is over or given up; the census adds it up, a sink
 //! writes it. It holds facts only: verdicts and findings are attached when it is written.
 
+pub mod community;
 mod evidence;
+pub mod line;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
 //! placeholder
 /// report
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct ChainReport {}
