@@ -12,6 +12,7 @@
 )]
 
 pub mod file;
+pub mod paths;
 
 mod buffer;
 mod classic;
@@ -160,6 +161,12 @@ pub enum Error {
         offset: Offset,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A directory with no capture in it.
+    #[error("no capture in `{}`", path.display())]
+    NoCapture {
+        /// The directory.
+        path: PathBuf,
     },
     /// The file begins with no magic number of a capture.
     #[error("`{}` is no capture file (it begins with {})", path.display(), hex(magic))]

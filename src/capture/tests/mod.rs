@@ -7,6 +7,7 @@ mod classic;
 mod compressed;
 mod damage;
 mod differential;
+mod paths;
 mod pcapng;
 
 use std::io::{self, Read};
