@@ -8,6 +8,7 @@ use super::batch::{Batch, Job};
 use super::{Progress, Settings};
 use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Poll, Source};
+use crate::clock::Timestamp;
 use crate::flow::table::{Finished, FlowTable};
 use crate::flow::{StreamConsumer as _, TableStats};
 use crate::packet::{Decoder, Packet, PacketStats};
@@ -23,6 +24,8 @@ pub struct SourceReport {
     pub error: Option<Error>,
     /// The run was asked to stop before its end.
     pub stopped: bool,
+    /// Time of the first and of the last packet.
+    pub span: Option<(Timestamp, Timestamp)>,
     /// What was read.
     pub capture: CaptureStats,
     /// What became of the frames.
@@ -71,6 +74,7 @@ fn read_one(
         name: Arc::clone(&name),
         error: None,
         stopped: false,
+        span: None,
         capture: CaptureStats::default(),
         packets: PacketStats::default(),
         flows: TableStats::default(),
@@ -85,6 +89,7 @@ fn read_one(
     };
     let mut decoder = Decoder::new(&settings.limits);
     let mut flows = FlowTable::<Conversation>::new(&settings.limits);
+    let mut span = None;
     let mut joined_late = 0_u64;
     let mut finish = |finished: Finished<Conversation>| {
         let Finished { meta, consumer, end } = finished;
@@ -98,6 +103,8 @@ fn read_one(
     loop {
         let polled = source.poll(&mut |frame| {
             let at = frame.timestamp;
+            let (first, _) = span.unwrap_or((at, at));
+            span = Some((first, at));
             // What cannot be decoded is counted by the decoder.
             let _ = decoder.decode(&frame, &mut |packet| match packet {
                 Packet::Segment(segment) => flows.push(segment, at, &mut finish),
@@ -124,6 +131,7 @@ fn read_one(
     }
     decoder.finish();
     flows.finish_all(&mut finish);
+    report.span = span;
     report.capture = source.stats();
     report.packets = decoder.stats().clone();
     report.flows = *flows.stats();
