@@ -1,1 +1,4 @@
-//! Reports.
+//! Reports: a snapshot, policies and trust in; the inventory and its pages out.
+
+pub mod scope;
+mod text;
