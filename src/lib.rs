@@ -2,10 +2,12 @@
 
 pub mod bytes;
 pub mod capture;
+pub mod census;
 pub mod clock;
 pub mod flow;
 pub mod limits;
 pub mod packet;
 pub mod record;
+pub mod report;
 pub mod tls;
 pub mod x509;
