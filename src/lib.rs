@@ -3,11 +3,14 @@
 pub mod bytes;
 pub mod capture;
 pub mod census;
+pub mod cli;
 pub mod clock;
 pub mod flow;
 pub mod limits;
 pub mod packet;
+pub mod pipeline;
 pub mod record;
 pub mod report;
+pub mod sink;
 pub mod tls;
 pub mod x509;

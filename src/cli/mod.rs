@@ -5,6 +5,7 @@
 
 mod args;
 mod exit;
+mod plan;
 mod policy;
 mod progress;
 mod read;

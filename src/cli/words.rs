@@ -4,6 +4,9 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 
+/// The width of text that goes to no terminal.
+const DEFAULT_WIDTH: usize = 100;
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
@@ -36,6 +39,17 @@ impl Words {
     /// Whether what goes to standard error may have colours.
     pub(super) fn colored_stderr(&self) -> bool {
         self.colored(io::stderr().is_terminal())
+    }
+
+    /// The width that there is for text.
+    pub(super) fn width(&self) -> usize {
+        comfy_table::Table::new().width().map_or(DEFAULT_WIDTH, usize::from)
+    }
+
+    /// Something to read beside a result that goes elsewhere.
+    pub(super) fn aside(&self, text: &str) {
+        // A standard error that is closed leaves nobody to tell.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     /// A result. A reader that has gone away is no error: it has seen enough.
