@@ -3,12 +3,13 @@
 pub mod bytes;
 pub mod capture;
 pub mod census;
-pub mod cli;
+//pub mod cli;
 pub mod clock;
 pub mod flow;
 pub mod limits;
 pub mod packet;
 pub mod pipeline;
+pub mod policy;
 pub mod record;
 pub mod report;
 pub mod sink;

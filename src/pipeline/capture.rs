@@ -10,7 +10,7 @@ use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Poll, Source};
 use crate::clock::Timestamp;
 use crate::flow::table::{Finished, FlowTable};
-use crate::flow::{StreamConsumer as _, TableStats};
+use crate::flow::TableStats;
 use crate::packet::{Decoder, Packet, PacketStats};
 use crate::tls::Transport;
 use crate::tls::conversation::Conversation;

@@ -89,8 +89,13 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
             Kind::Dtls | Kind::Quic => {}
         }
     }
+    let whole = events.len();
     for (of_side, side) in messages.iter_mut().zip([Side::Low, Side::High]) {
         of_side.flush(side, &mut events);
+    }
+    if events.len() > whole {
+        // What was never completed stands where its last byte was seen.
+        events.sort_by_key(|event| event.ended);
     }
     events
 }
