@@ -5,6 +5,8 @@ pub mod capture;
 pub mod clock;
 pub mod limits;
 pub mod packet;
+pub mod policy;
+pub mod recognise;
 pub mod record;
 pub mod tls;
 pub mod x509;
