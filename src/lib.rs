@@ -10,6 +10,7 @@ pub mod limits;
 pub mod packet;
 pub mod pipeline;
 pub mod policy;
+pub mod recognise;
 pub mod record;
 pub mod report;
 pub mod sink;
