@@ -189,10 +189,6 @@ def starttls_server(protocol, address, port, cert, key):
     """Speaks the plaintext before TLS of one protocol, then TLS."""
     ctx = tls_context(cert, key)
 
-    def lines(conn):
-        with conn.makefile("rb") as file:
-            yield from iter(file.readline, b"")
-
     def line(conn):
         data = b""
         while not data.endswith(b"\n"):
