@@ -79,9 +79,13 @@ impl<'a> Worker<'a> {
         }
         self.census.add(&record);
         if self.wants_lines {
-            let judged = policy::judge_flow(&self.settings.policies, &record);
-            let line =
-                Line { record: &record, verdicts: &judged.verdicts, findings: &judged.findings };
+            let evidence = record.evidence();
+            let case = record.case(&evidence);
+            let policies = &self.settings.policies;
+            let verdicts: Vec<_> =
+                policies.iter().map(|policy| policy::judge(policy, &case)).collect();
+            let findings: Vec<u8> = Vec::new();
+            let line = Line { record: &record, verdicts, findings };
             // Writing to memory does not fail, and every map key of a record is text.
             if serde_json::to_writer(&mut *lines, &line).is_ok() {
                 lines.push(b'\n');

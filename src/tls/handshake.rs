@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::codepoint::{
     AlertDescription, CipherSuite, HandshakeType, KeyExchange, NamedGroup, ProtocolVersion,
 };
-use super::conversation::ALERT_BODY;
+use super::conversation::FINISHED_BODY;
 use super::hello::{ClientHello, ServerHello};
 use super::message::{Event, What};
 use super::parse::{self, HelloParser};
@@ -416,8 +416,9 @@ impl<C> Reading<'_, C> {
             HANDSHAKE | 0 => progress.settled |= progress.changed_cipher || content_type == 0,
             APPLICATION_DATA => {
                 if tls13 || !answered {
-                    // The first record decides: an alert in its place ends the handshake.
-                    progress.settled |= first && (size > ALERT_BODY || role == Role::Server);
+                    // Of the client only what can hold its Finished counts: an alert in its place
+                    // ends the handshake, and early data ends with less (RFC 8446 §4.5).
+                    progress.settled |= size >= FINISHED_BODY || role == Role::Server;
                 }
                 progress.last_size = Some(size);
             }
@@ -456,7 +457,7 @@ impl<C> Reading<'_, C> {
         }
         let tls13 = summary.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13());
         let hidden_alert = |progress: &Progress| {
-            tls13 && progress.last_size.is_some_and(|size| size <= ALERT_BODY)
+            tls13 && progress.last_size.is_some_and(|size| size < FINISHED_BODY)
         };
         summary.outcome = if self.established.is_some() {
             Outcome::Established
