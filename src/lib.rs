@@ -6,6 +6,8 @@ pub mod census;
 pub mod clock;
 pub mod limits;
 pub mod packet;
+pub mod policy;
+pub mod recognise;
 pub mod record;
 pub mod report;
 pub mod tls;

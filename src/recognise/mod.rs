@@ -1,0 +1,1 @@
+//! Whose software an offer is, and which fix fits.
