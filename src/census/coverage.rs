@@ -77,7 +77,7 @@ counters! {
     resumed: |record| record.resumed,
     /// TLS 1.3 encrypts the certificates.
     encrypted_certificates: |record| {
-        !record.resumed && record.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13())
+        record.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13())
     },
     /// The ClientHello's inner part is encrypted, or pretends to be.
     ech: |record| record.client_hello.as_ref().is_some_and(|hello| hello.offer.ech()),
