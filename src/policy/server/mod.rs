@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::certificate::key_kind;
+use super::certificate::leaf_kind;
 use super::outcome::{is_inside, usable_suites};
 use super::{KeyKinds, Outcome, Policy, Reason, VersionSet};
 use crate::clock::Timestamp;
@@ -148,11 +148,9 @@ impl Gathered {
             self.anomaly = true;
             return;
         }
-        self.evidence.keys = case
-            .certificates
-            .first()
-            .and_then(|leaf| key_kind(leaf))
-            .map_or(self.evidence.keys, |kind| self.evidence.keys.union(kind.into()));
+        if let Some(kind) = leaf_kind(case) {
+            self.evidence.keys = self.evidence.keys.union(kind.into());
+        }
         self.evidence.versions.insert(version);
         if let Some(proven) = evidence.sentinel {
             self.evidence.versions.insert(proven);
@@ -305,7 +303,7 @@ fn had_choice(policy: &Policy, case: &Case<'_>, offer: &Offer, version: Protocol
         // Its suites leave the key open, and the certificate is hidden.
         return usable.next().is_some();
     }
-    let Some(kind) = case.certificates.first().and_then(|leaf| key_kind(leaf)) else {
+    let Some(kind) = leaf_kind(case) else {
         return false;
     };
     usable.filter_map(CipherSuite::info).any(|info| KeyKinds::of_suite(info).contains(kind))
