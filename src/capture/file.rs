@@ -18,9 +18,7 @@ use super::buffer::{Buffer, read_some};
 use super::classic::{Classic, FILE_HEADER, Refusal, Stop, Tally};
 #[cfg(feature = "compression")]
 use super::compressed::{Decompressor, Fault};
-#[cfg(feature = "compression")]
-use super::magic::Compression;
-use super::magic::{HEAD, Kind};
+use super::magic::{Compression, HEAD, Kind};
 use super::pcapng::Pcapng;
 use super::{CaptureStats, Error, Frame, Offset, Poll, Source};
 
@@ -129,13 +127,7 @@ impl FileSource {
         };
         let mut kind = source.kind()?;
         if let Kind::Compressed(compression) = kind {
-            #[cfg(not(feature = "compression"))]
-            return Err(source.unsupported(compression.refusal()));
-            #[cfg(feature = "compression")]
-            {
-                source = source.decompress(compression, capacity);
-                kind = source.kind()?;
-            }
+            (source, kind) = source.unpack(compression, capacity)?;
         }
         match kind {
             Kind::Classic(_) => source.header()?,
@@ -163,9 +155,10 @@ impl FileSource {
         Ok(Kind::of(self.buffer.unread()))
     }
 
-    /// From here on the input, beginning with what is in the buffer, is decompressed.
+    /// From here on the input, beginning with what is in the buffer, is decompressed; and what the
+    /// decompressed data begins with.
     #[cfg(feature = "compression")]
-    fn decompress(mut self, compression: Compression, capacity: usize) -> Self {
+    fn unpack(mut self, compression: Compression, capacity: usize) -> Result<(Self, Kind), Error> {
         let read = std::mem::replace(&mut self.buffer, Buffer::new(capacity));
         self.input = match self.input {
             Input::Plain(reader) => {
@@ -173,7 +166,14 @@ impl FileSource {
             }
             compressed @ Input::Compressed(_) => compressed,
         };
-        self
+        let kind = self.kind()?;
+        Ok((self, kind))
+    }
+
+    /// There is nothing to decompress with.
+    #[cfg(not(feature = "compression"))]
+    fn unpack(self, compression: Compression, _capacity: usize) -> Result<(Self, Kind), Error> {
+        Err(self.unsupported(compression.refusal()))
     }
 
     /// Read the header of a classic pcap file that the unread bytes begin with.

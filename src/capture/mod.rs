@@ -3,7 +3,7 @@
 //! A [`Source`] hands each captured packet to a callback as a [`Frame`] that borrows from the
 //! source's own buffer: nothing is copied, and nothing of it outlives the call. Only this module
 //! and the outermost ones do I/O. It refuses what is no capture, and stops at damage with an
-//! [`Error`] that names the file, the offset and the reason; all frames before it were delivered.
+//! [`Error`](enum@Error) that names the file, the offset and the reason; all frames before it were delivered.
 
 #![warn(
     clippy::arithmetic_side_effects,

@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use crate::bytes::Reader;
+
 /// How numbers of more than one byte lie in a file.
 pub(super) trait Order {
     /// Two bytes.
@@ -55,50 +57,34 @@ pub(super) enum ByteOrder {
     Little,
 }
 
-/// A cursor over numbers of order `O`; short input gives `None`.
+/// [`Reader`] for numbers of order `O`; short input gives `None`.
 pub(super) struct Fields<'a, O> {
-    bytes: &'a [u8],
+    reader: Reader<'a>,
     order: PhantomData<O>,
 }
 
 impl<'a, O: Order> Fields<'a, O> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, order: PhantomData }
+        Self { reader: Reader::new(bytes), order: PhantomData }
     }
 
     pub(super) const fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        match self.bytes.split_at_checked(count) {
-            Some((head, tail)) => {
-                self.bytes = tail;
-                Some(head)
-            }
-            None => None,
-        }
+        self.reader.take(count)
     }
 
     pub(super) fn u16(&mut self) -> Option<u16> {
-        self.array().map(O::u16)
+        self.reader.array().map(O::u16)
     }
 
     pub(super) fn u32(&mut self) -> Option<u32> {
-        self.array().map(O::u32)
+        self.reader.array().map(O::u32)
     }
 
     pub(super) fn u64(&mut self) -> Option<u64> {
-        self.array().map(O::u64)
+        self.reader.array().map(O::u64)
     }
 
     pub(super) const fn rest(&self) -> &'a [u8] {
-        self.bytes
-    }
-
-    const fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        match self.bytes.split_first_chunk::<N>() {
-            Some((head, tail)) => {
-                self.bytes = tail;
-                Some(*head)
-            }
-            None => None,
-        }
+        self.reader.peek()
     }
 }

@@ -161,3 +161,17 @@ fn what_is_no_capture_is_refused() {
         assert!(error.to_string().starts_with("`x.pcap` is no capture file (it begins with 0x"));
     }
 }
+
+#[cfg(not(feature = "compression"))]
+#[test]
+fn without_decompressors_a_compressed_capture_is_refused_with_a_cure() {
+    for (magic, cure) in [
+        (&b"\x1f\x8b\x08\x00"[..], "`gzip -d`"),
+        (b"\x04\x22\x4d\x18", "`lz4 -d`"),
+        (b"\xfd7zXZ\x00", "`xz -d`"),
+        (b"\x28\xb5\x2f\xfd", "`zstd -d`"),
+    ] {
+        let Err(error @ Error::Unsupported { .. }) = read(magic).end else { panic!("{cure}") };
+        assert!(error.to_string().ends_with(cure), "{error}");
+    }
+}

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 
-use super::{Dribble, End, Kept, Maker, Outcome, offset, read, read_from, small_pcap};
+use super::{
+    Dribble, End, Kept, Maker, Outcome, offset, proptest_config, read, read_from, small_pcap,
+};
 use crate::capture::file::FileSource;
 use crate::capture::{Error, Offset, Source};
 use crate::limits::Limits;
@@ -259,6 +261,8 @@ fn frames_come_as_soon_as_they_are_unpacked() {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn flipped_bits_end_in_order(
         format in 0..4_usize,

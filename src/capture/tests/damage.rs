@@ -2,7 +2,7 @@ use std::io::Cursor;
 
 use proptest::prelude::*;
 
-use super::{Dribble, Outcome, offset, read, read_from, small_pcap, small_pcapng};
+use super::{Dribble, Outcome, offset, proptest_config, read, read_from, small_pcap, small_pcapng};
 use crate::capture::{Error, Offset};
 use crate::limits::Limits;
 
@@ -98,6 +98,8 @@ fn assert_bounded(bytes: &[u8]) {
 }
 
 proptest! {
+    #![proptest_config(proptest_config())]
+
     #[test]
     fn flipped_bits_in_pcap_end_in_order(
         flips in prop::collection::vec((any::<usize>(), any::<u8>()), 1..8),

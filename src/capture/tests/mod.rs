@@ -13,9 +13,16 @@ mod pcapng;
 use std::io::{self, Read};
 use std::path::Path;
 
+use proptest::test_runner::Config as ProptestConfig;
+
 use super::file::FileSource;
 use super::{CaptureStats, Error, Frame, Offset, Poll, Source};
 use crate::limits::Limits;
+
+/// A failing case goes into a test of its own, not into a file of seeds.
+fn proptest_config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
 
 /// A frame that outlives the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
