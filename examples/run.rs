@@ -9,7 +9,7 @@ fn main() {
     let settings = tlscensus::pipeline::Settings { limits: limits.clone(), threads, sensor: "s".into(), policies: vec![tlscensus::policy::Policy::resolve("dataverse").unwrap()], trust: Arc::new(trust), since: None, until: None };
     let census = tlscensus::census::Census::new(&limits);
     let mut sink = tlscensus::sink::FlowSink::Stdout(Default::default());
-    let p = tlscensus::pipeline::Progress::default();
+    let p = Arc::new(tlscensus::pipeline::Progress::default());
     let f = tlscensus::pipeline::read(&ex.inputs, &settings, &census, Some(&mut sink), &p);
     for s in &f.sources { if let Some(e) = &s.error { eprintln!("{e}"); } }
     eprintln!("{} faults {} conns", f.faults, p.connections());

@@ -1,5 +1,6 @@
 //! What the options that several commands share mean, checked before anything is read.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -10,14 +11,15 @@ use super::args::{Judgement, Window};
 use super::exit::Failure;
 use crate::clock::Timestamp;
 use crate::policy::Policy;
-use crate::report::View;
+use crate::report::scope::{Network, Networks, Pattern, Scope};
 use crate::x509::{TrustSpec, TrustStores};
 
 /// What is judged, and by what.
 pub(super) struct Judging {
     pub(super) policies: Vec<Arc<Policy>>,
     pub(super) trust: Arc<TrustStores>,
-    pub(super) view: View,
+    pub(super) scope: Scope,
+    pub(super) internal: Networks,
 }
 
 impl Judging {
@@ -38,9 +40,22 @@ impl Judging {
         let required: Vec<_> = policies.iter().flat_map(|policy| policy.required_roots()).collect();
         let required: Vec<&[u8]> = required.iter().map(|der| &**der).collect();
         let trust = TrustStores::load(&specs, &required).map_err(Failure::usage)?;
-        let view = View::new(&args.scope, &args.internal).map_err(Failure::usage)?;
-        Ok(Self { policies, trust: Arc::new(trust), view })
+        let scope = Scope::new(parse_all::<Pattern>(&args.scope)?);
+        let internal = if args.internal.is_empty() {
+            Networks::default()
+        } else {
+            Networks::new(parse_all::<Network>(&args.internal)?)
+        };
+        Ok(Self { policies, trust: Arc::new(trust), scope, internal })
     }
+}
+
+/// Every value of an option that may be repeated.
+fn parse_all<T: FromStr>(values: &[String]) -> Result<Vec<T>, Failure>
+where
+    T::Err: Into<anyhow::Error>,
+{
+    values.iter().map(|value| value.parse()).collect::<Result<_, _>>().map_err(Failure::usage)
 }
 
 /// `--since` and `--until`.

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
+use comfy_table::style::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
 
 use super::args::{Policy as Args, PolicyAction};
 use super::exit::{Exit, Failure};
 use super::words::Words;
-use crate::policy::Policy;
+use crate::policy::{CipherRule, Level, Policy};
 
 /// List, show, or check.
 pub(super) fn run(args: &Args, words: &Words) -> Result<Exit, Failure> {
@@ -27,8 +27,8 @@ pub(super) fn run(args: &Args, words: &Words) -> Result<Exit, Failure> {
 /// One line a policy: how to call it, whether it stands, what it is.
 fn list(width: usize) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    table.load_style(NOTHING).set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["id", "versions", "status", "what it is"]);
     for policy in Policy::builtin() {
         table.add_row([
@@ -57,14 +57,16 @@ fn show(policy: &Policy) -> String {
     line("versions", versions(policy));
     let groups = policy.groups.iter().flatten().map(ToString::to_string);
     line("groups", groups.collect::<Vec<_>>().join(", "));
-    line("suites", policy.suites.text.rule.to_string());
+    line("suites", word(CipherRule::ALL, policy.suites.text.rule).to_owned());
     for listed in &policy.suites.text.listed {
         let name = listed.suite.name().unwrap_or("?");
         let until = listed.until.as_deref().map(|until| format!(", until {until}"));
-        line("", format!("{name} ({}{})", listed.level, until.unwrap_or_default()));
+        line("", format!("{name} ({}{})", word(Level::ALL, listed.level), until.unwrap_or_default()));
     }
     for root in &policy.roots {
-        line("root", root.to_string());
+        let word = if root.required { "required" } else { "named" };
+        let until = root.not_after.as_deref().map(|until| format!(", until {until}"));
+        line("root", format!("{} ({word}{})", root.common_name, until.unwrap_or_default()));
     }
     for date in &about.dates {
         line("date", format!("{}: {}", date.date, date.event));
@@ -81,4 +83,9 @@ fn show(policy: &Policy) -> String {
 
 fn versions(policy: &Policy) -> String {
     policy.versions.iter().map(|version| version.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// The word of a value in policy files.
+fn word<T: Copy + PartialEq>(words: &'static [(&'static str, T)], value: T) -> &'static str {
+    words.iter().find(|(_, known)| *known == value).map_or("?", |(word, _)| word)
 }

@@ -16,8 +16,9 @@ use super::words::Words;
 use crate::capture::paths::{self, Expansion, Input};
 use crate::census::{Census, SourceEntry, SourceKind};
 use crate::limits::Limits;
+use crate::packet::Skip;
 use crate::pipeline::{self, Finished, Progress, Settings, SourceReport};
-use crate::report::{Format, Inventory};
+use crate::report::{Format, Inventory, Question, Style};
 use crate::sink::{FlowSink, OutputFile, Sink, Stdout};
 
 /// What a run is to do, checked.
@@ -94,7 +95,7 @@ fn read_watched(
     sink: Option<&mut FlowSink>,
     words: &Words,
 ) -> Result<Finished, Failure> {
-    let progress = Progress::default();
+    let progress = Arc::new(Progress::default());
     let asked = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // The second one is not asked twice.
@@ -150,13 +151,14 @@ fn report(
     if plan.expansion.inputs.is_empty() || unread.count() == finished.sources.len() {
         return Err(Failure::impossible(anyhow!("nothing could be read")));
     }
-    let inventory = Inventory::judge(
-        &census.snapshot(),
-        &plan.judging.policies,
-        &plan.judging.trust,
-        &plan.judging.view,
-        &plan.settings.limits,
-    );
+    let question = Question {
+        policies: &plan.judging.policies,
+        trust: &plan.judging.trust,
+        scope: &plan.judging.scope,
+        internal: &plan.judging.internal,
+        limits: &plan.settings.limits,
+    };
+    let inventory = Inventory::judge(&census.snapshot(), &question);
     for (path, format) in &plan.reports {
         write_report(path, *format, &inventory)
             .with_context(|| format!("cannot write report `{}`", path.display()))
@@ -197,7 +199,8 @@ fn print_summary(
         return Ok(());
     }
     let colored = if aside { words.colored_stderr() } else { words.colored_stdout() };
-    let text = inventory.summary(words.width(), colored, global.verbose);
+    let style = Style { width: words.width(), colour: colored, verbose: global.verbose };
+    let text = inventory.summary(style);
     if aside {
         words.aside(&text);
     } else {
@@ -246,7 +249,11 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
     entry.bytes = source.capture.frame_bytes;
     entry.cut = source.capture.cut_frames;
     entry.dropped = source.capture.dropped;
-    entry.skipped = source.packets.skips().filter(|(_, count)| *count > 0).collect();
+    entry.skipped = Skip::ALL
+        .into_iter()
+        .map(|skip| (skip, source.packets.skipped(skip)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
     entry.flows = source.flows.flows;
     entry.midstream = source.joined_late;
     entry.evicted = source.flows.evicted.saturating_add(source.flows.evicted_watched);

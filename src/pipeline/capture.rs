@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Job};
+use super::stdin::Stdin;
 use super::{Progress, Settings};
+use crate::capture::file::FileSource;
 use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Poll, Source};
 use crate::clock::Timestamp;
@@ -42,7 +44,7 @@ pub(super) fn read_all(
     settings: &Settings,
     empty: Receiver<Batch>,
     full: Sender<Batch>,
-    progress: &Progress,
+    progress: &Arc<Progress>,
 ) -> Vec<SourceReport> {
     let mut batcher = Batcher { empty, full, current: None, next_number: 0 };
     let mut before = (0_u64, 0_u64);
@@ -66,7 +68,7 @@ fn read_one(
     input: &Input,
     settings: &Settings,
     batcher: &mut Batcher,
-    progress: &Progress,
+    progress: &Arc<Progress>,
     before: (u64, u64),
 ) -> SourceReport {
     let name: Arc<str> = input.name().to_string_lossy().into();
@@ -80,7 +82,14 @@ fn read_one(
         flows: TableStats::default(),
         joined_late: 0,
     };
-    let mut source = match input.open(&settings.limits) {
+    let opened = match input {
+        Input::Stdin => {
+            let stdin = Stdin { progress: Arc::clone(progress) };
+            FileSource::from_reader(input.name(), stdin, &settings.limits)
+        }
+        Input::File { .. } => input.open(&settings.limits),
+    };
+    let mut source = match opened {
         Ok(source) => source,
         Err(error) => {
             report.error = Some(error);

@@ -15,6 +15,7 @@
 mod batch;
 mod capture;
 mod progress;
+mod stdin;
 mod worker;
 mod writer;
 
@@ -77,7 +78,7 @@ pub fn read<S: Sink + Send>(
     settings: &Settings,
     census: &Census,
     sink: Option<&mut S>,
-    progress: &Progress,
+    progress: &Arc<Progress>,
 ) -> Finished {
     let certificates = CertificateCache::new(&settings.limits);
     let chains = ChainCache::new(Arc::clone(&settings.trust), &settings.limits);

@@ -473,6 +473,7 @@ fn classify(bytes: &[u8], first: bool, lenient: bool) -> Found {
         (HANDSHAKE, []) => return Found::TooShort,
         // A ClientHello, or at the very beginning a ServerHello of which no ClientHello was seen.
         (HANDSHAKE, [1, rest @ ..]) => rest.first().is_none_or(|high| *high <= 1),
+        (HANDSHAKE, [2, 0, _, _, 3, 0..=4, ..]) => true,
         (HANDSHAKE, [2, rest @ ..]) => (first || lenient) && rest.first().is_none_or(|h| *h == 0),
         (HANDSHAKE, [kind, ..]) => lenient && (matches!(kind, 0..=25 | 67) || size >= 32),
         (ALERT, [level, ..]) => {

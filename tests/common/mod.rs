@@ -80,7 +80,7 @@ pub fn read(paths: &[PathBuf], settings: &Settings) -> (Vec<u8>, Census) {
     let census = Census::new(&settings.limits);
     let mut lines = Lines::default();
     let inputs = paths::expand(paths).inputs;
-    let progress = Progress::default();
+    let progress = Arc::new(Progress::default());
     let finished = pipeline::read(&inputs, settings, &census, Some(&mut lines), &progress);
     assert_eq!(finished.faults, 0, "a worker panicked");
     (lines.0, census)
