@@ -48,7 +48,7 @@ pub fn connection(policy: &Policy, evidence: &Evidence) -> Connection {
 /// Whether the chain of a connection ends at a root that the policy requires; `None` where the
 /// policy requires none, or where no chain was sent in the clear.
 pub fn root(policy: &Policy, case: &Case<'_>) -> Option<RootMatch> {
-    certificate::root(policy, case)
+    certificate::root(policy, case.chain)
 }
 
 /// Judge one connection.

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::certificate::key_kind;
+use super::certificate::leaf_kind;
 use super::outcome::{is_inside, usable_suites};
-use super::{KeyKinds, Outcome, Policy, Reason, VersionSet};
+use super::{Asked, KeyKinds, Outcome, Policy, Reason, VersionSet};
 use crate::clock::Timestamp;
 use crate::record::{Case, Evidence, Tally};
 use crate::tls::codepoint::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
@@ -67,6 +67,8 @@ pub struct ServerEvidence {
     pub keys: KeyKinds,
     /// Since when the newer evidence stands, where the older contradicts it.
     pub changed: Option<Timestamp>,
+    /// What was asked, where the outcome has a reason.
+    pub asked: Option<Asked>,
 }
 
 impl ServerOutcome {
@@ -96,7 +98,7 @@ pub fn server(policy: &Policy, cases: &[Case<'_>]) -> ServerOutcome {
     if is_one_name {
         let mut gathered = Gathered::default();
         cases.iter().for_each(|case| gathered.add(policy, case));
-        let (outcome, reasons, evidence) = gathered.judge();
+        let (outcome, reasons, evidence) = gathered.judge(policy);
         return ServerOutcome { outcome, reasons, evidence, names: Vec::new() };
     }
     let mut by_name: BTreeMap<Option<&str>, Gathered> = BTreeMap::new();
@@ -106,7 +108,7 @@ pub fn server(policy: &Policy, cases: &[Case<'_>]) -> ServerOutcome {
     let names: Vec<NameOutcome> = by_name
         .into_iter()
         .map(|(name, gathered)| {
-            let (outcome, reasons, evidence) = gathered.judge();
+            let (outcome, reasons, evidence) = gathered.judge(policy);
             NameOutcome { name: name.map(Into::into), outcome, reasons, evidence }
         })
         .collect();
@@ -148,11 +150,9 @@ impl Gathered {
             self.anomaly = true;
             return;
         }
-        self.evidence.keys = case
-            .certificates
-            .first()
-            .and_then(|leaf| key_kind(leaf))
-            .map_or(self.evidence.keys, |kind| self.evidence.keys.union(kind.into()));
+        if let Some(kind) = leaf_kind(case) {
+            self.evidence.keys = self.evidence.keys.union(kind.into());
+        }
         self.evidence.versions.insert(version);
         if let Some(proven) = evidence.sentinel {
             self.evidence.versions.insert(proven);
@@ -216,7 +216,7 @@ impl Gathered {
         count(&mut self.evidence.unable, case.tally);
     }
 
-    fn judge(mut self) -> (Outcome, Vec<Reason>, ServerEvidence) {
+    fn judge(mut self, policy: &Policy) -> (Outcome, Vec<Reason>, ServerEvidence) {
         let mut reasons = Vec::new();
         let evidence = &mut self.evidence;
         let mut able = evidence.able;
@@ -257,6 +257,9 @@ impl Gathered {
             (Reason::Anomaly, nothing && self.anomaly),
         ];
         reasons.extend(listed.into_iter().filter(|(_, holds)| *holds).map(|(reason, _)| reason));
+        if !reasons.is_empty() {
+            self.evidence.asked = Some(Asked::by(policy));
+        }
         (outcome, reasons, self.evidence)
     }
 }
@@ -305,7 +308,7 @@ fn had_choice(policy: &Policy, case: &Case<'_>, offer: &Offer, version: Protocol
         // Its suites leave the key open, and the certificate is hidden.
         return usable.next().is_some();
     }
-    let Some(kind) = case.certificates.first().and_then(|leaf| key_kind(leaf)) else {
+    let Some(kind) = leaf_kind(case) else {
         return false;
     };
     usable.filter_map(CipherSuite::info).any(|info| KeyKinds::of_suite(info).contains(kind))
