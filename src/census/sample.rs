@@ -12,7 +12,7 @@ use crate::tls::codepoint::{
 use crate::tls::hello::{ClientHello, Offer, OfferId, ServerHello};
 use crate::tls::{Role, Transport};
 use crate::x509::Certificate;
-use crate::x509::chain::ChainReport;
+use crate::x509::chain::{ChainReport, ChainStatus};
 
 /// 2026-03-01T08:00:00Z, when all samples begin.
 pub(crate) const START: u64 = 1_772_352_000;
@@ -97,7 +97,7 @@ impl Sample {
             certificates: Vec::new(),
             client_certificates: Vec::new(),
             certificate_requested: false,
-            chain: ChainReport {},
+            chain: ChainReport::unseen(ChainStatus::NotSeen),
             alerts: Vec::new(),
             resumed: false,
             outcome: Outcome::Established,

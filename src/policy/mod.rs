@@ -16,6 +16,7 @@ pub mod finding;
 mod outcome;
 mod reader;
 mod roots;
+mod sentence;
 mod server;
 pub mod suites;
 mod verdict;
@@ -35,6 +36,7 @@ pub use edge::{Edge, Ends, edge};
 pub use fallback::{Attempt, is_fallback_of};
 pub use outcome::{Outcome, Reason};
 pub use roots::{Root, RootMatch, RootStatus};
+pub use sentence::Asked;
 pub use server::{NameOutcome, ServerEvidence, ServerOutcome, server};
 pub use suites::{CipherRule, KeyKinds, Level};
 pub use verdict::{Connection, Verdict, connection, judge, root};
@@ -46,7 +48,7 @@ use suites::SuiteRules;
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Its name on the command line and in records.
-    pub id: Box<str>,
+    pub id: Arc<str>,
     /// What the file says for people.
     pub about: About,
     /// The versions that it accepts.

@@ -71,14 +71,20 @@ impl Pattern {
         }
         match &self.what {
             What::Network(network) => address.is_some_and(|address| network.contains(address)),
-            What::Name(glob) => {
-                let names = sni.into_iter().chain(target.map(|(host, _)| host));
-                names.into_iter().any(|name| {
-                    let name = name.strip_suffix('.').unwrap_or(name);
-                    matches(glob.as_bytes(), name.to_ascii_lowercase().as_bytes())
-                })
+            What::Name(_) => {
+                let mut names = sni.into_iter().chain(target.map(|(host, _)| host));
+                names.any(|name| self.covers_name(name))
             }
         }
+    }
+
+    /// Whether it stands for host names, and this is one of them.
+    pub fn covers_name(&self, name: &str) -> bool {
+        let What::Name(glob) = &self.what else {
+            return false;
+        };
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        matches(glob.as_bytes(), name.as_bytes())
     }
 }
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::clock::Timestamp;
+
 /// What the network said, safe on a terminal: control characters, escapes, marks that change the
 /// direction of text and everything else that does not show are written out as `\u{202e}`.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
@@ -76,6 +78,14 @@ pub(crate) fn listed(items: &[String], limit: usize) -> String {
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
+}
+
+/// A time to the minute, `2026-03-01 08:15 UTC`.
+pub(crate) fn minute(at: Timestamp) -> String {
+    let time = at.to_string();
+    let date = time.get(..10).unwrap_or_default();
+    let clock = time.get(11..16).unwrap_or_default();
+    format!("{date} {clock} UTC")
 }
 
 /// How many columns a text takes. What is printed is [`printable`]; wide characters are not told

@@ -2,7 +2,7 @@
 
 use super::certificate::rejected_required_root;
 use super::outcome::{Fit, is_inside};
-use super::{Outcome, Policy, Reason, VersionSet};
+use super::{Asked, Outcome, Policy, Reason, VersionSet};
 use crate::record::{self, Case};
 use crate::tls::Transport;
 use crate::tls::codepoint::{NamedGroup, ProtocolVersion};
@@ -38,6 +38,8 @@ pub struct ClientEvidence {
     pub established: bool,
     /// The common name of a required root that it rejected.
     pub rejected_root: Option<Box<str>>,
+    /// What was asked, where the outcome has a reason.
+    pub asked: Option<Asked>,
 }
 
 impl ClientOutcome {
@@ -80,6 +82,9 @@ pub fn client(
         judged.outcome = Outcome::Breaks;
         judged.reasons.push(Reason::Root);
         judged.evidence.rejected_root = Some(root.common_name.clone());
+    }
+    if !judged.reasons.is_empty() {
+        judged.evidence.asked = Some(Asked::by(policy));
     }
     judged
 }

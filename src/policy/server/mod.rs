@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::certificate::leaf_kind;
 use super::outcome::{is_inside, usable_suites};
-use super::{KeyKinds, Outcome, Policy, Reason, VersionSet};
+use super::{Asked, KeyKinds, Outcome, Policy, Reason, VersionSet};
 use crate::clock::Timestamp;
 use crate::record::{Case, Evidence, Tally};
 use crate::tls::codepoint::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion};
@@ -67,6 +67,8 @@ pub struct ServerEvidence {
     pub keys: KeyKinds,
     /// Since when the newer evidence stands, where the older contradicts it.
     pub changed: Option<Timestamp>,
+    /// What was asked, where the outcome has a reason.
+    pub asked: Option<Asked>,
 }
 
 impl ServerOutcome {
@@ -96,7 +98,7 @@ pub fn server(policy: &Policy, cases: &[Case<'_>]) -> ServerOutcome {
     if is_one_name {
         let mut gathered = Gathered::default();
         cases.iter().for_each(|case| gathered.add(policy, case));
-        let (outcome, reasons, evidence) = gathered.judge();
+        let (outcome, reasons, evidence) = gathered.judge(policy);
         return ServerOutcome { outcome, reasons, evidence, names: Vec::new() };
     }
     let mut by_name: BTreeMap<Option<&str>, Gathered> = BTreeMap::new();
@@ -106,7 +108,7 @@ pub fn server(policy: &Policy, cases: &[Case<'_>]) -> ServerOutcome {
     let names: Vec<NameOutcome> = by_name
         .into_iter()
         .map(|(name, gathered)| {
-            let (outcome, reasons, evidence) = gathered.judge();
+            let (outcome, reasons, evidence) = gathered.judge(policy);
             NameOutcome { name: name.map(Into::into), outcome, reasons, evidence }
         })
         .collect();
@@ -214,7 +216,7 @@ impl Gathered {
         count(&mut self.evidence.unable, case.tally);
     }
 
-    fn judge(mut self) -> (Outcome, Vec<Reason>, ServerEvidence) {
+    fn judge(mut self, policy: &Policy) -> (Outcome, Vec<Reason>, ServerEvidence) {
         let mut reasons = Vec::new();
         let evidence = &mut self.evidence;
         let mut able = evidence.able;
@@ -255,6 +257,9 @@ impl Gathered {
             (Reason::Anomaly, nothing && self.anomaly),
         ];
         reasons.extend(listed.into_iter().filter(|(_, holds)| *holds).map(|(reason, _)| reason));
+        if !reasons.is_empty() {
+            self.evidence.asked = Some(Asked::by(policy));
+        }
         (outcome, reasons, self.evidence)
     }
 }
