@@ -66,7 +66,7 @@
 pub mod bytes;
 pub mod capture;
 pub mod census;
-//pub mod cli;
+pub mod cli;
 pub mod clock;
 pub mod flow;
 pub mod limits;

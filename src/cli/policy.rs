@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::style::presets::NOTHING;
+use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
 use super::args::{Policy as Args, PolicyAction};

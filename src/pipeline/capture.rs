@@ -87,7 +87,7 @@ fn read_one(
             let stdin = Stdin { progress: Arc::clone(progress) };
             FileSource::from_reader(input.name(), stdin, &settings.limits)
         }
-        Input::File { .. } => input.open(&settings.limits),
+        Input::File { path, .. } => FileSource::open(path, &settings.limits),
     };
     let mut source = match opened {
         Ok(source) => source,
@@ -132,6 +132,11 @@ fn read_one(
             }
             Ok(Poll::Frames(_) | Poll::Idle) => {}
             Ok(Poll::End) => break,
+            // Of a stream that was left in the middle nothing is wrong.
+            Err(_) if progress.is_stopping() => {
+                report.stopped = true;
+                break;
+            }
             Err(error) => {
                 report.error = Some(error);
                 break;

@@ -5,6 +5,7 @@
 //! the terminal.
 
 mod csv;
+mod format;
 pub mod inventory;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -13,5 +14,6 @@ pub mod summary;
 mod text;
 mod words;
 
+pub use format::Format;
 pub use inventory::{Inventory, Question};
 pub use summary::Style;
