@@ -5,7 +5,6 @@
 //! the terminal.
 
 mod csv;
-mod format;
 pub mod inventory;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -14,6 +13,5 @@ pub mod summary;
 mod text;
 mod words;
 
-pub use format::Format;
 pub use inventory::{Inventory, Question};
 pub use summary::Style;
