@@ -5,13 +5,14 @@
 //! the terminal.
 
 mod csv;
+mod format;
 pub mod inventory;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod scope;
 pub mod summary;
 mod text;
-mod words;
 
+pub use format::Format;
 pub use inventory::{Inventory, Question};
 pub use summary::Style;

@@ -5,6 +5,11 @@ use std::fmt::Write as _;
 
 use crate::clock::Timestamp;
 
+/// A space at which no line is broken.
+const GLUE: char = '\u{a0}';
+/// Characters of a name that are shown.
+const NAME: usize = 64;
+
 /// What the network said, safe on a terminal: control characters, escapes, marks that change the
 /// direction of text and everything else that does not show are written out as `\u{202e}`.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
@@ -33,7 +38,7 @@ fn shows(character: char) -> bool {
 
 /// A count and its noun: `1 host`, `2 hosts`, `12,345 hosts`.
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+    format!("{}{GLUE}{}", grouped(number), if number == 1 { one } else { many })
 }
 
 /// A number with its thousands apart.
@@ -52,17 +57,17 @@ pub(crate) fn grouped(number: u64) -> String {
 /// A share in whole percent; what is neither nothing nor all never looks like it.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 || part == 0 {
-        return "0 %".to_owned();
+        return format!("0{GLUE}%");
     }
     if part >= whole {
-        return "100 %".to_owned();
+        return format!("100{GLUE}%");
     }
     let part = u128::from(part);
     let whole = u128::from(whole);
     match (part * 100 + whole / 2) / whole {
-        0 => "under 1 %".to_owned(),
-        100 => "over 99 %".to_owned(),
-        rounded => format!("{rounded} %"),
+        0 => format!("under 1{GLUE}%"),
+        100 => format!("over 99{GLUE}%"),
+        rounded => format!("{rounded}{GLUE}%"),
     }
 }
 
@@ -82,10 +87,44 @@ pub(crate) fn listed(items: &[String], limit: usize) -> String {
 
 /// A time to the minute, `2026-03-01 08:15 UTC`.
 pub(crate) fn minute(at: Timestamp) -> String {
+    let (date, clock) = date_and_clock(at);
+    format!("{date}{GLUE}{clock}{GLUE}UTC")
+}
+
+/// A span of time to the minute, `2026-03-01 08:15 to 09:20 UTC`.
+pub(crate) fn span(first: Timestamp, last: Timestamp) -> String {
+    let (date, clock) = date_and_clock(first);
+    if date_and_clock(first) == date_and_clock(last) {
+        minute(first)
+    } else if date_and_clock(last).0 == date {
+        format!("{date} {clock} to {}{GLUE}UTC", date_and_clock(last).1)
+    } else {
+        format!("{date}{GLUE}{clock} to {}", minute(last))
+    }
+}
+
+fn date_and_clock(at: Timestamp) -> (String, String) {
     let time = at.to_string();
-    let date = time.get(..10).unwrap_or_default();
-    let clock = time.get(11..16).unwrap_or_default();
-    format!("{date} {clock} UTC")
+    let (date, clock) = time.split_once('T').unwrap_or_default();
+    (date.to_owned(), clock.get(..5).unwrap_or_default().to_owned())
+}
+
+/// What the network calls itself, in a sentence: host names stand as they are, anything else in
+/// quotes, so that it cannot pass for words of ours; cut where it is longer than names are.
+pub(crate) fn named(name: &str) -> String {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_.*:[]".contains(character);
+    let mut text = printable(name).into_owned();
+    if let Some((at, _)) = text.char_indices().nth(NAME) {
+        text.truncate(at);
+        text.push('…');
+    }
+    if !text.is_empty() && name.chars().all(plain) { text } else { format!("\"{text}\"") }
+}
+
+/// A text for one line, whatever its length.
+pub(crate) fn unglued(text: &str) -> String {
+    text.replace(GLUE, " ")
 }
 
 /// How many columns a text takes. What is printed is [`printable`]; wide characters are not told
@@ -95,9 +134,12 @@ pub(crate) fn width(text: &str) -> usize {
 }
 
 /// Break a text into lines of at most `width` columns, at spaces; a longer word stands alone and is
-/// broken where it must.
+/// broken where it must. What [`GLUE`] holds together stays together, as does `TLS 1.2`.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
+    let text = ["TLS ", "SSL "].iter().fold(text.to_owned(), |text, word| {
+        text.replace(word, &format!("{}{GLUE}", word.trim_end()))
+    });
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
@@ -111,7 +153,7 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
             if width(&line) >= columns {
                 lines.push(std::mem::take(&mut line));
             }
-            line.push(character);
+            line.push(if character == GLUE { ' ' } else { character });
         }
     }
     if !line.is_empty() {
@@ -135,6 +177,7 @@ mod tests {
 
     #[test]
     fn shares_never_round_to_nothing_or_all() {
+        let percent = |part, whole| wrap(&percent(part, whole), 80).join("|");
         assert_eq!(percent(0, 9), "0 %");
         assert_eq!(percent(1, 3), "33 %");
         assert_eq!(percent(1, 1_000), "under 1 %");
@@ -144,8 +187,9 @@ mod tests {
 
     #[test]
     fn numbers_and_lists_read_like_a_sentence() {
-        assert_eq!(count(1, "host", "hosts"), "1 host");
-        assert_eq!(count(1_234_567, "host", "hosts"), "1,234,567 hosts");
+        assert_eq!(count(1, "host", "hosts").replace(GLUE, " "), "1 host");
+        assert_eq!(count(12_345, "host", "hosts").replace(GLUE, " "), "12,345 hosts");
+        assert_eq!(grouped(1_234_567), "1,234,567");
         let items: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
         assert_eq!(listed(&items, 4), "a, b, c and d");
         assert_eq!(listed(&items, 3), "a, b and 2 more");
@@ -156,6 +200,26 @@ mod tests {
     fn lines_keep_to_their_width() {
         assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
         assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("needs TLS 1.2", 9), ["needs", "TLS 1.2"]);
         assert!(wrap("", 10).is_empty());
+    }
+
+    #[test]
+    fn names_that_are_none_stand_in_quotes() {
+        assert_eq!(named("crm.example.com"), "crm.example.com");
+        assert_eq!(named("[2001:db8::1]:443"), "[2001:db8::1]:443");
+        assert_eq!(named("a and b"), "\"a and b\"");
+        assert_eq!(named("a\nb"), "\"a\\u{a}b\"");
+        assert_eq!(named(""), "\"\"");
+        assert_eq!(named(&"a".repeat(300)).chars().count(), 65);
+    }
+
+    #[test]
+    fn a_span_says_no_day_twice() {
+        let at = |minutes: u64| Timestamp::new(1_772_352_000 + minutes * 60, 0);
+        let span = |first, last| span(first, last).replace(GLUE, " ");
+        assert_eq!(span(at(0), at(0)), "2026-03-01 08:00 UTC");
+        assert_eq!(span(at(0), at(75)), "2026-03-01 08:00 to 09:15 UTC");
+        assert_eq!(span(at(0), at(1_440)), "2026-03-01 08:00 to 2026-03-02 08:00 UTC");
     }
 }

@@ -10,7 +10,6 @@ use crate::record::Tally;
 use super::edges::sum;
 use super::findings::{self, Side};
 use super::judge::{EdgeFacts, Facts, Judged, StackJudged};
-use crate::report::words;
 
 use super::{Client, HostVerdict, ServerName, Stack, StackVerdict};
 
@@ -145,7 +144,7 @@ fn stack(
                 policy: policy.id.clone(),
                 outcome: judged.outcome,
                 reasons: judged.reasons.clone(),
-                evidence: words::client(policy, judged),
+                evidence: judged.sentence(),
             })
             .collect(),
         remediations: findings::remedies(facts, Side::Client, offer.as_deref(), &findings),

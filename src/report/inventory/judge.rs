@@ -140,7 +140,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The ids of the policies that were asked for.
-    pub(super) fn policy_ids(&self) -> impl Iterator<Item = &Box<str>> {
+    pub(super) fn policy_ids(&self) -> impl Iterator<Item = &Arc<str>> {
         self.question.policies.iter().map(|policy| &policy.id)
     }
 }

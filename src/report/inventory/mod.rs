@@ -65,6 +65,12 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// Whether a client host or a server of ours breaks under the first policy.
+    pub fn breaks(&self) -> bool {
+        let totals = self.summary.policies.first();
+        totals.is_some_and(|totals| totals.client_hosts.breaks + totals.servers.breaks > 0)
+    }
+
     /// Write the JSON report.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *out, self)?;
@@ -76,7 +82,7 @@ impl Inventory {
 #[derive(Clone, Debug, Serialize)]
 pub struct PolicyLine {
     /// Its id.
-    pub id: Box<str>,
+    pub id: Arc<str>,
     /// Its title.
     pub title: Box<str>,
     /// Whether it stands.
@@ -139,7 +145,7 @@ pub struct Client {
 #[derive(Clone, Debug, Serialize)]
 pub struct HostVerdict {
     /// The policy's id.
-    pub policy: Box<str>,
+    pub policy: Arc<str>,
     /// The outcome.
     pub outcome: Outcome,
 }
@@ -183,7 +189,7 @@ pub struct Stack {
 #[derive(Clone, Debug, Serialize)]
 pub struct StackVerdict {
     /// The policy's id.
-    pub policy: Box<str>,
+    pub policy: Arc<str>,
     /// The outcome.
     pub outcome: Outcome,
     /// Why.
@@ -213,7 +219,7 @@ pub struct Finding {
     /// Whom it concerns.
     pub concerns: &'static str,
     /// The policies under which it is one; none: under any.
-    pub policies: Vec<Box<str>>,
+    pub policies: Vec<Arc<str>>,
     /// In a sentence.
     pub text: String,
     /// The id of what to change.
@@ -326,7 +332,7 @@ pub struct HandshakeTimes {
 #[derive(Clone, Debug, Serialize)]
 pub struct ServerVerdict {
     /// The policy's id.
-    pub policy: Box<str>,
+    pub policy: Arc<str>,
     /// The outcome: the worst of its names.
     pub outcome: Outcome,
     /// Why.
@@ -372,7 +378,7 @@ pub struct Edge {
 #[derive(Clone, Debug, Serialize)]
 pub struct EdgeVerdict {
     /// The policy's id.
-    pub policy: Box<str>,
+    pub policy: Arc<str>,
     /// `unchanged`, `upgrades`, `breaks` or `unknown`.
     pub outcome: &'static str,
     /// Which ends break.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::census::{Latency, ServerKey};
 use crate::policy::{Outcome, ServerOutcome};
 use crate::record::{Evidence, Tally};
-use crate::report::words;
 use crate::x509::chain::{ChainReport, ChainStatus};
 
 use super::clients::clients_of;
@@ -84,7 +83,7 @@ fn line(
                 policy: policy.id.clone(),
                 outcome: judged.outcome,
                 reasons: judged.reasons.clone(),
-                evidence: words::server(policy, judged),
+                evidence: judged.sentence(),
                 snis: worst_names(judged),
             })
             .collect(),

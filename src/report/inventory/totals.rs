@@ -1,6 +1,7 @@
 //! The numbers of an inventory, policy by policy.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ pub struct Summary {
 #[derive(Clone, Debug, Serialize)]
 pub struct PolicyTotals {
     /// Its id.
-    pub policy: Box<str>,
+    pub policy: Arc<str>,
     /// Client hosts, each by its worst stack.
     pub client_hosts: Counts,
     /// Client stacks; retries with less are not counted.
@@ -71,7 +72,7 @@ impl Counts {
 #[derive(Clone, Debug, Serialize)]
 pub struct Successor {
     /// Its id.
-    pub policy: Box<str>,
+    pub policy: Arc<str>,
     /// Client hosts under it.
     pub client_hosts: Counts,
     /// Hosts that break under it and not under the first policy.
@@ -114,9 +115,9 @@ impl Summary {
     }
 }
 
-fn totals(id: &str, at: usize, clients: &[Client], servers: &[Server]) -> PolicyTotals {
+fn totals(id: &Arc<str>, at: usize, clients: &[Client], servers: &[Server]) -> PolicyTotals {
     let mut totals = PolicyTotals {
-        policy: id.into(),
+        policy: Arc::clone(id),
         client_hosts: Counts::default(),
         client_stacks: Counts::default(),
         servers: Counts::default(),
@@ -145,7 +146,7 @@ fn totals(id: &str, at: usize, clients: &[Client], servers: &[Server]) -> Policy
     for findings in of_clients.chain(of_servers) {
         let mut ids: Vec<_> = findings
             .iter()
-            .filter(|one| one.policies.is_empty() || one.policies.iter().any(|one| **one == *id))
+            .filter(|one| one.policies.is_empty() || one.policies.iter().any(|one| one == id))
             .map(|finding| finding.id)
             .collect();
         ids.sort_unstable();

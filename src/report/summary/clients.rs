@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::page::{Ink, Page};
 use crate::packet::Address;
 use crate::policy::Outcome;
-use crate::report::inventory::{Client, Edge, Inventory, Stack};
-use crate::report::text::{count, listed, minute, printable};
+use crate::report::inventory::{Client, Edge, Inventory, ServerName, Stack};
+use crate::report::text::{count, listed, minute, named, printable};
 
 /// Hosts, or groups of hosts, in a screenful.
 const HOSTS: usize = 12;
@@ -219,13 +219,24 @@ fn losses(inventory: &Inventory) -> BTreeMap<Address, Loss> {
 /// A service as people call it: by the name that was asked for, else by address.
 fn service(edge: &Edge) -> String {
     let words = match (&edge.sni, edge.server.port) {
-        (Some(name), 443) => printable(name).into_owned(),
-        (Some(name), port) => format!("{}:{port}", printable(name)),
-        (None, _) => printable(&edge.server.to_string()).into_owned(),
+        (Some(name), 443) => named(name),
+        (Some(name), port) => format!("{}:{port}", named(name)),
+        (None, _) => address(&edge.server),
     };
     match edge.server.application.as_deref() {
         None | Some("http" | "h2" | "http/1.1") => words,
         Some(application) => format!("{words} ({})", printable(application)),
+    }
+}
+
+/// A server without a name.
+pub(super) fn address(server: &ServerName) -> String {
+    match &server.target {
+        Some(target) => {
+            let proxy = ServerName { target: None, ..server.clone() };
+            format!("{} via {proxy}", named(target))
+        }
+        None => server.to_string(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::page::{Ink, Page};
 use crate::report::inventory::{CoverageLine, Inventory};
-use crate::report::text::{count, grouped, minute, percent, printable};
+use crate::report::text::{count, grouped, percent, printable, span};
 
 /// Faulty sources that are named without `verbose`.
 const FAULTS: usize = 5;
@@ -21,21 +21,20 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
     for line in faults {
         page.item(Ink::Warn, &line);
     }
-    if let Some(span) = span(inventory) {
+    if let Some(seen) = seen(inventory) {
         page.gap();
-        page.paragraph(Ink::Dim, &span);
+        page.paragraph(Ink::Dim, &seen);
     }
 }
 
 /// What the report rests on.
-fn span(inventory: &Inventory) -> Option<String> {
+fn seen(inventory: &Inventory) -> Option<String> {
     let coverage = &inventory.coverage;
     Some(format!(
-        "Seen: {} in {}, {} to {}.",
+        "Seen: {} in {}, {}.",
         count(coverage.connections.connections, "TLS connection", "TLS connections"),
         count(inventory.sources.len() as u64, "source", "sources"),
-        minute(coverage.first_seen?),
-        minute(coverage.last_seen?),
+        span(coverage.first_seen?, coverage.last_seen?),
     ))
 }
 

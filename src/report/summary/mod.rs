@@ -54,16 +54,16 @@ impl Inventory {
             )
         };
         let (ink, answer) = match (hosts.breaks, hosts.unknown) {
-            (0, 0) => (Ink::Good, format!("None of {of} breaks when `{id}` is enforced.")),
+            (0, 0) => (Ink::Good, format!("None of {of} breaks when {id} is enforced.")),
             (0, unknown) => (
                 Ink::Bold,
                 format!(
-                    "None of {of} is known to break when `{id}` is enforced, {} not be judged.",
+                    "None of {of} is known to break when {id} is enforced, {} not be judged.",
                     if unknown == 1 { "one could".to_owned() } else { format!("{unknown} could") },
                 ),
             ),
-            (1, _) => (Ink::Bad, format!("1 of {of} breaks when `{id}` is enforced.")),
-            (breaks, _) => (Ink::Bad, format!("{breaks} of {of} break when `{id}` is enforced.")),
+            (1, _) => (Ink::Bad, format!("1 of {of} breaks when {id} is enforced.")),
+            (breaks, _) => (Ink::Bad, format!("{breaks} of {of} break when {id} is enforced.")),
         };
         page.paragraph(ink, &answer);
         if let Some(rest) = rest(hosts) {
@@ -111,7 +111,7 @@ impl Inventory {
         }
         let differs =
             if parts.is_empty() { "the same hosts break".to_owned() } else { parts.join(", ") };
-        Some(format!("Under `{}`, which took the place of `{first}`, {differs}.", line.policy))
+        Some(format!("Under {}, which took the place of {first}, {differs}.", line.policy))
     }
 
     /// Findings, counted.

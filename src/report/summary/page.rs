@@ -1,6 +1,6 @@
 //! [`Page`]: text for a terminal, in lines of a width, with or without colour.
 
-use crate::report::text::{width, wrap};
+use crate::report::text::{unglued, width, wrap};
 
 /// How the summary is to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Page {
         let side_by_side = self.columns >= NARROW;
         let left = if side_by_side { LEFT } else { INDENT * 2 };
         self.pad(INDENT);
-        self.write(term.0, term.1);
+        self.write(term.0, &unglued(term.1));
         let mut at = INDENT + width(term.1);
         if !side_by_side || at + 2 > left {
             self.text.push('\n');

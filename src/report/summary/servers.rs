@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 
+use super::clients::address;
 use super::page::{Ink, Page};
 use crate::policy::Outcome;
 use crate::report::inventory::{Inventory, Server};
-use crate::report::text::{count, listed, printable};
+use crate::report::text::{count, listed, named, printable};
 
 /// Servers in a screenful, ours and others each.
 const SERVERS: usize = 6;
@@ -53,13 +54,12 @@ fn server(page: &mut Page, outcome: Outcome, server: &Server, verbose: bool) {
     if let Some(verdict) = server.verdicts.first() {
         let risk = if outcome == Outcome::AtRisk { "at risk: " } else { "" };
         parts.push((Ink::Plain, format!("{risk}{}", printable(&verdict.evidence))));
-        let names: Vec<String> =
-            verdict.snis.iter().flatten().map(|name| printable(name).into_owned()).collect();
+        let names: Vec<String> = verdict.snis.iter().flatten().map(|name| named(name)).collect();
         if !names.is_empty() {
             parts.push((Ink::Plain, format!("under {}", listed(&names, limit))));
         }
     }
-    let all: Vec<String> = server.snis.iter().map(|name| printable(name).into_owned()).collect();
+    let all: Vec<String> = server.snis.iter().map(|name| named(name)).collect();
     let used = format!(
         "used by {} ({})",
         count(server.clients, "client host", "client hosts"),
@@ -71,5 +71,5 @@ fn server(page: &mut Page, outcome: Outcome, server: &Server, verbose: bool) {
         let title = printable(&remedy.title);
         parts.push((Ink::Bold, format!("fix: {title} (tlscensus explain {})", remedy.id)));
     }
-    page.entry((Ink::Bold, &printable(&server.name.to_string())), &parts);
+    page.entry((Ink::Bold, &address(&server.name)), &parts);
 }

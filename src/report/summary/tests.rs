@@ -7,26 +7,26 @@ const PLAIN: Style = Style { width: 80, colour: false, verbose: false };
 fn an_office() {
     let inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
     insta::assert_snapshot!(inventory.summary(PLAIN), @r#"
-        2 of 8 client hosts break when `dataverse` is enforced.
+        2 of 8 client hosts break when dataverse is enforced.
         5 go on working, 1 could not be judged.
-        Under `dataverse-2024-12`, which took the place of `dataverse`, the same hosts
+        Under dataverse-2024-12, which took the place of dataverse, the same hosts
         break.
 
         Clients that break
-          10.0.0.5        offers TLS 1.0 at most; `dataverse` asks for TLS 1.2
-                          loses crm.contoso.example and login.contoso.example (5
-                          connections, last on 2026-03-01 08:04 UTC)
-          10.0.0.6        offers TLS 1.2, but none of its 3 cipher suites is accepted by
-                          `dataverse`
-                          loses crm.contoso.example and evil\u{1b}[2j\u{202e}=cmd|' /c
-                          calc'!a0:587 (smtp) (2 connections, last on 2026-03-01 08:01
-                          UTC)
+          10.0.0.5        offers at most TLS 1.0; dataverse needs TLS 1.2
+                          loses crm.contoso.example and login.contoso.example
+                          (5 connections, last on 2026-03-01 08:04 UTC)
+          10.0.0.6        offers TLS 1.2, but none of the 8 suites that dataverse
+                          accepts (3 others)
+                          loses "evil\u{1b}[2j\u{202e}=cmd|' /c calc'!a0":587 (smtp) and
+                          crm.contoso.example (2 connections, last on
+                          2026-03-01 08:01 UTC)
 
         Clients that could not be judged
-          10.0.0.20: no ClientHello of it was seen
+          10.0.0.20: its ClientHello was not seen
 
         Servers of ours that break
-          10.9.0.1:443    chose TLS 1.0 although TLS 1.2 was offered
+          10.9.0.1:443    chose TLS 1.0 although the client offered TLS 1.2
                           used by 2 client hosts (2 connections) as
                           intranet.contoso.example
 
@@ -38,8 +38,7 @@ fn an_office() {
           6 % of connections run over QUIC, which tells nothing of what the client
           offers over TCP
 
-        Seen: 17 TLS connections in 1 source, 2026-03-01 08:00 UTC to 2026-03-01 08:04
-        UTC.
+        Seen: 17 TLS connections in 1 source, 2026-03-01 08:00 to 08:04 UTC.
         "#);
 }
 
