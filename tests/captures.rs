@@ -1,5 +1,7 @@
 //! Every capture of the project: its records are what was reviewed, and what tshark found in it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
 mod common;
 
 use std::fs;

@@ -49,7 +49,9 @@ Examples:
     #[command(after_help = "Example: tlscensus policy show dataverse")]
     Policy(Policy),
     /// Print a completion script for a shell.
-    #[command(after_help = "Example: tlscensus completions bash > /etc/bash_completion.d/tlscensus")]
+    #[command(
+        after_help = "Example: tlscensus completions bash > /etc/bash_completion.d/tlscensus"
+    )]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,

@@ -42,18 +42,18 @@ pub fn main() -> ExitCode {
 fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
     match args.command {
         Command::Read(read) => read::run(read, &args.global, words),
-        Command::Policy(policy) => policy::run(&policy, words),
+        Command::Policy(policy) => policy::run(&policy),
         Command::Completions { shell } => {
             let mut command = Args::command();
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "tlscensus", &mut script);
-            words.out(&script)?;
+            Words::out(&script)?;
             Ok(Exit::Done)
         }
         Command::Man => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Args::command()).render(&mut page)?;
-            words.out(&page)?;
+            Words::out(&page)?;
             Ok(Exit::Done)
         }
     }

@@ -59,18 +59,15 @@ where
 }
 
 /// `--since` and `--until`.
-pub(super) fn window(
-    args: &Window,
-) -> Result<(Option<Timestamp>, Option<Timestamp>), Failure> {
+pub(super) fn window(args: &Window) -> Result<(Option<Timestamp>, Option<Timestamp>), Failure> {
     let parse = |text: &Option<String>, option| match text {
         None => Ok(None),
         Some(text) => moment(text)
             .with_context(|| format!("`{text}` is no time for {option}"))
             .map(Some)
             .map_err(|error| {
-                Failure::usage(error).with_hint(
-                    "times are RFC 3339 in UTC, as 2026-03-01T08:15:30Z, or a date",
-                )
+                Failure::usage(error)
+                    .with_hint("times are RFC 3339 in UTC, as 2026-03-01T08:15:30Z, or a date")
             }),
     };
     Ok((parse(&args.since, "--since")?, parse(&args.until, "--until")?))

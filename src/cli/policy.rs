@@ -11,16 +11,21 @@ use super::words::Words;
 use crate::policy::{CipherRule, Level, Policy};
 
 /// List, show, or check.
-pub(super) fn run(args: &Args, words: &Words) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let text = match &args.action {
-        PolicyAction::List => list(words.width()),
+        PolicyAction::List => list(Words::width()),
         PolicyAction::Show { policy } => show(&*Policy::resolve(policy).map_err(Failure::usage)?),
         PolicyAction::Check { file } => {
             let policy = Policy::load(file).map_err(Failure::usage)?;
-            format!("`{}` holds the policy `{}`: {}\n", file.display(), policy.id, policy.about.title)
+            format!(
+                "`{}` holds the policy `{}`: {}\n",
+                file.display(),
+                policy.id,
+                policy.about.title
+            )
         }
     };
-    words.out(text.as_bytes())?;
+    Words::out(text.as_bytes())?;
     Ok(Exit::Done)
 }
 
@@ -61,7 +66,10 @@ fn show(policy: &Policy) -> String {
     for listed in &policy.suites.text.listed {
         let name = listed.suite.name().unwrap_or("?");
         let until = listed.until.as_deref().map(|until| format!(", until {until}"));
-        line("", format!("{name} ({}{})", word(Level::ALL, listed.level), until.unwrap_or_default()));
+        line(
+            "",
+            format!("{name} ({}{})", word(Level::ALL, listed.level), until.unwrap_or_default()),
+        );
     }
     for root in &policy.roots {
         let word = if root.required { "required" } else { "named" };
@@ -77,7 +85,10 @@ fn show(policy: &Policy) -> String {
     let source = &about.source;
     let parts = [&about.publisher, &source.document, &source.section, &source.date];
     line("source", parts.into_iter().flatten().map(|part| &**part).collect::<Vec<_>>().join(", "));
-    line("hint", about.scope.iter().map(|p| format!("--scope '{p}'")).collect::<Vec<_>>().join(" "));
+    line(
+        "hint",
+        about.scope.iter().map(|p| format!("--scope '{p}'")).collect::<Vec<_>>().join(" "),
+    );
     text
 }
 

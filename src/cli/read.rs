@@ -41,11 +41,13 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
     let census = Census::new(&plan.settings.limits);
     let finished = read_watched(&plan, &census, sink.as_mut(), words)?;
     if let Some(error) = &finished.output {
-        let name = plan.flows.as_deref().unwrap_or(Path::new("-")).display();
+        let name = plan.flows.as_deref().unwrap_or_else(|| Path::new("-")).display();
         return Err(Failure::impossible(anyhow!("cannot write records to `{name}`: {error}")));
     }
     if let (Some(sink), Some(path)) = (sink, &plan.flows) {
-        sink.finish().with_context(|| format!("cannot write `{}`", path.display())).map_err(Failure::impossible)?;
+        sink.finish()
+            .with_context(|| format!("cannot write `{}`", path.display()))
+            .map_err(Failure::impossible)?;
     }
     report(&plan, &census, &finished, global, words)
 }
@@ -145,9 +147,10 @@ fn report(
             Some("please report it, with the capture if you can"),
         );
     }
-    let unread = finished.sources.iter().filter(|source| {
-        source.error.as_ref().is_some_and(pipeline::is_unread)
-    });
+    let unread = finished
+        .sources
+        .iter()
+        .filter(|source| source.error.as_ref().is_some_and(pipeline::is_unread));
     if plan.expansion.inputs.is_empty() || unread.count() == finished.sources.len() {
         return Err(Failure::impossible(anyhow!("nothing could be read")));
     }
@@ -214,12 +217,12 @@ fn print_summary(
         return Ok(());
     }
     let colored = if aside { words.colored_stderr() } else { words.colored_stdout() };
-    let style = Style { width: words.width(), colour: colored, verbose: global.verbose };
+    let style = Style { width: Words::width(), colour: colored, verbose: global.verbose };
     let text = inventory.summary(style);
     if aside {
-        words.aside(&text);
+        Words::aside(&text);
     } else {
-        words.out(text.as_bytes())?;
+        Words::out(text.as_bytes())?;
     }
     Ok(())
 }

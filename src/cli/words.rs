@@ -42,18 +42,18 @@ impl Words {
     }
 
     /// The width that there is for text.
-    pub(super) fn width(&self) -> usize {
+    pub(super) fn width() -> usize {
         comfy_table::Table::new().width().map_or(DEFAULT_WIDTH, usize::from)
     }
 
     /// Something to read beside a result that goes elsewhere.
-    pub(super) fn aside(&self, text: &str) {
+    pub(super) fn aside(text: &str) {
         // A standard error that is closed leaves nobody to tell.
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     /// A result. A reader that has gone away is no error: it has seen enough.
-    pub(super) fn out(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn out(bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::flow::{FlowEnd, FlowMeta};
+use crate::flow::FlowMeta;
 use crate::tls::Transport;
 use crate::tls::transcript::Transcript;
 
@@ -31,7 +31,6 @@ pub(super) struct Job {
     pub(super) transport: Transport,
     pub(super) meta: FlowMeta,
     pub(super) transcript: Transcript,
-    pub(super) end: FlowEnd,
 }
 
 impl Batch {

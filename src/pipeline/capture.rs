@@ -11,8 +11,8 @@ use crate::capture::file::FileSource;
 use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Poll, Source};
 use crate::clock::Timestamp;
-use crate::flow::table::{Finished, FlowTable};
 use crate::flow::TableStats;
+use crate::flow::table::{Finished, FlowTable};
 use crate::packet::{Decoder, Packet, PacketStats};
 use crate::tls::Transport;
 use crate::tls::conversation::Conversation;
@@ -101,12 +101,12 @@ fn read_one(
     let mut span = None;
     let mut joined_late = 0_u64;
     let mut finish = |finished: Finished<Conversation>| {
-        let Finished { meta, consumer, end } = finished;
+        let Finished { meta, consumer, .. } = finished;
         joined_late = joined_late.saturating_add(u64::from(consumer.is_encrypted_only()));
         if consumer.transcript().has_messages() {
             let transcript = consumer.into_transcript();
             let source = Arc::clone(&name);
-            batcher.push(Job { source, transport: Transport::Tcp, meta, transcript, end });
+            batcher.push(Job { source, transport: Transport::Tcp, meta, transcript });
         }
     };
     loop {
@@ -126,17 +126,13 @@ fn read_one(
             before.1.saturating_add(stats.frames),
         );
         match polled {
-            Ok(Poll::Frames(_) | Poll::Idle) if progress.is_stopping() => {
+            Ok(Poll::End) => break,
+            // Of a stream that is left in its middle nothing is wrong.
+            Ok(_) | Err(_) if progress.is_stopping() => {
                 report.stopped = true;
                 break;
             }
             Ok(Poll::Frames(_) | Poll::Idle) => {}
-            Ok(Poll::End) => break,
-            // Of a stream that was left in the middle nothing is wrong.
-            Err(_) if progress.is_stopping() => {
-                report.stopped = true;
-                break;
-            }
             Err(error) => {
                 report.error = Some(error);
                 break;
@@ -147,7 +143,7 @@ fn read_one(
     flows.finish_all(&mut finish);
     report.span = span;
     report.capture = source.stats();
-    report.packets = decoder.stats().clone();
+    report.packets = *decoder.stats();
     report.flows = *flows.stats();
     report.joined_late = joined_late;
     report

@@ -91,9 +91,8 @@ pub fn read<S: Sink + Send>(
     }
     let wants_lines = sink.is_some();
     thread::scope(|scope| {
-        let capture = scope.spawn(move || {
-            capture::read_all(inputs, settings, empty_rx, full_tx, progress)
-        });
+        let capture =
+            scope.spawn(move || capture::read_all(inputs, settings, empty_rx, full_tx, progress));
         for _ in 0..settings.threads.max(1) {
             let (full_rx, done_tx) = (full_rx.clone(), done_tx.clone());
             let (certificates, chains) = (&certificates, &chains);

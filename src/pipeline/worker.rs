@@ -54,13 +54,12 @@ impl<'a> Worker<'a> {
                 let before = batch.lines.len();
                 // A fault in one handshake must not cost the others.
                 let worked = catch_unwind(AssertUnwindSafe(|| self.work(job, &mut batch.lines)));
-                match worked {
-                    Ok(recorded) => connections += u64::from(recorded),
-                    Err(_) => {
-                        batch.lines.truncate(before);
-                        self.parser = HelloParser::new(&self.settings.limits);
-                        self.progress.add_fault();
-                    }
+                if let Ok(recorded) = worked {
+                    connections += u64::from(recorded);
+                } else {
+                    batch.lines.truncate(before);
+                    self.parser = HelloParser::new(&self.settings.limits);
+                    self.progress.add_fault();
                 }
             }
             batch.jobs = jobs;
@@ -95,7 +94,7 @@ impl<'a> Worker<'a> {
     }
 
     fn record(&mut self, job: Job) -> Option<FlowRecord> {
-        let Job { source, transport, meta, transcript, end: _ } = job;
+        let Job { source, transport, meta, transcript } = job;
         let limits = &self.settings.limits;
         let events = message::events(&transcript, limits);
         let [low, high] = meta.endpoints;
@@ -107,9 +106,10 @@ impl<'a> Worker<'a> {
             closed: meta.reset || meta.fin.contains(&true),
         };
         let certificates = self.certificates;
-        let summary = handshake::read(&events, circumstances, &mut self.parser, limits, &mut |der| {
-            certificates.get(der)
-        })?;
+        let summary =
+            handshake::read(&events, circumstances, &mut self.parser, limits, &mut |der| {
+                certificates.get(der)
+            })?;
         let client = summary.client;
         let server = client.other();
         let peer = |side: Side| {
@@ -119,10 +119,8 @@ impl<'a> Worker<'a> {
             let heard = side.other().of(&meta.layers).and_then(|layers| layers.target_mac);
             Peer { ip: end.address, port: end.port, mac: sent.or(heard) }
         };
-        let layers: Layers = client
-            .of(&meta.layers)
-            .or(*server.of(&meta.layers))
-            .unwrap_or_default();
+        let layers: Layers =
+            client.of(&meta.layers).or(*server.of(&meta.layers)).unwrap_or_default();
         let chain = self.chain(&summary);
         let protocol = match transport {
             Transport::Tcp => community::TCP,

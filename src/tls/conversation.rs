@@ -27,6 +27,7 @@ pub struct Conversation {
 
 /// One direction.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 struct Track {
     state: State,
     /// Cleartext bytes that were searched.

@@ -212,6 +212,7 @@ struct Reading<'p, C> {
 
 /// How far one end has come.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 struct Progress {
     changed_cipher: bool,
     /// An encrypted record that can only come after its part of the handshake.
@@ -289,12 +290,9 @@ impl<C> Reading<'_, C> {
             && parse::server_hello(body).is_some_and(|hello| hello.retry_only);
         self.letter(role, if retry { 'J' } else { history_letter(kind) });
         match (role, kind) {
-            (Role::Client, H::CLIENT_HELLO) => {
-                if self.summary.client_hello.is_none() {
-                    self.summary.client_hello =
-                        self.parser.client_hello(body, self.transport, whole);
-                    self.hello_at = Some(at);
-                }
+            (Role::Client, H::CLIENT_HELLO) if self.summary.client_hello.is_none() => {
+                self.summary.client_hello = self.parser.client_hello(body, self.transport, whole);
+                self.hello_at = Some(at);
             }
             (Role::Server, H::SERVER_HELLO) => self.server_hello(parse::server_hello(body)),
             (Role::Server, H::HELLO_RETRY_REQUEST_DRAFT) => {
@@ -430,7 +428,7 @@ impl<C> Reading<'_, C> {
         }
     }
 
-    fn finish(mut self, closed: bool) -> HandshakeSummary<C> {
+    fn finish(self, closed: bool) -> HandshakeSummary<C> {
         let [client, server] = &self.progress;
         let mut summary = self.summary;
         summary.client = self.client;

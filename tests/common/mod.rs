@@ -1,6 +1,11 @@
 //! What several test files need: where the captures are, and what the program says of them.
 
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail, and says what it skips"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
