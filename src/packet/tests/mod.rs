@@ -2,6 +2,7 @@
 
 mod corpus;
 mod links;
+mod tunnels;
 mod types;
 
 use etherparse::PacketBuilder;
