@@ -1,6 +1,7 @@
 //! Tests of the whole module: frames in, packets out.
 
 mod corpus;
+mod fragments;
 mod links;
 mod tunnels;
 mod types;
