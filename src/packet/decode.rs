@@ -100,6 +100,12 @@ impl Decoder {
         self.fragments.held_bytes()
     }
 
+    /// Datagrams and memories of datagrams that the fragment table holds.
+    #[cfg(test)]
+    pub(super) fn fragment_entries(&self) -> usize {
+        self.fragments.entries()
+    }
+
     #[inline]
     fn deliver<S: FnMut(&Packet<'_>)>(&mut self, packet: &Packet<'_>, sink: &mut S) {
         match packet {

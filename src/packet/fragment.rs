@@ -97,6 +97,12 @@ impl FragmentTable {
         self.held_bytes
     }
 
+    /// Places taken, those of the queues as well.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        self.entries.len().max(self.waiting.len()).max(self.closed.len())
+    }
+
     /// Take in the fragment at `cursor`; the datagram if this completes it.
     pub(super) fn push(
         &mut self,

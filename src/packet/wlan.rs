@@ -57,7 +57,7 @@ pub(super) fn frame(cursor: &mut Cursor<'_>, form: Form) -> Result<Next, Skip> {
     cursor.count_header()?;
     let [control, flags] = cursor.header(Layer::Link)?;
     // A tunnelled frame goes to or comes from the distribution system, so that its flags are never
-    // taken for a control byte.
+    // taken for a control byte. Who swaps these two swaps the sequence control as well.
     let swapped = form == Form::Tunnelled && control & 0x0f != 0x08 && flags & 0x0f == 0x08;
     let (control, flags) = if swapped { (flags, control) } else { (control, flags) };
     // Version 0, type 2 (data); 0x40 in the subtype means that there is none.
@@ -71,7 +71,8 @@ pub(super) fn frame(cursor: &mut Cursor<'_>, form: Form) -> Result<Next, Skip> {
     let first = Mac(cursor.header(Layer::Link)?);
     let second = Mac(cursor.header(Layer::Link)?);
     let third = Mac(cursor.header(Layer::Link)?);
-    let [sequence, _] = cursor.header(Layer::Link)?;
+    let [low, high] = cursor.header(Layer::Link)?;
+    let sequence = if swapped { high } else { low };
     let mut length: usize = 24;
     let (source, target) = match (to_system, from_system) {
         (false, false) => (second, first),

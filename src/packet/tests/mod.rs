@@ -1,7 +1,9 @@
 //! Tests of the whole module: frames in, packets out.
 
 mod corpus;
+mod fragments;
 mod links;
+mod tunnels;
 mod types;
 
 use etherparse::PacketBuilder;
