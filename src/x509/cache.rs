@@ -105,8 +105,10 @@ impl ChainCache {
 
     /// What [`chain::verify`] says of this chain at this moment.
     pub fn verify(&self, chain: &[Arc<Certificate>], at: Timestamp) -> ChainReport {
-        let looked_at = chain.get(..self.limits.chain_length).unwrap_or(chain);
-        let key: Box<[Fingerprint]> = looked_at.iter().map(|c| c.fingerprint()).collect();
+        // One more than is looked at: that there is one more is said.
+        let looked_at = self.limits.chain_length.saturating_add(1);
+        let key: Box<[Fingerprint]> =
+            chain.iter().take(looked_at).map(|c| c.fingerprint()).collect();
         if let Some(entry) = self.entries.map.get(&key) {
             let (used, assessment) = entry.value();
             used.store(true, Ordering::Relaxed);
@@ -114,7 +116,7 @@ impl ChainCache {
             drop(entry); // no lock is held while anything is worked out
             return chain::report(&assessment, at, &self.stores);
         }
-        let assessment = Arc::new(path::assess(looked_at, None, &self.stores, &self.limits));
+        let assessment = Arc::new(path::assess(chain, None, &self.stores, &self.limits));
         let report = chain::report(&assessment, at, &self.stores);
         self.entries.insert(key, assessment, 0);
         report

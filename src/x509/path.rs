@@ -109,6 +109,11 @@ pub(super) fn assess(
             ));
         }
     }
+    if sent.len() > limits.chain_length {
+        let why = end.why.unwrap_or_default();
+        let most = limits.chain_length;
+        end.why = Some(format!("{why}; only the first {most} certificates were looked at"));
+    }
     Assessment::DeadEnd(end)
 }
 

@@ -35,6 +35,9 @@ pub(super) static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     standard::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
     standard::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
     standard::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+    &RSA_PSS_KEY_SHA256,
+    &RSA_PSS_KEY_SHA384,
+    &RSA_PSS_KEY_SHA512,
     standard::ECDSA_P256_SHA256,
     standard::ECDSA_P256_SHA384,
     standard::ECDSA_P256_SHA512,
@@ -61,6 +64,9 @@ const SHA1_RSA_OIW: &[u8] = &[0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1d, 0x05, 0x
 const SHA1_RSA_OIW_ABSENT: &[u8] = &[0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1d];
 /// `ecdsa-with-SHA1` (RFC 3279 §2.2.3).
 const SHA1_ECDSA: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01];
+
+/// `id-RSASSA-PSS` as the algorithm of a key that is bound to no hash (RFC 4055 §1.2).
+const PSS_KEY: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
 
 static RSA_SHA1: Row = Row {
     key: alg_id::RSA_ENCRYPTION,
@@ -101,6 +107,21 @@ static ECDSA_P521_SHA1: Row = Row {
     key: alg_id::ECDSA_P521,
     signature: AlgorithmIdentifier::from_slice(SHA1_ECDSA),
     check: &aws::ECDSA_P521_SHA1_ASN1,
+};
+static RSA_PSS_KEY_SHA256: Row = Row {
+    key: AlgorithmIdentifier::from_slice(PSS_KEY),
+    signature: alg_id::RSA_PSS_SHA256,
+    check: &aws::RSA_PSS_2048_8192_SHA256,
+};
+static RSA_PSS_KEY_SHA384: Row = Row {
+    key: AlgorithmIdentifier::from_slice(PSS_KEY),
+    signature: alg_id::RSA_PSS_SHA384,
+    check: &aws::RSA_PSS_2048_8192_SHA384,
+};
+static RSA_PSS_KEY_SHA512: Row = Row {
+    key: AlgorithmIdentifier::from_slice(PSS_KEY),
+    signature: alg_id::RSA_PSS_SHA512,
+    check: &aws::RSA_PSS_2048_8192_SHA512,
 };
 static ML_DSA_44: Row =
     Row { key: alg_id::ML_DSA_44, signature: alg_id::ML_DSA_44, check: &aws::ML_DSA_44 };
@@ -290,7 +311,9 @@ pub(super) fn made_by(signed: Signed<'_>, signer: Signer<'_>) -> Made {
             format!("a signature {} cannot be checked", signed.info.name)
         });
     };
-    if let (KeyAlgorithm::Rsa, Some(bits)) = (signer.info.algorithm, signer.info.bits) {
+    if let (KeyAlgorithm::Rsa | KeyAlgorithm::RsaPss, Some(bits)) =
+        (signer.info.algorithm, signer.info.bits)
+    {
         let floor = if LEGACY_RSA.contains(&signed.identifier) { 1024 } else { 2048 };
         if !(floor..=8192).contains(&bits) {
             return Made::Unknown(format!(
