@@ -23,6 +23,7 @@ mod path;
 mod pool;
 mod rules;
 mod signature;
+mod text;
 mod time;
 mod trust;
 
@@ -61,7 +62,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&certificate::Hex(&self.0), f)
+        fmt::Display::fmt(&text::Hex(&self.0), f)
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Name {
     /// For comparison: equal for names that are equal by RFC 5280 §7.1.
     pub(super) canonical: Box<[u8]>,
     /// The last common name, unescaped: the most specific one (RFC 6125 §1.8).
-    pub(super) common_name: Option<String>,
+    pub(super) common: Option<String>,
     /// The encoding was damaged; what could be read stands above.
     pub(super) damaged: bool,
 }
@@ -47,7 +47,7 @@ pub(super) fn read(content: &[u8]) -> Name {
             if let Some(characters) = characters(&value) {
                 push_escaped(&mut name.text, &characters);
                 if kind.content == COMMON_NAME {
-                    name.common_name = Some(plain(&characters));
+                    name.common = Some(plain(&characters));
                 }
             } else {
                 // RFC 4514 §2.4: a value that is no string is printed as its encoding.

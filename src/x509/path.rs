@@ -269,9 +269,8 @@ impl<'a> Search<'a> {
         if !followed && !self.exhausted && self.check_links(path) {
             match refused {
                 Some(issuer) if self.bad.is_none() => self.bad = Some((path.clone(), issuer)),
-                Some(_) => {}
                 None if path.len() > self.end.len() => self.end.clone_from(path),
-                None => {}
+                Some(_) | None => {}
             }
         }
     }

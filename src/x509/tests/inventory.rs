@@ -68,7 +68,7 @@ fn a_root_that_only_a_policy_names_is_an_anchor_that_no_store_trusts() {
     let report = verify_at(&chain(&["leaf", "issuing"]), &stores, NOW);
     assert_eq!(report.status, ChainStatus::Expired);
     // A store that holds it too takes precedence: it is no stranger then.
-    let stores = load(&[("own", &[required.clone()])], &[&required]);
+    let stores = load(&[("own", std::slice::from_ref(&required))], &[&required]);
     assert_eq!(verify_at(&chain(&["leaf", "issuing"]), &stores, NOW).trusted_by, ["own"]);
 }
 

@@ -60,7 +60,7 @@ fn openssl_agrees_or_the_difference_is_explained() {
     }
     let dir = tempfile::tempdir().unwrap();
     let mut wrong = String::new();
-    let mut agreed = 0;
+    let mut equal = 0;
     for case in CASES {
         let Some(codes) = ask(dir.path(), case) else { continue };
         let agrees = if codes.is_empty() {
@@ -68,14 +68,14 @@ fn openssl_agrees_or_the_difference_is_explained() {
         } else {
             codes.iter().any(|code| meaning(*code).contains(&case.status))
         };
-        agreed += u32::from(agrees);
+        equal += u32::from(agrees);
         if agrees == case.differs.is_some() {
             let (sent, trust) = (case.sent, case.trust);
             let _ = writeln!(wrong, "{sent:?} under {trust:?}: {} here, {codes:?}", case.status);
         }
     }
     assert!(wrong.is_empty(), "not explained, or explained and equal:\n{wrong}");
-    println!("openssl verify agrees on {agreed} of {} chains", CASES.len());
+    println!("openssl verify agrees on {equal} of {} chains", CASES.len());
 }
 
 fn pem(der: &[u8]) -> String {
@@ -83,11 +83,11 @@ fn pem(der: &[u8]) -> String {
     let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
     for line in der.chunks(48) {
         for group in line.chunks(3) {
-            let number = (0..3).fold(0, |n, at| n << 8 | u32::from(*group.get(at).unwrap_or(&0)));
-            for digit in 0..4 {
+            let number = (0..3).fold(0, |n, at| n << 8 | usize::from(*group.get(at).unwrap_or(&0)));
+            for digit in 0..4_usize {
                 let value = (number >> (18 - 6 * digit)) & 63;
-                let padded = digit as usize > group.len();
-                text.push(if padded { '=' } else { char::from(DIGITS[value as usize]) });
+                let padded = digit > group.len();
+                text.push(if padded { '=' } else { char::from(DIGITS[value]) });
             }
         }
         text.push('\n');
