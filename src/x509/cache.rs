@@ -13,16 +13,17 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::Fingerprint;
+use super::assessment::Assessment;
 use super::certificate::Certificate;
 use super::chain::{self, ChainReport};
-use super::path::{self, Assessment};
+use super::path;
 use super::trust::TrustStores;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 
-/// Bytes that are kept for each place in the certificate cache, on average: a peer that sends
-/// nothing but huge certificates fills the bytes before the places.
-const CERTIFICATE_BYTES: usize = 8 << 10;
+/// Bytes that are kept for each place of a cache, on average: a peer that sends nothing but huge
+/// certificates fills the bytes before the places.
+const BYTES: usize = 8 << 10;
 
 /// Certificates by their bytes.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl CertificateCache {
     /// An empty cache for `limits.cached_certificates`.
     pub fn new(limits: &Limits) -> Self {
         let places = limits.cached_certificates;
-        Self { entries: Bounded::new(places, places.saturating_mul(CERTIFICATE_BYTES)) }
+        Self { entries: Bounded::new(places, places.saturating_mul(BYTES)) }
     }
 
     /// The certificate with these bytes, parsed now or before.
@@ -99,7 +100,8 @@ pub struct ChainCache {
 impl ChainCache {
     /// An empty cache for `limits.cached_chains`.
     pub fn new(stores: Arc<TrustStores>, limits: &Limits) -> Self {
-        let entries = Bounded::new(limits.cached_chains, usize::MAX);
+        let places = limits.cached_chains;
+        let entries = Bounded::new(places, places.saturating_mul(BYTES));
         Self { stores, limits: limits.clone(), entries }
     }
 
@@ -118,7 +120,8 @@ impl ChainCache {
         }
         let assessment = Arc::new(path::assess(chain, None, &self.stores, &self.limits));
         let report = chain::report(&assessment, at, &self.stores);
-        self.entries.insert(key, assessment, 0);
+        let weight = assessment.weight();
+        self.entries.insert(key, assessment, weight);
         report
     }
 

@@ -12,8 +12,9 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::Fingerprint;
+use super::assessment::{Assessment, FoundPath};
 use super::certificate::Certificate;
-use super::path::{self, Assessment, FoundPath};
+use super::path;
 use super::pool::IssuerPool;
 use super::rules::Grade;
 use super::text::Hex;

@@ -11,6 +11,7 @@
 //! file. Certificates are hostile input: what cannot be read is empty and says so, and every
 //! search has a bound.
 
+mod assessment;
 mod cache;
 mod certificate;
 pub mod chain;

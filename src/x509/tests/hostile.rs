@@ -102,6 +102,17 @@ fn look_alikes_cost_a_bounded_number_of_signatures() {
 }
 
 #[test]
+fn a_pool_of_namesakes_costs_no_more_than_its_bound() {
+    let issuers: IssuerPool =
+        look_alikes(600).iter().map(|der| Arc::new(Certificate::parse(der))).collect();
+    let sent: Vec<_> = look_alikes(1).iter().map(|der| Arc::new(Certificate::parse(der))).collect();
+    let stores = own_store(&[der("root")]);
+    let at = Timestamp::new(NOW, 0);
+    let report = chain::verify_with(&sent, &issuers, at, &stores, &Limits::default());
+    assert_eq!(report.status, ChainStatus::UnknownRoot, "{report:?}");
+}
+
+#[test]
 fn thousands_of_extensions_and_names_are_read_in_one_pass() {
     let mut body = Vec::new();
     for number in 0..9_000_u16 {
