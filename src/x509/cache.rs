@@ -13,16 +13,17 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::Fingerprint;
+use super::assessment::Assessment;
 use super::certificate::Certificate;
 use super::chain::{self, ChainReport};
-use super::path::{self, Assessment};
+use super::path;
 use super::trust::TrustStores;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 
-/// Bytes that are kept for each place in the certificate cache, on average: a peer that sends
-/// nothing but huge certificates fills the bytes before the places.
-const CERTIFICATE_BYTES: usize = 8 << 10;
+/// Bytes that are kept for each place of a cache, on average: a peer that sends nothing but huge
+/// certificates fills the bytes before the places.
+const BYTES: usize = 8 << 10;
 
 /// Certificates by their bytes.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl CertificateCache {
     /// An empty cache for `limits.cached_certificates`.
     pub fn new(limits: &Limits) -> Self {
         let places = limits.cached_certificates;
-        Self { entries: Bounded::new(places, places.saturating_mul(CERTIFICATE_BYTES)) }
+        Self { entries: Bounded::new(places, places.saturating_mul(BYTES)) }
     }
 
     /// The certificate with these bytes, parsed now or before.
@@ -99,14 +100,17 @@ pub struct ChainCache {
 impl ChainCache {
     /// An empty cache for `limits.cached_chains`.
     pub fn new(stores: Arc<TrustStores>, limits: &Limits) -> Self {
-        let entries = Bounded::new(limits.cached_chains, usize::MAX);
+        let places = limits.cached_chains;
+        let entries = Bounded::new(places, places.saturating_mul(BYTES));
         Self { stores, limits: limits.clone(), entries }
     }
 
     /// What [`chain::verify`] says of this chain at this moment.
     pub fn verify(&self, chain: &[Arc<Certificate>], at: Timestamp) -> ChainReport {
-        let looked_at = chain.get(..self.limits.chain_length).unwrap_or(chain);
-        let key: Box<[Fingerprint]> = looked_at.iter().map(|c| c.fingerprint()).collect();
+        // One more than is looked at: that there is one more is said.
+        let looked_at = self.limits.chain_length.saturating_add(1);
+        let key: Box<[Fingerprint]> =
+            chain.iter().take(looked_at).map(|c| c.fingerprint()).collect();
         if let Some(entry) = self.entries.map.get(&key) {
             let (used, assessment) = entry.value();
             used.store(true, Ordering::Relaxed);
@@ -114,9 +118,10 @@ impl ChainCache {
             drop(entry); // no lock is held while anything is worked out
             return chain::report(&assessment, at, &self.stores);
         }
-        let assessment = Arc::new(path::assess(looked_at, None, &self.stores, &self.limits));
+        let assessment = Arc::new(path::assess(chain, None, &self.stores, &self.limits));
         let report = chain::report(&assessment, at, &self.stores);
-        self.entries.insert(key, assessment, 0);
+        let weight = assessment.weight();
+        self.entries.insert(key, assessment, weight);
         report
     }
 

@@ -9,8 +9,6 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
 
 use super::Fingerprint;
 use super::der;
@@ -18,6 +16,7 @@ use super::extension::{AltName, ExtendedKeyUsage, Extensions};
 use super::key::KeyInfo;
 use super::name::{self, Name};
 use super::signature::{self, Made, SignatureInfo, Signed, Signer};
+use super::text::serial_text;
 use super::time::CertificateTime;
 use crate::bytes::Reader;
 
@@ -53,17 +52,17 @@ pub struct Certificate {
 /// Where the parts lie that chains are built of, as ranges of the DER.
 #[derive(Clone, Debug, Default)]
 struct Parts {
-    /// What was signed: the TBSCertificate with its tag.
+    /// What was signed: the `TBSCertificate` with its tag.
     signed: Range<usize>,
-    /// The content of the outer AlgorithmIdentifier.
+    /// The content of the outer `AlgorithmIdentifier`.
     signature_identifier: Range<usize>,
     /// The signature's bytes.
     signature: Range<usize>,
     /// The content of the subject's Name.
     subject: Range<usize>,
-    /// The content of the SubjectPublicKeyInfo.
+    /// The content of the `SubjectPublicKeyInfo`.
     public_key_info: Range<usize>,
-    /// The content of its AlgorithmIdentifier.
+    /// The content of its `AlgorithmIdentifier`.
     key_identifier: Range<usize>,
     /// The key's bytes.
     key: Range<usize>,
@@ -218,7 +217,7 @@ impl Certificate {
 
     /// The last common name of the subject.
     pub fn common_name(&self) -> Option<&str> {
-        self.subject.common_name.as_deref()
+        self.subject.common.as_deref()
     }
 
     /// The serial number in lower-case hex, two digits a byte, without leading zero bytes; with a
@@ -366,7 +365,7 @@ impl Certificate {
         self.part(&self.parts.subject)
     }
 
-    /// The content of the SubjectPublicKeyInfo, as webpki wants an anchor's.
+    /// The content of the `SubjectPublicKeyInfo`, as webpki wants an anchor's.
     pub(super) fn public_key_info(&self) -> &[u8] {
         self.part(&self.parts.public_key_info)
     }
@@ -419,82 +418,5 @@ impl fmt::Display for Certificate {
         } else {
             f.write_str(&self.subject.text)
         }
-    }
-}
-
-impl Serialize for Certificate {
-    /// The object of the record schema, its keys in the schema's order.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Certificate", 10)?;
-        object.serialize_field("sha1", &Hex(&self.sha1))?;
-        object.serialize_field("sha256", &self.fingerprint)?;
-        object.serialize_field("subject", self.subject())?;
-        object.serialize_field("issuer", self.issuer())?;
-        object.serialize_field("serial", self.serial())?;
-        object.serialize_field("not_before", &self.not_before)?;
-        object.serialize_field("not_after", &self.not_after)?;
-        object.serialize_field("key", &self.key)?;
-        object.serialize_field("signature", self.signature())?;
-        object.serialize_field("san", self.san())?;
-        object.end()
-    }
-}
-
-/// Bytes that are written as lower-case hex.
-pub(super) struct Hex<'a>(pub(super) &'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl Serialize for Hex<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// The bytes of an INTEGER as hex, the sign in front.
-fn serial_text(content: &[u8]) -> String {
-    let negative = content.first().is_some_and(|byte| byte & 0x80 != 0);
-    let mut magnitude = content.to_vec();
-    if negative {
-        // Two's complement: invert, add one.
-        let mut carry = true;
-        for byte in magnitude.iter_mut().rev() {
-            let (sum, over) = (!*byte).overflowing_add(u8::from(carry));
-            (*byte, carry) = (sum, over);
-        }
-    }
-    let zeros = magnitude.iter().take_while(|&&byte| byte == 0).count();
-    let digits = magnitude.get(zeros..).filter(|digits| !digits.is_empty()).unwrap_or(&[0]);
-    format!("{}{}", if negative { "-" } else { "" }, Hex(digits))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn serial_numbers_have_no_padding_and_keep_their_sign() {
-        assert_eq!(serial_text(&[0x00, 0xff, 0x01]), "ff01");
-        assert_eq!(serial_text(&[0x0a, 0x00]), "0a00");
-        assert_eq!(serial_text(&[0x00]), "00");
-        assert_eq!(serial_text(&[]), "00");
-        assert_eq!(serial_text(&[0xff]), "-01");
-        assert_eq!(serial_text(&[0x80, 0x00]), "-8000");
-    }
-
-    #[test]
-    fn what_is_no_certificate_is_still_a_value() {
-        let nothing = Certificate::parse(&[]);
-        assert_eq!(nothing.fault(), Some("not a DER certificate"));
-        assert_eq!(nothing.serial(), "");
-        let json = serde_json::to_string(&nothing).unwrap();
-        assert_eq!(
-            json,
-            r#"{"sha1":"da39a3ee5e6b4b0d3255bfef95601890afd80709","sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","subject":"","issuer":"","serial":"","not_before":null,"not_after":null,"key":"unknown","signature":"","san":[]}"#
-        );
     }
 }

@@ -12,10 +12,12 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::Fingerprint;
-use super::certificate::{Certificate, Hex};
-use super::path::{self, Assessment, FoundPath};
+use super::assessment::{Assessment, FoundPath};
+use super::certificate::Certificate;
+use super::path;
 use super::pool::IssuerPool;
 use super::rules::Grade;
+use super::text::Hex;
 use super::time::CertificateTime;
 use super::trust::TrustStores;
 use crate::clock::Timestamp;

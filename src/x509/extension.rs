@@ -45,7 +45,7 @@ pub(super) struct Extensions {
     pub(super) subject_key_id: Option<Box<[u8]>>,
     pub(super) authority_key_id: Option<Box<[u8]>>,
     pub(super) ca_issuers: Option<String>,
-    /// The content of the NameConstraints SEQUENCE, as webpki takes it.
+    /// The content of the `NameConstraints` SEQUENCE, as webpki takes it.
     pub(super) name_constraints: Option<Box<[u8]>>,
     /// Critical ones that nobody here understands, as OIDs (RFC 5280 §4.2: reject).
     pub(super) unknown_critical: Vec<String>,
@@ -86,7 +86,8 @@ impl Extensions {
             match X509Extension::from_der(extension.whole) {
                 Ok((_, parsed)) => found.take(oid.content, critical, &parsed),
                 Err(_) => {
-                    found.blame(&format!("extension {} cannot be read", der::oid_text(oid.content)))
+                    found
+                        .blame(&format!("extension {} cannot be read", der::oid_text(oid.content)));
                 }
             }
         }
@@ -153,7 +154,7 @@ impl Extensions {
     }
 }
 
-/// The purposes in an ExtKeyUsageSyntax.
+/// The purposes in an `ExtKeyUsageSyntax`.
 fn purposes(value: &[u8]) -> ExtendedKeyUsage {
     let mut usage = ExtendedKeyUsage::default();
     let Some(list) = der::expect(&mut Reader::new(value), der::SEQUENCE) else { return usage };

@@ -48,7 +48,7 @@ pub struct KeyInfo {
 }
 
 impl KeyInfo {
-    /// Read the AlgorithmIdentifier's content and the key's bytes (RFC 5280 §4.1.2.7).
+    /// Read the `AlgorithmIdentifier`'s content and the key's bytes (RFC 5280 §4.1.2.7).
     pub(super) fn read(identifier: &[u8], key: &[u8]) -> Self {
         let mut parts = Reader::new(identifier);
         let Some(oid) = der::expect(&mut parts, der::OID) else { return Self::default() };

@@ -11,6 +11,7 @@
 //! file. Certificates are hostile input: what cannot be read is empty and says so, and every
 //! search has a bound.
 
+mod assessment;
 mod cache;
 mod certificate;
 pub mod chain;
@@ -23,6 +24,7 @@ mod path;
 mod pool;
 mod rules;
 mod signature;
+mod text;
 mod time;
 mod trust;
 
@@ -61,7 +63,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&certificate::Hex(&self.0), f)
+        fmt::Display::fmt(&text::Hex(&self.0), f)
     }
 }
 

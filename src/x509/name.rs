@@ -17,7 +17,7 @@ pub(super) struct Name {
     /// For comparison: equal for names that are equal by RFC 5280 §7.1.
     pub(super) canonical: Box<[u8]>,
     /// The last common name, unescaped: the most specific one (RFC 6125 §1.8).
-    pub(super) common_name: Option<String>,
+    pub(super) common: Option<String>,
     /// The encoding was damaged; what could be read stands above.
     pub(super) damaged: bool,
 }
@@ -47,7 +47,7 @@ pub(super) fn read(content: &[u8]) -> Name {
             if let Some(characters) = characters(&value) {
                 push_escaped(&mut name.text, &characters);
                 if kind.content == COMMON_NAME {
-                    name.common_name = Some(plain(&characters));
+                    name.common = Some(plain(&characters));
                 }
             } else {
                 // RFC 4514 §2.4: a value that is no string is printed as its encoding.
@@ -81,13 +81,17 @@ fn push_kind(text: &mut String, oid: &[u8]) {
         [0x55, 0x04, 0x0d] => "description",
         [0x55, 0x04, 0x0f] => "businessCategory",
         [0x55, 0x04, 0x11] => "postalCode",
+        [0x55, 0x04, 0x29] => "name",
         [0x55, 0x04, 0x2a] => "GN",
+        [0x55, 0x04, 0x2b] => "initials",
         [0x55, 0x04, 0x2e] => "dnQualifier",
         [0x55, 0x04, 0x61] => "organizationIdentifier",
         [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x01] => "UID",
         [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19] => "DC",
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01] => "emailAddress",
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x02] => "unstructuredName",
+        [0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x3c, 0x02, 0x01, 0x01] => "jurisdictionL",
+        [0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x3c, 0x02, 0x01, 0x02] => "jurisdictionST",
         [0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x3c, 0x02, 0x01, 0x03] => "jurisdictionC",
         _ => {
             text.push_str(&der::oid_text(oid));

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Fingerprint;
+use super::assessment::{Assessment, DeadEnd, FoundPath};
 use super::certificate::Certificate;
 use super::chain::ChainStatus;
 use super::pool::IssuerPool;
@@ -24,45 +25,10 @@ use crate::limits::Limits;
 const STEPS: u32 = 256;
 /// Signatures that one search may check one by one.
 const SIGNATURES: u32 = 64;
+/// Certificates of one name that one step looks at.
+const CANDIDATES: usize = 64;
 /// Complete paths that are kept: more cross-signs than any public CA has.
 const PATHS: usize = 8;
-
-/// What a chain is worth, whenever it is looked at.
-#[derive(Debug)]
-pub(super) enum Assessment {
-    /// It leads to at least one anchor.
-    Anchored(Vec<FoundPath>),
-    /// It leads to none.
-    DeadEnd(DeadEnd),
-}
-
-/// A complete path.
-#[derive(Debug)]
-pub(super) struct FoundPath {
-    /// From the leaf to the anchor; one alone if the leaf is the anchor.
-    pub(super) certificates: Vec<Arc<Certificate>>,
-    /// The stores that hold the anchor, by their place.
-    pub(super) stores: Vec<usize>,
-    /// One of them is a FILE or DIR.
-    pub(super) private: bool,
-    /// Whether it verifies.
-    pub(super) grade: Grade,
-}
-
-/// Why a chain leads to no anchor.
-#[derive(Debug)]
-pub(super) struct DeadEnd {
-    /// One of those statuses that no time changes.
-    pub(super) status: ChainStatus,
-    /// In words.
-    pub(super) why: Option<String>,
-    /// As far as it goes; for an incomplete chain, as it would go.
-    pub(super) path: Vec<Fingerprint>,
-    /// The root at its end, if it has one.
-    pub(super) root: Option<Arc<Certificate>>,
-    /// The name of the issuer that is missing or unknown.
-    pub(super) issuer: Option<String>,
-}
 
 /// Assess a chain as it was sent; `pool` holds certificates that others sent.
 pub(super) fn assess(
@@ -109,35 +75,12 @@ pub(super) fn assess(
             ));
         }
     }
+    if sent.len() > limits.chain_length {
+        let why = end.why.unwrap_or_default();
+        let most = limits.chain_length;
+        end.why = Some(format!("{why}; only the first {most} certificates were looked at"));
+    }
     Assessment::DeadEnd(end)
-}
-
-impl DeadEnd {
-    fn new(status: ChainStatus, why: Option<String>, path: &[Arc<Certificate>]) -> Self {
-        let path = path.iter().map(|c| c.fingerprint()).collect();
-        Self { status, why, path, root: None, issuer: None }
-    }
-
-    /// Another source has what was not sent.
-    fn complete(&mut self, path: &FoundPath, sent: &[&Arc<Certificate>]) {
-        let absent: Vec<String> = path
-            .certificates
-            .split_last()
-            .map_or(&[][..], |(_, below)| below)
-            .iter()
-            .filter(|c| !sent.iter().any(|s| s.fingerprint() == c.fingerprint()))
-            .map(ToString::to_string)
-            .collect();
-        let root = path.certificates.last();
-        self.status = ChainStatus::Incomplete;
-        self.why = Some(format!(
-            "not sent: {}; with it the chain leads to {}",
-            absent.join(" and "),
-            root.map(ToString::to_string).unwrap_or_default()
-        ));
-        self.path = path.certificates.iter().map(|c| c.fingerprint()).collect();
-        self.root = root.cloned();
-    }
 }
 
 /// How likely it is that one certificate issued another, before any signature is looked at.
@@ -150,6 +93,17 @@ enum Kinship {
     /// The name agrees, the key identifiers do not: a key that was replaced, or a CA that counts
     /// identifiers in two ways (RFC 4158 §3.5.12: try it last).
     Unlikely,
+}
+
+impl Kinship {
+    /// Of two certificates whose names agree.
+    fn of(child: &Certificate, issuer: &Certificate) -> Self {
+        match (child.authority_key_id(), issuer.subject_key_id()) {
+            (Some(wanted), Some(found)) if wanted == found => Self::Identified,
+            (Some(_), Some(_)) => Self::Unlikely,
+            _ => Self::Named,
+        }
+    }
 }
 
 /// A certificate that may have issued the one before it.
@@ -264,9 +218,8 @@ impl<'a> Search<'a> {
         if !followed && !self.exhausted && self.check_links(path) {
             match refused {
                 Some(issuer) if self.bad.is_none() => self.bad = Some((path.clone(), issuer)),
-                Some(_) => {}
                 None if path.len() > self.end.len() => self.end.clone_from(path),
-                None => {}
+                Some(_) | None => {}
             }
         }
     }
@@ -291,8 +244,15 @@ impl<'a> Search<'a> {
         if own_key.is_none() {
             let anchors = candidates.len();
             let sent = self.sent.iter().copied().filter(|c| c.subject_key() == issuer);
-            let pooled = self.pools.iter().flat_map(|pool| pool.named(issuer));
-            for certificate in sent.chain(pooled) {
+            // Of what others sent, first those that the key identifier names.
+            let pooled = |named: bool| {
+                let all = self.pools.iter().flat_map(|pool| pool.named(issuer));
+                all.filter(move |c| (Kinship::of(node, c) == Kinship::Identified) == named)
+            };
+            for certificate in sent.chain(pooled(true)).chain(pooled(false)) {
+                if candidates.len() >= CANDIDATES {
+                    break;
+                }
                 let key = certificate.public_key_info();
                 // RFC 4158 §5.2: no name with the same key twice in a path.
                 let loops =
@@ -424,9 +384,19 @@ impl<'a> Search<'a> {
             match signature::made_by(leaf.signed(), leaf.signer()) {
                 Made::Yes => (ChainStatus::SelfSigned, None),
                 Made::Unknown(why) => (ChainStatus::SelfSigned, Some(why)),
-                Made::No => (
+                Made::No if Kinship::of(leaf, leaf) == Kinship::Identified => (
                     ChainStatus::BadSignature,
-                    Some(format!("{leaf} names itself as its issuer, but its key did not sign it")),
+                    Some(format!(
+                        "{leaf} names its own key as its issuer's, which did not sign it"
+                    )),
+                ),
+                // A CA and a server of one name, as MySQL's instructions used to make them.
+                Made::No => (
+                    ChainStatus::UnknownRoot,
+                    Some(format!(
+                        "the issuer {leaf}, another one of the same name, is in no trust store \
+                         given, or an intermediate is missing"
+                    )),
                 ),
             }
         } else {
@@ -434,7 +404,7 @@ impl<'a> Search<'a> {
             (ChainStatus::UnknownRoot, Some(why))
         };
         let mut end = DeadEnd::new(status, why, &self.end);
-        end.root = Some(Arc::clone(last));
+        end.root = last.is_self_signed().then(|| Arc::clone(last));
         end.issuer = Some(last.issuer().to_owned());
         end
     }
@@ -450,11 +420,7 @@ impl Candidate {
         if !signature::kind_fits(node.signed().info, certificate.key()) {
             return None;
         }
-        let kinship = match (node.authority_key_id(), certificate.subject_key_id()) {
-            (Some(wanted), Some(found)) if wanted == found => Kinship::Identified,
-            (Some(_), Some(_)) => Kinship::Unlikely,
-            _ => Kinship::Named,
-        };
+        let kinship = Kinship::of(node, certificate);
         Some(Self { kinship, certificate: Arc::clone(certificate), anchor })
     }
 }

@@ -10,6 +10,7 @@
 //! | the leaf is a CA certificate | verified, said in `why` | OpenSSL and Schannel take it, Firefox does not |
 //! | names equal only by RFC 5280 §7.1 | verified | OpenSSL and Schannel compare so |
 //! | critical policy extensions | verified | no policy is asked for (RFC 5280 §6.1.1) |
+//! | more than six intermediates | verified | a bound of webpki's; ours is `limits.chain_length` |
 //! | no moment at which all are valid | verified | the dates are judged for themselves |
 //! | name constraints violated, issuer no CA, path too long | unverifiable | the signatures are right, the path is not |
 //! | version 1, unknown critical extension, damage | unverifiable | a form that cannot be checked |
@@ -123,7 +124,9 @@ pub(super) fn without_webpki(
             Some("the server's own certificate is that of a CA".to_owned())
         }
         Refusal::Webpki(
-            webpki::Error::UnsupportedCriticalExtension | webpki::Error::UnknownIssuer,
+            webpki::Error::UnsupportedCriticalExtension
+            | webpki::Error::UnknownIssuer
+            | webpki::Error::MaximumPathDepthExceeded,
         ) => None,
         Refusal::Webpki(error) => {
             return Grade::Unverifiable(format!("a certificate of the path is refused: {error}"));

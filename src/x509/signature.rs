@@ -35,6 +35,9 @@ pub(super) static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     standard::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
     standard::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
     standard::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+    &RSA_PSS_KEY_SHA256,
+    &RSA_PSS_KEY_SHA384,
+    &RSA_PSS_KEY_SHA512,
     standard::ECDSA_P256_SHA256,
     standard::ECDSA_P256_SHA384,
     standard::ECDSA_P256_SHA512,
@@ -50,7 +53,7 @@ pub(super) static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     &ML_DSA_87,
 ];
 
-/// Content of the AlgorithmIdentifier of `sha1WithRSAEncryption` (RFC 3279 §2.2.1).
+/// Content of the `AlgorithmIdentifier` of `sha1WithRSAEncryption` (RFC 3279 §2.2.1).
 const SHA1_RSA: &[u8] =
     &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05, 0x05, 0x00];
 /// The same without the NULL that the RFC asks for.
@@ -61,6 +64,9 @@ const SHA1_RSA_OIW: &[u8] = &[0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1d, 0x05, 0x
 const SHA1_RSA_OIW_ABSENT: &[u8] = &[0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1d];
 /// `ecdsa-with-SHA1` (RFC 3279 §2.2.3).
 const SHA1_ECDSA: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01];
+
+/// `id-RSASSA-PSS` as the algorithm of a key that is bound to no hash (RFC 4055 §1.2).
+const PSS_KEY: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
 
 static RSA_SHA1: Row = Row {
     key: alg_id::RSA_ENCRYPTION,
@@ -101,6 +107,21 @@ static ECDSA_P521_SHA1: Row = Row {
     key: alg_id::ECDSA_P521,
     signature: AlgorithmIdentifier::from_slice(SHA1_ECDSA),
     check: &aws::ECDSA_P521_SHA1_ASN1,
+};
+static RSA_PSS_KEY_SHA256: Row = Row {
+    key: AlgorithmIdentifier::from_slice(PSS_KEY),
+    signature: alg_id::RSA_PSS_SHA256,
+    check: &aws::RSA_PSS_2048_8192_SHA256,
+};
+static RSA_PSS_KEY_SHA384: Row = Row {
+    key: AlgorithmIdentifier::from_slice(PSS_KEY),
+    signature: alg_id::RSA_PSS_SHA384,
+    check: &aws::RSA_PSS_2048_8192_SHA384,
+};
+static RSA_PSS_KEY_SHA512: Row = Row {
+    key: AlgorithmIdentifier::from_slice(PSS_KEY),
+    signature: alg_id::RSA_PSS_SHA512,
+    check: &aws::RSA_PSS_2048_8192_SHA512,
 };
 static ML_DSA_44: Row =
     Row { key: alg_id::ML_DSA_44, signature: alg_id::ML_DSA_44, check: &aws::ML_DSA_44 };
@@ -150,7 +171,7 @@ pub(super) struct SignatureInfo {
 }
 
 impl SignatureInfo {
-    /// Read the content of an AlgorithmIdentifier (RFC 5280 §4.1.1.2).
+    /// Read the content of an `AlgorithmIdentifier` (RFC 5280 §4.1.1.2).
     pub(super) fn read(identifier: &[u8]) -> Self {
         use KeyAlgorithm::{Dsa, Ec, Ed448, Ed25519, Gost, MlDsa, Rsa, SlhDsa};
         let mut parts = Reader::new(identifier);
@@ -233,7 +254,7 @@ fn pss_hash(mut parameters: Reader<'_>) -> Option<&'static str> {
 pub(super) struct Signed<'a> {
     /// What is known of the algorithm.
     pub(super) info: &'a SignatureInfo,
-    /// The content of its AlgorithmIdentifier.
+    /// The content of its `AlgorithmIdentifier`.
     pub(super) identifier: &'a [u8],
     /// The bytes that were signed.
     pub(super) message: &'a [u8],
@@ -246,7 +267,7 @@ pub(super) struct Signed<'a> {
 pub(super) struct Signer<'a> {
     /// What is known of the key.
     pub(super) info: &'a KeyInfo,
-    /// The content of its AlgorithmIdentifier.
+    /// The content of its `AlgorithmIdentifier`.
     pub(super) identifier: &'a [u8],
     /// The key itself.
     pub(super) key: &'a [u8],
@@ -264,42 +285,44 @@ pub(super) enum Made {
 }
 
 /// Whether a key is of the kind that makes such signatures; costs nothing.
-pub(super) fn kind_fits(signed: &SignatureInfo, signer: &KeyInfo) -> bool {
-    let key = match signer.algorithm {
+pub(super) fn kind_fits(signed: &SignatureInfo, key: &KeyInfo) -> bool {
+    let kind = match key.algorithm {
         KeyAlgorithm::Other => return true,
         KeyAlgorithm::RsaPss => KeyAlgorithm::Rsa,
         other => other,
     };
-    signed.key.is_none_or(|wanted| wanted == key)
+    signed.key.is_none_or(|wanted| wanted == kind)
 }
 
 /// Check one signature with one key.
-pub(super) fn made_by(signed: Signed<'_>, signer: Signer<'_>) -> Made {
-    if !kind_fits(signed.info, signer.info) {
+pub(super) fn made_by(signed: Signed<'_>, by: Signer<'_>) -> Made {
+    if !kind_fits(signed.info, by.info) {
         return Made::No;
     }
     let mut rows =
         ALGORITHMS.iter().filter(|row| row.signature_alg_id().as_ref() == signed.identifier);
     let known = rows.clone().next().is_some();
-    let Some(row) = rows.find(|row| row.public_key_alg_id().as_ref() == signer.identifier) else {
+    let Some(row) = rows.find(|row| row.public_key_alg_id().as_ref() == by.identifier) else {
         return Made::Unknown(if known {
-            format!("{} with a key {} cannot be checked", signed.info.name, signer.info)
+            format!("{} with a key {} cannot be checked", signed.info.name, by.info)
         } else if signed.info.name == "rsassaPss" {
             "rsassaPss with parameters that cannot be checked".to_owned()
         } else {
             format!("a signature {} cannot be checked", signed.info.name)
         });
     };
-    if let (KeyAlgorithm::Rsa, Some(bits)) = (signer.info.algorithm, signer.info.bits) {
+    if let (KeyAlgorithm::Rsa | KeyAlgorithm::RsaPss, Some(bits)) =
+        (by.info.algorithm, by.info.bits)
+    {
         let floor = if LEGACY_RSA.contains(&signed.identifier) { 1024 } else { 2048 };
         if !(floor..=8192).contains(&bits) {
             return Made::Unknown(format!(
                 "{} with a key {} cannot be checked",
-                signed.info.name, signer.info
+                signed.info.name, by.info
             ));
         }
     }
-    match row.verify_signature(signer.key, signed.message, signed.signature) {
+    match row.verify_signature(by.key, signed.message, signed.signature) {
         Ok(()) => Made::Yes,
         Err(InvalidSignature) => Made::No,
     }

@@ -25,7 +25,7 @@ impl CertificateTime {
         self.0
     }
 
-    /// Read a UTCTime or a GeneralizedTime (RFC 5280 §4.1.2.5).
+    /// Read a `UTCTime` or a `GeneralizedTime` (RFC 5280 §4.1.2.5).
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (rest, time) = ASN1Time::from_der(reader.peek()).ok()?;
         reader.skip(reader.remaining().checked_sub(rest.len())?)?;

@@ -308,8 +308,10 @@ fn load_source(source: &TrustSource) -> Result<Loaded, TrustError> {
             let native = rustls_native_certs::load_native_certs();
             let certificates = readable(&native.certs);
             if certificates.is_empty() {
-                let why =
-                    native.errors.first().map_or("it is empty".to_owned(), ToString::to_string);
+                let why = native
+                    .errors
+                    .first()
+                    .map_or_else(|| "it is empty".to_owned(), ToString::to_string);
                 return Err(TrustError::NoSystemStore { why });
             }
             ("the operating system".to_owned(), certificates)
