@@ -10,6 +10,7 @@ pub mod inventory;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod scope;
+#[cfg(test)]
 pub mod summary;
 mod text;
 

@@ -27,7 +27,9 @@ fn csv(inventory: &Inventory) -> String {
 #[test]
 fn the_json_report() {
     let records = &office()[4..7];
-    insta::assert_snapshot!(json(&judge(&snapshot(records), &["dataverse"], &[])));
+    let inventory = judge(&snapshot(records), &["dataverse"], &[]);
+    // Indented for the eye; the report itself has a line for each item.
+    insta::assert_snapshot!(serde_json::to_string_pretty(&inventory).unwrap());
 }
 
 #[test]
