@@ -10,7 +10,6 @@ pub mod inventory;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod scope;
-#[cfg(test)]
 pub mod summary;
 mod text;
 

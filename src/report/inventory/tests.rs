@@ -188,6 +188,22 @@ proptest! {
 }
 
 #[test]
+fn a_protocol_that_was_not_seen_is_the_only_known_one() {
+    let ask = |application, at| {
+        let sample = Sample::new(1, 1).offers(&modern()).at(at);
+        sample.with(|record| record.application = application).0
+    };
+    let inventory = inventory(&[ask(None, 0), ask(Some("http"), 5)]);
+    assert_eq!(inventory.servers.len(), 1);
+    assert_eq!(inventory.servers[0].connections, 2);
+    assert_eq!(inventory.servers[0].handshake_ms.unwrap().count, 2);
+    assert_eq!(inventory.summary.out_of_scope, OutOfScope::default());
+    let records = [ask(None, 0), ask(Some("http"), 5), ask(Some("imap"), 9)];
+    let inventory = super::tests::inventory(&records);
+    assert_eq!(inventory.servers.len(), 3, "two are known: in doubt it is neither");
+}
+
+#[test]
 fn silence_is_an_ending_of_its_own() {
     let silent = Sample::new(1, 1).offers(&modern());
     let silent = silent.with(|record| record.outcome = Ending::Incomplete);

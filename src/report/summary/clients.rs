@@ -226,7 +226,7 @@ fn service(edge: &Edge) -> String {
         (None, _) => address(&edge.server),
     };
     match edge.server.application.as_deref() {
-        None | Some("http" | "h2" | "http/1.1") => words,
+        None | Some("http" | "http-connect" | "socks") => words,
         Some(application) => format!("{words} ({})", printable(application)),
     }
 }
