@@ -2,14 +2,17 @@
 //!
 //! On the capture thread [`framing`] takes TLS out of the packets of MS-SQL and OpenVPN, and
 //! [`patience`] bounds the search. On a worker [`application`] names the protocol from the cleartext
-//! that came before TLS, whatever the port.
+//! that came before TLS, whatever the port. [`eap`] and [`radius`] put together the TLS of networks'
+//! own log-ins, for which there is no TCP.
 
 mod alpn;
 mod binary;
+pub mod eap;
 pub(in crate::tls) mod framing;
 mod openvpn;
 pub(in crate::tls) mod patience;
 mod proxy;
+pub mod radius;
 mod tds;
 mod text;
 
