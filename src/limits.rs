@@ -49,8 +49,13 @@ pub struct Limits {
     pub transcript_records: usize,
     /// Bytes of cleartext that are kept of each direction before TLS begins, to name the protocol.
     pub preamble_bytes: usize,
-    /// Bytes that one direction may send before a start of TLS is no longer looked for.
+    /// Bytes that one direction may send before a start of TLS is no longer looked for, in a protocol
+    /// that is known to start TLS in its middle.
     pub search_bytes: usize,
+    /// The same in all other protocols: so much does a flow without TLS cost.
+    pub search_bytes_unknown: usize,
+    /// The same for what a proxy sends on a connection on which it may yet be asked for a tunnel.
+    pub search_bytes_proxied: usize,
     /// Largest handshake message that is put together (a Certificate message can be large).
     pub message_bytes: usize,
     /// Certificates of one chain that are looked at.
@@ -108,6 +113,8 @@ impl Default for Limits {
             transcript_records: 256,
             preamble_bytes: 2_048,
             search_bytes: 64 << 10,
+            search_bytes_unknown: 4 << 10,
+            search_bytes_proxied: 16 << 20,
             message_bytes: 128 << 10,
             chain_length: 16,
             cached_certificates: 65_536,

@@ -14,6 +14,7 @@ pub mod hello;
 pub mod message;
 pub mod parse;
 pub mod sslv2;
+pub mod starttls;
 pub mod transcript;
 
 use serde::{Serialize, Serializer};
