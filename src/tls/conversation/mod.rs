@@ -396,9 +396,10 @@ impl Conversation {
     fn control(&self) -> Control {
         let [low, high] = &self.tracks;
         let done = low.settled > 0 && high.settled > 0;
+        // An end that spoke and can no longer be followed leaves the other one's answer to be seen.
         let ignored = |track: &Track, other: &Track| {
             matches!(track.state, State::Ignored)
-                && (!other.is_tls() || other.encrypted > NOTED_RECORDS)
+                && ((!other.is_tls() && !track.spoke) || other.encrypted > NOTED_RECORDS)
         };
         let one_sided = |track: &Track, other: &Track| {
             track.encrypted > ONE_SIDED_RECORDS && other.settled == 0
@@ -442,9 +443,9 @@ impl StreamConsumer for Conversation {
             context => classify(bytes, context),
         };
         match found {
-            Found::Tls | Found::SslV2 | Found::Framed(_) => Start::Plausible,
-            Found::Nothing | Found::TooShort if patience::is_beginning(bytes) => Start::Plausible,
-            Found::Nothing | Found::TooShort => Start::Doubtful,
+            Found::Tls | Found::SslV2 | Found::Framed(_) | Found::TooShort => Start::Plausible,
+            Found::Nothing if patience::is_beginning(bytes) => Start::Plausible,
+            Found::Nothing => Start::Doubtful,
         }
     }
 
