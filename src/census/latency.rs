@@ -67,7 +67,7 @@ impl Latency {
                     let _ = histogram.add(&**more);
                 }
                 Self::Few(few) => {
-                    let few = std::mem::replace(few, Vec::new());
+                    let few = std::mem::take(few);
                     *self = other.clone();
                     self.add(&Self::Few(few));
                 }

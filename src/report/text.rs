@@ -122,6 +122,11 @@ pub(crate) fn named(name: &str) -> String {
     if !text.is_empty() && name.chars().all(plain) { text } else { format!("\"{text}\"") }
 }
 
+/// How to learn more of a finding, a reason or a remedy.
+pub(crate) fn explain(id: &str) -> String {
+    format!("(tlscensus{GLUE}explain{GLUE}{})", printable(id))
+}
+
 /// A text for one line, whatever its length.
 pub(crate) fn unglued(text: &str) -> String {
     text.replace(GLUE, " ")

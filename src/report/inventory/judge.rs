@@ -7,7 +7,9 @@ use crate::census::{self, EdgeKey, ServerKey, Snapshot, StackKey};
 use crate::limits::Limits;
 use crate::packet::{Address, Mac};
 use crate::policy::{self, ClientOutcome, Outcome, Policy, Reason, ServerOutcome};
+use crate::recognise::{Candidate, recognise};
 use crate::record::Case;
+use crate::tls::hello::OfferId;
 use crate::x509::TrustStores;
 
 use super::chains::Chains;
@@ -91,6 +93,8 @@ pub(super) struct Facts<'a> {
     pub(super) chains: Chains<'a>,
     /// Every edge in scope, in the order of the snapshot.
     pub(super) edges: Vec<EdgeFacts<'a>>,
+    /// Whose software the offers are.
+    software: HashMap<OfferId, Arc<[Candidate]>>,
     /// Servers of which the protocol was not seen, and as which ones they are taken.
     named: HashMap<&'a ServerKey, &'a ServerKey>,
     /// MAC addresses of routers: they prove nothing of a host.
@@ -122,10 +126,17 @@ impl<'a> Facts<'a> {
                 }
             }
         }
+        let offers = edges.iter().filter_map(|edge: &EdgeFacts<'_>| edge.stack.offer);
+        let software = offers
+            .collect::<HashSet<OfferId>>()
+            .into_iter()
+            .filter_map(|id| Some((id, recognise(snapshot.offers.get(&id)?).into())))
+            .collect();
         Self {
             snapshot,
             question,
             policies,
+            software,
             chains: Chains::of(snapshot, question.trust, question.limits),
             edges,
             named,
@@ -136,6 +147,12 @@ impl<'a> Facts<'a> {
     /// What an edge proves.
     pub(super) fn cases(&self, edge: &EdgeFacts<'a>) -> impl Iterator<Item = Case<'_>> {
         self.chains.cases(self.snapshot, edge.key, edge.edge)
+    }
+
+    /// Whose software a stack may be.
+    pub(super) fn software(&self, stack: StackKey) -> Arc<[Candidate]> {
+        let known = stack.offer.and_then(|id| self.software.get(&id));
+        known.cloned().unwrap_or_else(|| Arc::new([]))
     }
 
     /// What was counted of a server, under the protocol that is known of it.

@@ -25,6 +25,7 @@ use crate::census::ServerKey;
 use crate::clock::Timestamp;
 use crate::packet::{Address, Endpoint, Mac};
 use crate::policy::{Outcome, Reason};
+use crate::recognise::Candidate;
 use crate::tls::Transport;
 use crate::tls::codepoint::ProtocolVersion;
 use crate::tls::hello::Offer;
@@ -169,7 +170,7 @@ pub struct Stack {
     /// What it offers.
     pub offer: Option<Arc<Offer>>,
     /// Whose software it may be.
-    pub software: Vec<Software>,
+    pub software: Arc<[Candidate]>,
     /// Connections to servers in scope.
     pub connections: u64,
     /// When the first of them was seen.
@@ -199,17 +200,6 @@ pub struct StackVerdict {
     pub reasons: Vec<Reason>,
     /// What it rests on, in a sentence.
     pub evidence: String,
-}
-
-/// Software that may have made an offer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Software {
-    /// Its name.
-    pub name: String,
-    /// How sure that is.
-    pub confidence: String,
-    /// What speaks for it.
-    pub evidence: Vec<String>,
 }
 
 /// A finding, with how often it was found.

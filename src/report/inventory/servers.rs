@@ -10,7 +10,7 @@ use crate::x509::chain::{ChainReport, ChainStatus};
 
 use super::clients::clients_of;
 use super::edges::{Negotiated, sum};
-use super::findings::{self, Side};
+use super::findings;
 use super::judge::{EdgeFacts, Facts, Judged};
 use super::{HandshakeTimes, Server, ServerName, ServerVerdict};
 
@@ -29,10 +29,9 @@ pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Server> {
     for (key, server) in facts.servers() {
         whole.entry(key).or_default().add(server);
     }
-    let lines = edges.iter().filter_map(|(key, edges)| {
-        line(facts, judged, (*key, edges), whole.get(key).unwrap_or(&Whole::default()))
-    });
-    lines.collect()
+    let nothing = Whole::default();
+    let whole = |key| whole.get(key).unwrap_or(&nothing);
+    edges.iter().filter_map(|(key, edges)| line(facts, judged, (*key, edges), whole(key))).collect()
 }
 
 /// What was counted of a server, whatever of its connections is listed.
@@ -74,6 +73,7 @@ fn line(
     );
     let cases: Vec<_> = edges.iter().flat_map(|edge| facts.cases(edge)).collect();
     let outcomes = judged.servers.get(key).map_or(&[][..], Vec::as_slice);
+    let asked = outcomes.get(..facts.question.policies.len()).unwrap_or_default();
     let findings = findings::of_server(facts, &cases, outcomes);
     Some(Server {
         name: ServerName::from(key),
@@ -109,7 +109,7 @@ fn line(
                 snis: worst_names(judged),
             })
             .collect(),
-        remediations: findings::remedies(facts, Side::Server, None, &findings),
+        remediations: findings::server_remedies(asked),
         findings,
     })
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::page::{Ink, Page};
 use crate::packet::Address;
 use crate::policy::Outcome;
-use crate::report::inventory::{Client, Edge, Inventory, ServerName, Stack};
-use crate::report::text::{count, listed, minute, named, printable};
+use crate::report::inventory::{Client, Edge, Inventory, Remedy, ServerName, Stack};
+use crate::report::text::{count, explain, listed, minute, named, printable};
 
 /// Hosts, or groups of hosts, in a screenful.
 const HOSTS: usize = 12;
@@ -27,7 +27,7 @@ struct Broken<'a> {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Fault {
     reasons: BTreeSet<String>,
-    software: BTreeSet<String>,
+    software: Vec<String>,
     fixes: Vec<String>,
 }
 
@@ -130,20 +130,14 @@ impl Broken<'_> {
 
 impl Fault {
     fn of(client: &Client) -> Self {
-        let mut fault =
-            Self { reasons: BTreeSet::new(), software: BTreeSet::new(), fixes: Vec::new() };
+        let mut fault = Self { reasons: BTreeSet::new(), software: Vec::new(), fixes: Vec::new() };
         for stack in stacks(client, Outcome::Breaks) {
             let reasons = stack.verdicts.iter().take(1);
             fault.reasons.extend(reasons.map(|one| printable(&one.evidence).into_owned()));
-            let names = stack.software.iter().map(|one| printable(&one.name).into_owned());
-            fault.software.extend(names.take(NAMED));
-            for remedy in &stack.remediations {
-                let words =
-                    format!("fix: {} (tlscensus explain {})", printable(&remedy.title), remedy.id);
-                if !fault.fixes.contains(&words) {
-                    fault.fixes.push(words);
-                }
-            }
+            // Names with commas in them could not be told apart in a sentence.
+            let names = stack.software.iter().map(|one| printable(&one.name).replace(", ", " / "));
+            names.for_each(|name| push_new(&mut fault.software, name));
+            stack.remediations.iter().for_each(|remedy| push_new(&mut fault.fixes, fix(remedy)));
         }
         fault
     }
@@ -161,12 +155,18 @@ impl Fault {
             parts.push((Ink::Warn, loss.words(verb, limit)));
         }
         if !self.software.is_empty() {
-            let names: Vec<_> = self.software.iter().cloned().collect();
-            parts.push((Ink::Plain, format!("looks like {}", either(&names, limit))));
+            parts.push((Ink::Plain, format!("looks like {}", either(&self.software, limit))));
         }
         let fixes = self.fixes.iter().take(if verbose { usize::MAX } else { 1 });
         parts.extend(fixes.map(|fix| (Ink::Bold, fix.clone())));
         parts
+    }
+}
+
+/// Add to a list that has an order of its own, and everything once.
+fn push_new(list: &mut Vec<String>, item: String) {
+    if !list.contains(&item) {
+        list.push(item);
     }
 }
 
@@ -178,14 +178,24 @@ fn who(client: &Client, verbose: bool) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// `a, b or c`.
+/// `a, b or c`, likeliest first; of more than `limit` the first ones and how many others.
 fn either(names: &[String], limit: usize) -> String {
     match names {
-        [first @ .., last] if !first.is_empty() && names.len() <= limit => {
-            format!("{} or {last}", first.join(", "))
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] if names.len() <= limit => format!("{} or {last}", first.join(", ")),
+        _ => {
+            let shown = limit.saturating_sub(1).max(1);
+            let others = count((names.len() - shown) as u64, "other", "others");
+            let names: Vec<&str> = names.iter().take(shown).map(String::as_str).collect();
+            format!("{} or {others}", names.join(", "))
         }
-        _ => listed(names, limit),
     }
+}
+
+/// What to change, and where to read how.
+pub(super) fn fix(remedy: &Remedy) -> String {
+    format!("fix: {} {}", printable(&remedy.title), explain(&remedy.id))
 }
 
 impl Loss {

@@ -16,11 +16,17 @@ fn an_office() {
           10.0.0.5        offers at most TLS 1.0; dataverse needs TLS 1.2
                           loses crm.contoso.example and login.contoso.example
                           (5 connections, last on 2026-03-01 08:04 UTC)
+                          looks like Windows 7 SP1 / Windows Server 2008 R2 SP1, Windows
+                          8.1 / Windows Server 2012 R2 or 5 others
+                          fix: Switch on TLS 1.2 for Schannel clients
+                          (tlscensus explain schannel-tls12-client)
           10.0.0.6        offers TLS 1.2, but none of the 8 suites that dataverse
                           accepts (3 others)
                           loses "evil\u{1b}[2j\u{202e}=cmd|' /c calc'!a0":587 (smtp) and
                           crm.contoso.example (2 connections, last on
                           2026-03-01 08:01 UTC)
+                          fix: Client: enable a suite of the policy
+                          (tlscensus explain client-enable-ecdhe)
 
         Clients that could not be judged
           10.0.0.20: its ClientHello was not seen
@@ -29,6 +35,8 @@ fn an_office() {
           10.9.0.1:443    chose TLS 1.0 although the client offered TLS 1.2
                           used by 2 client hosts (2 connections) as
                           intranet.contoso.example
+                          fix: Switch on TLS 1.2 for Schannel servers
+                          (tlscensus explain schannel-tls12-server)
 
         What could not be seen
           6 % of connections have no ClientHello in the capture: what these clients can
