@@ -6,6 +6,7 @@ pub mod clock;
 pub mod flow;
 pub mod limits;
 pub mod packet;
+pub mod quic;
 pub mod record;
 pub mod tls;
 pub mod x509;
