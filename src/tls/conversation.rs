@@ -27,6 +27,7 @@ pub struct Conversation {
 
 /// One direction.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 struct Track {
     state: State,
     /// Cleartext bytes that were searched.
@@ -100,9 +101,10 @@ const HEARTBEAT: u8 = 24;
 /// Largest body of a record: 2^14 and the 2048 that TLS ≤ 1.2 may add (RFC 5246 §6.2.3).
 const MAX_BODY: usize = (1 << 14) + 2048;
 
-/// Largest body of a TLS 1.3 record that can only be an alert: 2 bytes, the content type, a tag of
-/// at most 16, and some padding.
-pub(crate) const ALERT_BODY: u16 = 24;
+/// Smallest body of a TLS 1.3 record that holds a Finished message: a header of 4, verify data of at
+/// least 32, the content type, a tag of at least 8 (RFC 8446 §4.4.4, §5.2). An alert is shorter: 19
+/// as most send it, 35 as Java pads it.
+pub(crate) const FINISHED_BODY: u16 = 45;
 
 /// How far into a direction a hello is looked for in the middle of a segment.
 const DEEP_SEARCH: usize = 4096;
@@ -214,7 +216,7 @@ impl Conversation {
                     }
                     APPLICATION_DATA | ALERT if record.body == Body::Skipped => {
                         // Client data before the server's answer is early data (RFC 8446 §2.3).
-                        let counts = content_type == APPLICATION_DATA && size > ALERT_BODY;
+                        let counts = content_type == APPLICATION_DATA && size >= FINISHED_BODY;
                         track.count_encrypted(counts && other_spoke);
                         self.note_encrypted(side, content_type, size, at);
                     }
@@ -472,6 +474,7 @@ fn classify(bytes: &[u8], first: bool, lenient: bool) -> Found {
         (HANDSHAKE, []) => return Found::TooShort,
         // A ClientHello, or at the very beginning a ServerHello of which no ClientHello was seen.
         (HANDSHAKE, [1, rest @ ..]) => rest.first().is_none_or(|high| *high <= 1),
+        (HANDSHAKE, [2, 0, _, _, 3, 0..=4, ..]) => true,
         (HANDSHAKE, [2, rest @ ..]) => (first || lenient) && rest.first().is_none_or(|h| *h == 0),
         (HANDSHAKE, [kind, ..]) => lenient && (matches!(kind, 0..=25 | 67) || size >= 32),
         (ALERT, [level, ..]) => {
