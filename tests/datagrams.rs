@@ -219,7 +219,11 @@ fn facts_agree_with_the_corpus() {
             let outcome = record["outcome"].as_str().unwrap_or("missing").to_owned();
             *outcomes.entry(outcome).or_default() += 1;
             for published in wanted["ja4_others"].as_object().into_iter().flatten() {
-                ja4[usize::from(record["ja4"] == **published.0)] += 1;
+                let agree = record["ja4"] == **published.0;
+                ja4[usize::from(agree)] += 1;
+                if !agree {
+                    println!("  JA4 {} of {:?}: ours {}", published.0, published.1, record["ja4"]);
+                }
             }
             for &fact in FACTS {
                 let value = &wanted[fact];
