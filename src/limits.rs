@@ -53,8 +53,13 @@ pub struct Limits {
     pub transcript_records: usize,
     /// Bytes of cleartext that are kept of each direction before TLS begins, to name the protocol.
     pub preamble_bytes: usize,
-    /// Bytes that one direction may send before a start of TLS is no longer looked for.
+    /// Bytes that one direction may send before a start of TLS is no longer looked for, in a protocol
+    /// that is known to start TLS in its middle.
     pub search_bytes: usize,
+    /// The same in all other protocols: so much does a flow without TLS cost.
+    pub search_bytes_unknown: usize,
+    /// The same for what a proxy sends on a connection on which it may yet be asked for a tunnel.
+    pub search_bytes_proxied: usize,
     /// Largest handshake message that is put together (a Certificate message can be large).
     pub message_bytes: usize,
     /// DTLS handshake messages of one direction that are put together.
@@ -121,6 +126,8 @@ impl Default for Limits {
             transcript_records: 256,
             preamble_bytes: 2_048,
             search_bytes: 64 << 10,
+            search_bytes_unknown: 4 << 10,
+            search_bytes_proxied: 16 << 20,
             message_bytes: 128 << 10,
             datagram_messages: 64,
             pieces: 2_048,

@@ -18,6 +18,7 @@ use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
 use crate::tls::message;
 use crate::tls::parse::HelloParser;
+use crate::tls::starttls::application;
 use crate::x509::chain::{ChainReport, ChainStatus};
 use crate::x509::{Certificate, CertificateCache, ChainCache};
 
@@ -122,6 +123,9 @@ impl<'a> Worker<'a> {
         let layers: Layers =
             client.of(&meta.layers).or(*server.of(&meta.layers)).unwrap_or_default();
         let chain = self.chain(&summary);
+        let offered = summary.client_hello.as_ref().map_or(&[][..], |hello| &hello.offer.alpn);
+        let negotiated = summary.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref());
+        let application = application(transcript.preamble(), client, offered, negotiated);
         let protocol = match transport {
             Transport::Tcp => community::TCP,
             Transport::Udp | Transport::Quic => community::UDP,
@@ -134,13 +138,13 @@ impl<'a> Worker<'a> {
             source,
             community_id: community_id(low, high, protocol),
             transport,
-            application: None,
-            starttls: false,
+            application: application.name,
+            starttls: application.starttls,
             vlan: layers.vlans().to_vec(),
             tunnel: layers.tunnels().collect(),
             client: peer(client),
             server: peer(server),
-            target: None,
+            target: application.target,
             certificates: summary.certificates,
             client_certificates: summary.client_certificates,
             certificate_requested: summary.certificate_requested,

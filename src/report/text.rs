@@ -75,7 +75,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
 pub(crate) fn listed(items: &[String], limit: usize) -> String {
     if items.len() > limit {
         let shown = limit.saturating_sub(1).max(1);
-        let more = items.len() - shown;
+        let more = grouped((items.len() - shown) as u64);
         return format!("{} and {more} more", items[..shown].join(", "));
     }
     match items {

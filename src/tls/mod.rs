@@ -16,6 +16,7 @@ pub mod message;
 pub mod parse;
 pub(crate) mod pieces;
 pub mod sslv2;
+pub mod starttls;
 pub mod transcript;
 
 use serde::{Serialize, Serializer};

@@ -108,7 +108,7 @@ fn erspan_of_each_type() {
     // The tag was taken off and stands in the header.
     assert_eq!((seen.layers.vlans(), seen.domain), (&[100][..], Domain(0).in_vlan(100)));
     let seen = assert_tunnels(&over_ip4(47, &three, &inner()), &["erspan"]);
-    assert_eq!(seen.layers.vlans(), []);
+    assert!(seen.layers.vlans().is_empty());
     assert_tunnels(&over_ip4(47, &three_more, &inner()), &["erspan"]);
     assert_tunnels(&over_ip4(47, &three_ip, &tcp4()), &["erspan"]);
     let mut wrong = two;

@@ -125,7 +125,7 @@ fn stack(
         last_seen: tally.last,
         servers: edges
             .iter()
-            .map(|edge| ServerName::from(&*edge.key.server))
+            .map(|edge| ServerName::from(edge.server))
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect(),

@@ -11,6 +11,7 @@ mod edges;
 mod fallback;
 mod findings;
 mod judge;
+mod lines;
 mod servers;
 mod totals;
 
@@ -31,6 +32,8 @@ use crate::x509::chain::ChainReport;
 use crate::x509::{Certificate, Fingerprint, StoreSummary};
 
 pub use coverage::{CoverageLine, PacketCoverage, SourceLine, UnlistedLine};
+use lines::Lines;
+
 pub use judge::Question;
 pub use totals::{Counts, OutOfScope, PolicyTotals, Successor, Summary};
 
@@ -73,7 +76,7 @@ impl Inventory {
 
     /// Write the JSON report.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, self)?;
+        self.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Lines::default()))?;
         out.write_all(b"\n")
     }
 }

@@ -101,7 +101,7 @@ fn groups(page: &mut Page, hosts: &[Broken<'_>]) {
             loss.last = loss.last.max(host.loss.last.clone());
         }
         let addresses: Vec<_> = hosts.iter().map(|host| host.client.ip.to_string()).collect();
-        let mut parts = fault.parts(Some((&loss, "they lose")), false);
+        let mut parts = fault.parts((&loss, "they lose"), false);
         parts.insert(0, (Ink::Bold, listed(&addresses, ADDRESSES)));
         let term = count(hosts.len() as u64, "host", "hosts");
         page.entry((Ink::Bold, &term), &parts);
@@ -120,8 +120,7 @@ impl Broken<'_> {
         if let Some(who) = who(client, verbose) {
             parts.push((Ink::Plain, who));
         }
-        let loss = (self.loss.connections > 0).then_some((&self.loss, "loses"));
-        parts.extend(self.fault.parts(loss, verbose));
+        parts.extend(self.fault.parts((&self.loss, "loses"), verbose));
         if client.maybe_several_hosts {
             parts.push((Ink::Dim, "may be several hosts behind one address".to_owned()));
         }
@@ -149,7 +148,7 @@ impl Fault {
         fault
     }
 
-    fn parts(&self, loss: Option<(&Loss, &str)>, verbose: bool) -> Vec<(Ink, String)> {
+    fn parts(&self, (loss, verb): (&Loss, &str), verbose: bool) -> Vec<(Ink, String)> {
         let limit = if verbose { usize::MAX } else { NAMED };
         let mut parts: Vec<_> =
             self.reasons.iter().take(limit).map(|why| (Ink::Plain, why.clone())).collect();
@@ -157,7 +156,10 @@ impl Fault {
         if more > 0 {
             parts.push((Ink::Dim, format!("… and {more} more such offers")));
         }
-        parts.extend(loss.map(|(loss, verb)| (Ink::Warn, loss.words(verb, limit))));
+        // A stack may break although what was seen of it goes on: nothing is lost then.
+        if loss.connections > 0 {
+            parts.push((Ink::Warn, loss.words(verb, limit)));
+        }
         if !self.software.is_empty() {
             let names: Vec<_> = self.software.iter().cloned().collect();
             parts.push((Ink::Plain, format!("looks like {}", either(&names, limit))));
@@ -224,7 +226,7 @@ fn service(edge: &Edge) -> String {
         (None, _) => address(&edge.server),
     };
     match edge.server.application.as_deref() {
-        None | Some("http" | "h2" | "http/1.1") => words,
+        None | Some("http" | "http-connect" | "socks") => words,
         Some(application) => format!("{words} ({})", printable(application)),
     }
 }

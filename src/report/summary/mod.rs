@@ -10,7 +10,7 @@ mod servers;
 
 use super::inventory::{Counts, Inventory};
 use super::scope::Pattern;
-use super::text::{count, listed, printable};
+use super::text::{count, grouped, listed, printable};
 use page::{Ink, Page};
 
 pub use page::Style;
@@ -59,11 +59,17 @@ impl Inventory {
                 Ink::Bold,
                 format!(
                     "None of {of} is known to break when {id} is enforced, {} not be judged.",
-                    if unknown == 1 { "one could".to_owned() } else { format!("{unknown} could") },
+                    if unknown == 1 {
+                        "one could".to_owned()
+                    } else {
+                        format!("{} could", grouped(unknown))
+                    },
                 ),
             ),
             (1, _) => (Ink::Bad, format!("1 of {of} breaks when {id} is enforced.")),
-            (breaks, _) => (Ink::Bad, format!("{breaks} of {of} break when {id} is enforced.")),
+            (breaks, _) => {
+                (Ink::Bad, format!("{} of {of} break when {id} is enforced.", grouped(breaks)))
+            }
         };
         page.paragraph(ink, &answer);
         if let Some(rest) = rest(hosts) {
