@@ -79,6 +79,9 @@ fn pptp() {
         let head = [&flags[..], &[0x88, 0x0b], &length, &[0, 5], &vec![0; numbers]].concat();
         assert_tunnels(&over_ip4(47, &head, &ppp), &["gre"]);
     }
+    let length = u16::try_from(inner().len()).unwrap().to_be_bytes();
+    let bridged = [&[0x20, 1, 0x64, 0][..], &length, &[0x19, 2]].concat();
+    assert_tunnels(&over_ip4(47, &bridged, &inner()), &["gre"]);
     let acknowledgement = [0x20, 0x81, 0x88, 0x0b, 0, 0, 0, 5, 0, 0, 0, 1];
     assert_eq!(ethernet(&over_ip4(47, &acknowledgement, &[])), Err(Skip::NotTcpOrUdp));
 }
