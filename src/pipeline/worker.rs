@@ -11,12 +11,12 @@ use crate::census::Census;
 use crate::flow::Side;
 use crate::packet::Layers;
 use crate::policy;
+use crate::quic;
 use crate::record::community::{self, community_id};
 use crate::record::line::Line;
 use crate::record::{FlowRecord, Peer, Seen, Sides};
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
-use crate::tls::message;
 use crate::tls::parse::HelloParser;
 use crate::tls::starttls::application;
 use crate::x509::chain::{ChainReport, ChainStatus};
@@ -97,7 +97,7 @@ impl<'a> Worker<'a> {
     fn record(&mut self, job: Job) -> Option<FlowRecord> {
         let Job { source, transport, meta, transcript } = job;
         let limits = &self.settings.limits;
-        let events = message::events(&transcript, limits);
+        let events = quic::conversation::events(transport, &transcript, limits);
         let [low, high] = meta.endpoints;
         let lower_port = if low.port <= high.port { Side::Low } else { Side::High };
         let circumstances = Circumstances {
