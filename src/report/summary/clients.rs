@@ -12,6 +12,8 @@ use crate::report::text::{count, explain, listed, minute, named, printable};
 const HOSTS: usize = 12;
 /// Services, stacks and software that are named of a host.
 const NAMED: usize = 3;
+/// Remedies that are named of a host where there is room, best first.
+pub(super) const FIXES: usize = 3;
 /// Addresses that are named of a group.
 const ADDRESSES: usize = 12;
 
@@ -100,7 +102,8 @@ fn groups(page: &mut Page, hosts: &[Broken<'_>]) {
             loss.connections += host.loss.connections;
             loss.last = loss.last.max(host.loss.last.clone());
         }
-        let addresses: Vec<_> = hosts.iter().map(|host| host.client.ip.to_string()).collect();
+        let addresses: BTreeSet<_> = hosts.iter().map(|host| host.client.ip).collect();
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         let mut parts = fault.parts((&loss, "they lose"), false);
         parts.insert(0, (Ink::Bold, listed(&addresses, ADDRESSES)));
         let term = count(hosts.len() as u64, "host", "hosts");
@@ -157,7 +160,7 @@ impl Fault {
         if !self.software.is_empty() {
             parts.push((Ink::Plain, format!("looks like {}", either(&self.software, limit))));
         }
-        let fixes = self.fixes.iter().take(if verbose { usize::MAX } else { 1 });
+        let fixes = self.fixes.iter().take(if verbose { FIXES } else { 1 });
         parts.extend(fixes.map(|fix| (Ink::Bold, fix.clone())));
         parts
     }
