@@ -66,6 +66,27 @@ pub struct Limits {
     pub cached_chains: usize,
     /// Offers that are kept parsed.
     pub cached_offers: usize,
+    /// Client hosts that a census lists.
+    pub census_hosts: usize,
+    /// Servers that a census lists.
+    pub census_servers: usize,
+    /// Edges that a census lists, of all hosts together.
+    pub census_edges: usize,
+    /// Values of one kind (offers, certificates, names, evidence) that a census shares between
+    /// its edges.
+    pub census_values: usize,
+    /// Client stacks that a census lists of one host.
+    pub host_stacks: usize,
+    /// MAC addresses that a census lists of one host or server.
+    pub host_macs: usize,
+    /// Edges that a census lists of one client stack.
+    pub stack_edges: usize,
+    /// Time bins that a census remembers of one client stack.
+    pub stack_bins: usize,
+    /// Different things that a census lets one edge prove.
+    pub edge_evidence: usize,
+    /// Single attempts of one edge whose time a census remembers.
+    pub edge_attempts: usize,
 }
 
 impl Default for Limits {
@@ -99,6 +120,16 @@ impl Default for Limits {
             cached_certificates: 65_536,
             cached_chains: 65_536,
             cached_offers: 65_536,
+            census_hosts: 1 << 20,
+            census_servers: 1 << 18,
+            census_edges: 1 << 22,
+            census_values: 1 << 20,
+            host_stacks: 512,
+            host_macs: 8,
+            stack_edges: 16_384,
+            stack_bins: 1_024,
+            edge_evidence: 64,
+            edge_attempts: 8,
         }
     }
 }

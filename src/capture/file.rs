@@ -1,1 +1,314 @@
-//! Capture files.
+//! Capture files and streams, read through one buffer.
+//!
+//! ```text
+//! file, FIFO, stdin ──▶ [decompressor] ──▶ one buffer, refilled ──▶ whole records ──▶ Frame
+//! ```
+//!
+//! What comes in is told by its first bytes. A frame is a slice of the buffer: a packet costs the
+//! system's copy into the buffer and a look at its record header. It refuses what is no capture,
+//! and ends at damage; all frames before it were delivered.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::limits::Limits;
+
+use super::buffer::{Buffer, read_some};
+use super::classic::{Classic, FILE_HEADER, Refusal, Stop, Tally};
+#[cfg(feature = "compression")]
+use super::compressed::{Decompressor, Fault};
+use super::magic::{Compression, HEAD, Kind};
+use super::pcapng::Pcapng;
+use super::{CaptureStats, Error, Frame, Offset, Poll, Source};
+
+/// What is read at once: large enough that system calls cost nothing, small enough that the packets
+/// are still in the processor's cache when they are looked at.
+const CAPACITY: usize = 1 << 20;
+
+/// A capture file or stream.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use tlscensus::capture::file::FileSource;
+/// use tlscensus::capture::{Poll, Source};
+/// use tlscensus::limits::Limits;
+///
+/// let mut source = FileSource::open(Path::new("monday.pcap"), &Limits::default())?;
+/// let mut bytes = 0;
+/// while source.poll(&mut |frame| bytes += frame.bytes.len())? != Poll::End {}
+/// # Ok::<(), tlscensus::capture::Error>(())
+/// ```
+pub struct FileSource {
+    path: PathBuf,
+    size: Option<u64>,
+    limits: Limits,
+    input: Input,
+    buffer: Buffer,
+    format: Format,
+    stats: CaptureStats,
+    state: State,
+}
+
+/// Where bytes come from.
+enum Input {
+    #[cfg(feature = "compression")]
+    Compressed(Box<Decompressor>),
+    Plain(Box<dyn Read + Send>),
+}
+
+/// Which kind of capture it is, with what is known in the middle of it.
+enum Format {
+    Classic(Classic),
+    Pcapng(Pcapng),
+}
+
+/// Whether there may be more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ended,
+    Reading,
+}
+
+impl FileSource {
+    /// Open a file by its path. A FIFO will do, and then this waits for its writer.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, Error> {
+        Self::open_with(path, limits, CAPACITY)
+    }
+
+    /// Read from a stream that is called `name` in messages and records (`-` for standard input).
+    ///
+    /// Waits until the stream has shown what it is.
+    pub fn from_reader(
+        name: &Path,
+        reader: impl Read + Send + 'static,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        Self::start(name, Box::new(reader), None, limits, CAPACITY)
+    }
+
+    /// The size of the file as it lies on the disk, if it is one:
+    /// [`read_bytes`](CaptureStats::read_bytes) goes from zero up to it.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// What it is called in messages and records.
+    pub fn name(&self) -> &Path {
+        &self.path
+    }
+
+    /// Open a file with a buffer that is at first of `capacity` bytes.
+    pub(super) fn open_with(path: &Path, limits: &Limits, capacity: usize) -> Result<Self, Error> {
+        let cannot = |cause| Error::Open { path: path.to_owned(), cause };
+        let file = fs::File::open(path).map_err(cannot)?;
+        let metadata = file.metadata().map_err(cannot)?;
+        let size = metadata.is_file().then_some(metadata.len());
+        Self::start(path, Box::new(file), size, limits, capacity)
+    }
+
+    /// Read as much as is needed to tell what it is.
+    fn start(
+        path: &Path,
+        reader: Box<dyn Read + Send>,
+        size: Option<u64>,
+        limits: &Limits,
+        capacity: usize,
+    ) -> Result<Self, Error> {
+        let mut source = Self {
+            path: path.to_owned(),
+            size,
+            limits: limits.clone(),
+            input: Input::Plain(reader),
+            buffer: Buffer::new(capacity),
+            format: Format::Pcapng(Pcapng::new()),
+            stats: CaptureStats::default(),
+            state: State::Reading,
+        };
+        let mut kind = source.kind()?;
+        if let Kind::Compressed(compression) = kind {
+            (source, kind) = source.unpack(compression, capacity)?;
+        }
+        match kind {
+            Kind::Classic(_) => source.header()?,
+            Kind::Compressed(_) => {
+                return Err(source.unsupported("it is compressed twice: unpack it once first"));
+            }
+            Kind::Foreign(reason) | Kind::Packed(reason) => return Err(source.unsupported(reason)),
+            Kind::Pcapng => {}
+            Kind::Unknown => {
+                let head = source.buffer.unread();
+                return Err(if head.is_empty() {
+                    Error::Empty { path: source.path }
+                } else {
+                    let magic = head.iter().take(4).copied().collect();
+                    Error::NotACapture { path: source.path, magic }
+                });
+            }
+        }
+        Ok(source)
+    }
+
+    /// What the unread bytes begin with.
+    fn kind(&mut self) -> Result<Kind, Error> {
+        while self.buffer.unread().len() < HEAD && self.refill(HEAD)? > 0 {}
+        Ok(Kind::of(self.buffer.unread()))
+    }
+
+    /// From here on the input, beginning with what is in the buffer, is decompressed; and what the
+    /// decompressed data begins with.
+    #[cfg(feature = "compression")]
+    fn unpack(mut self, compression: Compression, capacity: usize) -> Result<(Self, Kind), Error> {
+        let read = std::mem::replace(&mut self.buffer, Buffer::new(capacity));
+        self.input = match self.input {
+            Input::Plain(reader) => {
+                Input::Compressed(Box::new(Decompressor::new(compression, reader, read)))
+            }
+            compressed @ Input::Compressed(_) => compressed,
+        };
+        let kind = self.kind()?;
+        Ok((self, kind))
+    }
+
+    /// There is nothing to decompress with.
+    #[cfg(not(feature = "compression"))]
+    fn unpack(self, compression: Compression, _capacity: usize) -> Result<(Self, Kind), Error> {
+        Err(self.unsupported(compression.refusal()))
+    }
+
+    /// Read the header of a classic pcap file that the unread bytes begin with.
+    fn header(&mut self) -> Result<(), Error> {
+        while self.buffer.unread().len() < FILE_HEADER {
+            if self.refill(FILE_HEADER)? == 0 {
+                return Err(self.truncated("the file header"));
+            }
+        }
+        match Classic::parse(self.buffer.unread()) {
+            Ok(classic) => {
+                self.buffer.consume(FILE_HEADER);
+                self.format = Format::Classic(classic);
+                Ok(())
+            }
+            Err(Refusal::Aix) => Err(self.unsupported(
+                "it is a capture of AIX's tcpdump: convert it with `editcap -F pcapng IN OUT`",
+            )),
+            Err(Refusal::NoHeader) => Err(self.malformed("the file header is none")),
+        }
+    }
+
+    /// Read once, so that the buffer can hold `want` unread bytes. Zero is the end of the input.
+    fn refill(&mut self, want: usize) -> Result<usize, Error> {
+        let space = self.buffer.space(want);
+        let count = match &mut self.input {
+            #[cfg(feature = "compression")]
+            Input::Compressed(decompressor) => {
+                let result = decompressor.read(space);
+                self.stats.read_bytes = decompressor.position();
+                result.map_err(|fault| {
+                    let offset = Offset::File(decompressor.position());
+                    let path = self.path.clone();
+                    match fault {
+                        Fault::Cut(within) => Error::Truncated { path, offset, within },
+                        Fault::Damage(reason) => Error::Malformed { path, offset, reason },
+                        Fault::Read(cause) => Error::Read { path, offset, cause },
+                        Fault::Unsupported(reason) => Error::Unsupported { path, reason },
+                    }
+                })?
+            }
+            Input::Plain(reader) => {
+                let count = read_some(reader, space).map_err(|cause| Error::Read {
+                    path: self.path.clone(),
+                    offset: Offset::File(self.stats.read_bytes),
+                    cause,
+                })?;
+                self.stats.read_bytes = self.stats.read_bytes.saturating_add(count as u64);
+                count
+            }
+        };
+        self.buffer.filled(count);
+        Ok(count)
+    }
+
+    /// Deliver what is whole in the buffer; if that is nothing, refill until something is.
+    fn advance(&mut self, sink: &mut impl FnMut(Frame<'_>)) -> Result<Poll, Error> {
+        let before = self.stats.frames;
+        loop {
+            let bytes = self.buffer.unread();
+            let walked = match &mut self.format {
+                Format::Classic(classic) => classic.walk(bytes, self.limits.block_bytes, sink),
+                Format::Pcapng(pcapng) => {
+                    let walked = pcapng.walk(bytes, &self.limits, sink);
+                    self.stats.dropped = pcapng.dropped();
+                    self.stats.orphans = pcapng.orphans();
+                    walked
+                }
+            };
+            self.buffer.consume(walked.consumed);
+            self.count(walked.tally);
+            match walked.stop {
+                Stop::Damage(reason) => return Err(self.malformed(reason)),
+                Stop::FileHeader => self.header()?,
+                Stop::More(want) => {
+                    let frames = self.stats.frames.saturating_sub(before);
+                    if frames > 0 {
+                        return Ok(Poll::Frames(usize::try_from(frames).unwrap_or(usize::MAX)));
+                    }
+                    if self.refill(want)? > 0 {
+                        continue;
+                    }
+                    if self.buffer.unread().is_empty() {
+                        return Ok(Poll::End);
+                    }
+                    return Err(self.truncated(match self.format {
+                        Format::Classic(_) => "a packet",
+                        Format::Pcapng(_) => "a block",
+                    }));
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, tally: Tally) {
+        self.stats.frames = self.stats.frames.saturating_add(tally.frames);
+        self.stats.frame_bytes = self.stats.frame_bytes.saturating_add(tally.bytes);
+        self.stats.cut_frames = self.stats.cut_frames.saturating_add(tally.cut);
+    }
+
+    /// Where the first unread byte lies.
+    fn offset(&self) -> Offset {
+        match self.input {
+            #[cfg(feature = "compression")]
+            Input::Compressed(_) => Offset::Decompressed(self.buffer.position()),
+            Input::Plain(_) => Offset::File(self.buffer.position()),
+        }
+    }
+
+    fn malformed(&self, reason: &'static str) -> Error {
+        Error::Malformed { path: self.path.clone(), offset: self.offset(), reason }
+    }
+
+    fn truncated(&self, within: &'static str) -> Error {
+        Error::Truncated { path: self.path.clone(), offset: self.offset(), within }
+    }
+
+    fn unsupported(&self, reason: &'static str) -> Error {
+        Error::Unsupported { path: self.path.clone(), reason }
+    }
+}
+
+impl Source for FileSource {
+    fn poll(&mut self, sink: &mut impl FnMut(Frame<'_>)) -> Result<Poll, Error> {
+        if self.state == State::Ended {
+            return Ok(Poll::End);
+        }
+        let polled = self.advance(sink);
+        if !matches!(polled, Ok(Poll::Frames(_))) {
+            self.state = State::Ended;
+        }
+        polled
+    }
+
+    fn stats(&self) -> CaptureStats {
+        self.stats
+    }
+}

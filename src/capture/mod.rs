@@ -3,7 +3,7 @@
 //! A [`Source`] hands each captured packet to a callback as a [`Frame`] that borrows from the
 //! source's own buffer: nothing is copied, and nothing of it outlives the call. Only this module
 //! and the outermost ones do I/O. It refuses what is no capture, and stops at damage with an
-//! [`Error`] that names the file, the offset and the reason; all frames before it were delivered.
+//! [`Error`](enum@Error) that names the file, the offset and the reason; all frames before it were delivered.
 
 #![warn(
     clippy::arithmetic_side_effects,
@@ -12,7 +12,19 @@
 )]
 
 pub mod file;
+pub mod paths;
 
+mod buffer;
+mod classic;
+#[cfg(feature = "compression")]
+mod compressed;
+mod magic;
+mod order;
+mod pcapng;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::PathBuf;
 
@@ -107,6 +119,27 @@ pub struct CaptureStats {
     pub cut_frames: u64,
     /// Packets that the capturing system says it lost, where it says so.
     pub dropped: u64,
+    /// Packets of an interface that the file does not describe: what their first byte belongs to
+    /// is unknown, so they are not delivered.
+    pub orphans: u64,
+}
+
+/// A place in a capture: in the file itself, or in what its compressed data unpacks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offset {
+    /// Bytes of decompressed data before it.
+    Decompressed(u64),
+    /// Bytes of the file or stream before it.
+    File(u64),
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decompressed(bytes) => write!(f, "byte {bytes} of its decompressed data"),
+            Self::File(bytes) => write!(f, "byte {bytes}"),
+        }
+    }
 }
 
 /// Why a source could not be opened, or not be read to its end.
@@ -120,14 +153,20 @@ pub enum Error {
         path: PathBuf,
     },
     /// A block or record contradicts itself.
-    #[error("`{}` is damaged at byte {offset}: {reason}", path.display())]
+    #[error("`{}` is damaged at {offset}: {reason}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// Where the damaged block or record begins.
-        offset: u64,
+        offset: Offset,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A directory with no capture in it.
+    #[error("no capture in `{}`", path.display())]
+    NoCapture {
+        /// The directory.
+        path: PathBuf,
     },
     /// The file begins with no magic number of a capture.
     #[error("`{}` is no capture file (it begins with {})", path.display(), hex(magic))]
@@ -146,22 +185,22 @@ pub enum Error {
         cause: io::Error,
     },
     /// Reading failed, or the compressed data is damaged.
-    #[error("cannot read `{}` beyond byte {offset}: {cause}", path.display())]
+    #[error("cannot read `{}` beyond {offset}: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// How far it was read.
-        offset: u64,
+        offset: Offset,
         /// What the system or the decompressor says.
         cause: io::Error,
     },
     /// The file ends in the middle of a block or packet.
-    #[error("`{}` is cut short at byte {offset}, in the middle of {within}", path.display())]
+    #[error("`{}` is cut short at {offset}, in the middle of {within}", path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
         /// Where the block or record begins that is not whole.
-        offset: u64,
+        offset: Offset,
         /// What it is that is not whole.
         within: &'static str,
     },
@@ -177,9 +216,9 @@ pub enum Error {
 
 /// Bytes as a person reads them in an error message.
 fn hex(bytes: &[u8]) -> String {
-    let mut text = String::from("0x");
-    for byte in bytes {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    bytes.iter().fold(String::from("0x"), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

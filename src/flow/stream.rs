@@ -270,6 +270,7 @@ fn length(payload: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may overflow: it fails then")]
 mod tests {
     use proptest::prelude::*;
 

@@ -138,7 +138,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         if entry.state == SHUNTED {
             self.stats.shunted_segments = self.stats.shunted_segments.saturating_add(1);
             if segment.flags.syn() || looks_like_client_hello(segment.payload) {
-                self.reopen(slot, key, side, hash, segment, at, finish);
+                self.reopen(slot, key, side, segment, at, finish);
             }
         } else {
             self.feed(slot, side, segment, at, finish);
@@ -282,7 +282,6 @@ impl<C: StreamConsumer> FlowTable<C> {
         slot: u32,
         key: FlowKey,
         side: Side,
-        hash: u64,
         segment: &Segment<'_>,
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
@@ -301,7 +300,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         if segment.payload.is_empty() {
             self.note_syn(&key, side, segment);
         } else {
-            self.open(key, side, hash, segment, at, finish);
+            self.open(key, side, self.hash.hash_one(key), segment, at, finish);
         }
     }
 

@@ -13,7 +13,23 @@
     clippy::indexing_slicing
 )]
 
+mod cursor;
 pub mod decode;
+mod fast;
+mod fragment;
+mod gre;
+mod ip;
+mod link;
+mod mpls;
+mod partial;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+mod wlan;
+
+pub use decode::Decoder;
+pub use stats::{Layer, PacketStats, Skip};
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -139,6 +155,33 @@ impl fmt::Display for Endpoint {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain(pub u32);
 
+impl Domain {
+    /// The address space of VLAN `id` within this one.
+    #[must_use]
+    pub const fn in_vlan(self, id: u16) -> Self {
+        self.within(0x8100, id as u32)
+    }
+
+    /// The address space of virtual network `id` of a tunnel.
+    #[must_use]
+    pub const fn of_network(tunnel: Tunnel, id: u32) -> Self {
+        Self(0).within(tunnel as u32, id)
+    }
+
+    /// One step of `MurmurHash3`: no seed that changes from run to run, and never zero.
+    const fn within(self, kind: u32, id: u32) -> Self {
+        let word = (kind.wrapping_shl(24) ^ kind.wrapping_shr(8) ^ id)
+            .wrapping_mul(0xcc9e_2d51)
+            .rotate_left(15)
+            .wrapping_mul(0x1b87_3593);
+        let mut hash = (self.0 ^ word).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
+        hash = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
+        hash = (hash ^ (hash >> 13)).wrapping_mul(0xc2b2_ae35);
+        hash ^= hash >> 16;
+        Self(if hash == 0 { 1 } else { hash })
+    }
+}
+
 /// A TCP sequence number; comparison wraps around (RFC 9293 §3.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SeqNumber(pub u32);
@@ -193,8 +236,9 @@ pub struct Mac(pub [u8; 6]);
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self([a, b, c, d, e, g]) = self;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let Self([first, rest @ ..]) = self;
+        write!(f, "{first:02x}")?;
+        rest.iter().try_for_each(|byte| write!(f, ":{byte:02x}"))
     }
 }
 
@@ -298,71 +342,5 @@ impl Tunnel {
             Self::Pbb => "pbb",
             Self::Capwap => "capwap",
         }
-    }
-}
-
-/// Why a frame gave no segment and no datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Skip {
-    /// The link type is none that can be decoded.
-    LinkType,
-    /// The frame carries no IP (ARP, STP, LLDP and the like).
-    NotIp,
-    /// The IP packet carries neither TCP nor UDP.
-    NotTcpOrUdp,
-    /// A fragment that waits for the others of its datagram.
-    FragmentHeld,
-    /// A fragment that was given up: its datagram stayed incomplete, or the bounds were reached.
-    FragmentLost,
-    /// The capture cut the frame before the named layer's header was whole.
-    Truncated(Layer),
-    /// A header of the named layer contradicts itself.
-    Malformed(Layer),
-    /// More headers are stacked than the limit allows.
-    TooDeep,
-}
-
-/// A layer of a frame, for [`Skip`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
-    /// Link layer and its tags.
-    Link,
-    /// IPv4, IPv6 and its extension headers.
-    Ip,
-    /// A tunnel's own header.
-    Tunnel,
-    /// TCP or UDP.
-    Transport,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sequence_numbers_compare_across_the_wrap() {
-        let before = SeqNumber(u32::MAX - 1);
-        let after = before.plus(10);
-        assert_eq!(after, SeqNumber(8));
-        assert_eq!(after.offset_from(before), 10);
-        assert_eq!(before.offset_from(after), -10);
-    }
-
-    #[test]
-    fn addresses_print_as_their_own_version() {
-        assert_eq!(Address::v4([10, 0, 0, 5]).to_string(), "10.0.0.5");
-        let v6 = Endpoint { address: Address::v6(Ipv6Addr::LOCALHOST.octets()), port: 443 };
-        assert_eq!(v6.to_string(), "[::1]:443");
-    }
-
-    #[test]
-    fn layers_keep_the_outermost_and_drop_what_does_not_fit() {
-        let mut layers = Layers::default();
-        for id in 1..=6 {
-            layers.push_vlan(id);
-            layers.push_tunnel(Tunnel::Gre);
-        }
-        assert_eq!(layers.vlans(), [1, 2, 3, 4]);
-        assert_eq!(layers.tunnels().count(), RECORDED_LAYERS);
     }
 }

@@ -71,6 +71,21 @@ impl FlowRecord {
     }
 }
 
+impl FlowRecord {
+    /// This connection alone as a case to be judged, with its [evidence](Self::evidence).
+    pub fn case<'a>(&'a self, evidence: &'a Evidence) -> Case<'a> {
+        Case {
+            evidence,
+            offer: self.client_hello.as_ref().map(|hello| &*hello.offer),
+            sni: self.sni(),
+            certificates: &self.certificates,
+            client_certificates: &self.client_certificates,
+            chain: &self.chain,
+            tally: Tally::once(self.ts),
+        }
+    }
+}
+
 /// How often something was seen, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tally {

@@ -46,7 +46,10 @@ impl<V: Serialize, F: Serialize> Serialize for Line<'_, V, F> {
         object.serialize_field("alerts", &record.alerts)?;
         object.serialize_field("resumed", &record.resumed)?;
         object.serialize_field("outcome", record.outcome.name())?;
-        let took = record.handshake_time.map(|took| took.as_micros() as f64 / 1000.0);
+        // To the microsecond; what captures have below that is noise.
+        let took = record
+            .handshake_time
+            .map(|took| f64::from(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)) / 1000.0);
         object.serialize_field("handshake_ms", &took)?;
         object.serialize_field("history", &record.history)?;
         object.serialize_field("seen", &record.seen)?;

@@ -136,7 +136,7 @@ fn version(offer: &Offer) -> &'static str {
     let listed = offer.supported_versions.iter().flatten().filter(|all| !is_grease(all.0));
     // Datagram versions count downwards; all others, drafts included, upwards.
     let rank = |version: &&ProtocolVersion| match version.0 {
-        datagram @ 0xfe00..=0xfeff => 0xffff - datagram,
+        datagram @ 0xfe00..=0xfeff => !datagram,
         other => other,
     };
     match *listed.max_by_key(rank).unwrap_or(&offer.legacy_version) {

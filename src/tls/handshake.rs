@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::codepoint::{
     AlertDescription, CipherSuite, HandshakeType, KeyExchange, NamedGroup, ProtocolVersion,
 };
-use super::conversation::ALERT_BODY;
+use super::conversation::FINISHED_BODY;
 use super::hello::{ClientHello, ServerHello};
 use super::message::{Event, What};
 use super::parse::{self, HelloParser};
@@ -212,6 +212,7 @@ struct Reading<'p, C> {
 
 /// How far one end has come.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 struct Progress {
     changed_cipher: bool,
     /// An encrypted record that can only come after its part of the handshake.
@@ -289,12 +290,9 @@ impl<C> Reading<'_, C> {
             && parse::server_hello(body).is_some_and(|hello| hello.retry_only);
         self.letter(role, if retry { 'J' } else { history_letter(kind) });
         match (role, kind) {
-            (Role::Client, H::CLIENT_HELLO) => {
-                if self.summary.client_hello.is_none() {
-                    self.summary.client_hello =
-                        self.parser.client_hello(body, self.transport, whole);
-                    self.hello_at = Some(at);
-                }
+            (Role::Client, H::CLIENT_HELLO) if self.summary.client_hello.is_none() => {
+                self.summary.client_hello = self.parser.client_hello(body, self.transport, whole);
+                self.hello_at = Some(at);
             }
             (Role::Server, H::SERVER_HELLO) => self.server_hello(parse::server_hello(body)),
             (Role::Server, H::HELLO_RETRY_REQUEST_DRAFT) => {
@@ -416,8 +414,9 @@ impl<C> Reading<'_, C> {
             HANDSHAKE | 0 => progress.settled |= progress.changed_cipher || content_type == 0,
             APPLICATION_DATA => {
                 if tls13 || !answered {
-                    // The first record decides: an alert in its place ends the handshake.
-                    progress.settled |= first && (size > ALERT_BODY || role == Role::Server);
+                    // Of the client only what can hold its Finished counts: an alert in its place
+                    // ends the handshake, and early data ends with less (RFC 8446 §4.5).
+                    progress.settled |= size >= FINISHED_BODY || role == Role::Server;
                 }
                 progress.last_size = Some(size);
             }
@@ -429,7 +428,7 @@ impl<C> Reading<'_, C> {
         }
     }
 
-    fn finish(mut self, closed: bool) -> HandshakeSummary<C> {
+    fn finish(self, closed: bool) -> HandshakeSummary<C> {
         let [client, server] = &self.progress;
         let mut summary = self.summary;
         summary.client = self.client;
@@ -456,7 +455,7 @@ impl<C> Reading<'_, C> {
         }
         let tls13 = summary.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13());
         let hidden_alert = |progress: &Progress| {
-            tls13 && progress.last_size.is_some_and(|size| size <= ALERT_BODY)
+            tls13 && progress.last_size.is_some_and(|size| size < FINISHED_BODY)
         };
         summary.outcome = if self.established.is_some() {
             Outcome::Established

@@ -72,6 +72,9 @@ impl Offer {
     /// RFC 8446 §4.2.1. GREASE, drafts and unknown values are no offer.
     pub fn versions(&self) -> Vec<ProtocolVersion> {
         use ProtocolVersion as V;
+        const STREAM: [V; 4] = [V::TLS1_2, V::TLS1_1, V::TLS1_0, V::SSL3];
+        const DATAGRAM: [V; 2] = [V::DTLS1_2, V::DTLS1_0];
+
         if let Some(listed) = &self.supported_versions {
             let mut known: Vec<_> =
                 listed.iter().copied().filter(|version| version.name().is_some()).collect();
@@ -79,8 +82,6 @@ impl Offer {
             known.dedup();
             return known;
         }
-        const STREAM: [V; 4] = [V::TLS1_2, V::TLS1_1, V::TLS1_0, V::SSL3];
-        const DATAGRAM: [V; 2] = [V::DTLS1_2, V::DTLS1_0];
         match self.legacy_version {
             V::SSL2 => vec![V::SSL2],
             V::DTLS_OPENSSL_098 => vec![V::DTLS_OPENSSL_098],
@@ -194,12 +195,6 @@ pub struct ServerHello {
     pub session_id: Box<[u8]>,
     /// It accepts an offered pre-shared key (TLS 1.3).
     pub accepts_psk: bool,
-}
-
-impl Default for ProtocolVersion {
-    fn default() -> Self {
-        Self(0)
-    }
 }
 
 /// The `server_hello` object of a flow record.

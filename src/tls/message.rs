@@ -89,8 +89,13 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
             Kind::Dtls | Kind::Quic => {}
         }
     }
+    let whole = events.len();
     for (of_side, side) in messages.iter_mut().zip([Side::Low, Side::High]) {
         of_side.flush(side, &mut events);
+    }
+    if events.len() > whole {
+        // What was never completed stands where its last byte was seen.
+        events.sort_by_key(|event| event.ended);
     }
     events
 }
@@ -163,7 +168,7 @@ impl Messages {
         usize::try_from(reader.u24()?).ok()
     }
 
-    fn gap<'a>(&mut self, entry: &Entry, missing: u64, events: &mut Vec<Event<'a>>) {
+    fn gap(&mut self, entry: &Entry, missing: u64, events: &mut Vec<Event<'_>>) {
         let missing = usize::try_from(missing).unwrap_or(usize::MAX);
         let have = self.buffer.len();
         let needed = if self.skip > 0 {

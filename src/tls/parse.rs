@@ -88,10 +88,9 @@ impl HelloParser {
         key.clear();
         key.extend([transport as u8, u8::from(truncated)]);
         key.extend(fields.version.to_be_bytes());
-        for list in [&fields.cipher_suites] {
-            key.extend(u32::try_from(list.len()).unwrap_or(u32::MAX).to_be_bytes());
-            key.extend(list.iter().flat_map(|code| code.to_be_bytes()));
-        }
+        let suites = &fields.cipher_suites;
+        key.extend(u32::try_from(suites.len()).unwrap_or(u32::MAX).to_be_bytes());
+        key.extend(suites.iter().flat_map(|code| code.to_be_bytes()));
         key.extend(u32::try_from(fields.compression.len()).unwrap_or(u32::MAX).to_be_bytes());
         key.extend(&fields.compression);
         for (kind, body) in &extensions.list {

@@ -127,9 +127,7 @@ impl Deframer {
         message.truncate(message.len().saturating_sub(self.padding));
         self.state = match (self.state, message.first()) {
             (Expect::Hello, Some(&message::CLIENT_HELLO)) => Expect::AfterClientHello,
-            (Expect::Hello, Some(&message::SERVER_HELLO))
-            | (Expect::AfterClientHello, Some(&message::CLIENT_MASTER_KEY)) => Expect::Encrypted,
-            // ERROR and anything else ends what can be read.
+            // After a SERVER-HELLO, a CLIENT-MASTER-KEY or an ERROR nothing can be read.
             _ => Expect::Encrypted,
         };
         Fed::Message(message)

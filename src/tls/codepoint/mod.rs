@@ -24,7 +24,7 @@ macro_rules! codepoint {
         { $($(#[$vmeta:meta])* $constant:ident = $value:literal $text:literal,)* }
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub $repr);
 
         impl $name {
@@ -418,10 +418,8 @@ impl Serialize for Hex16 {
 
 /// The digit of the lowest four bits.
 const fn hex_digit(value: u16) -> u8 {
-    match value & 0xf {
-        digit @ 0..=9 => b'0' + digit.to_be_bytes()[1],
-        letter => b'a' - 10 + letter.to_be_bytes()[1],
-    }
+    let [_, nibble] = (value & 0xf).to_be_bytes();
+    if nibble < 10 { b'0' | nibble } else { b'a'.wrapping_add(nibble).wrapping_sub(10) }
 }
 
 #[cfg(test)]

@@ -78,9 +78,10 @@ enum State {
     Ignored,
 }
 
-/// Largest body of a TLS 1.3 record that can only be an alert: 2 bytes, the content type, a tag of
-/// at most 16, and some padding.
-pub(crate) const ALERT_BODY: u16 = 24;
+/// Smallest body of a TLS 1.3 record that holds a Finished message: a header of 4, verify data of at
+/// least 32, the content type, a tag of at least 8 (RFC 8446 §4.4.4, §5.2). An alert is shorter: 19
+/// as most send it, 35 as Java pads it.
+pub(crate) const FINISHED_BODY: u16 = 45;
 
 /// How far into a direction a hello is looked for in the middle of a segment.
 const DEEP_SEARCH: usize = 4096;
@@ -267,7 +268,7 @@ impl Conversation {
                     }
                     APPLICATION_DATA | ALERT if record.body == Body::Skipped => {
                         // Client data before the server's answer is early data (RFC 8446 §2.3).
-                        let counts = content_type == APPLICATION_DATA && size > ALERT_BODY;
+                        let counts = content_type == APPLICATION_DATA && size >= FINISHED_BODY;
                         track.count_encrypted(counts && other_spoke);
                         self.note_encrypted(side, content_type, size, at);
                     }

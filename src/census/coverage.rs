@@ -1,0 +1,171 @@
+//! [`Coverage`]: how much of the truth was there to be seen.
+//!
+//! A report that finds no legacy client must say how hard it looked. Connections are counted here
+//! by what was missing of them; sources by what could not be read or decoded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::Timestamp;
+use crate::packet::Skip;
+use crate::record::{FlowRecord, Outcome, Sides};
+use crate::tls::Transport;
+
+/// Define the counters twice: as atomics that workers add to, and as the numbers of a snapshot.
+macro_rules! counters {
+    ($($(#[$meta:meta])* $name:ident: $test:expr,)*) => {
+        /// Counters of a census that is still growing.
+        #[derive(Debug, Default)]
+        pub(super) struct Counters { $($name: AtomicU64,)* }
+
+        impl Counters {
+            /// Count a connection.
+            pub(super) fn count(&self, record: &FlowRecord) {
+                $(
+                    let test: fn(&FlowRecord) -> bool = $test;
+                    if test(record) {
+                        self.$name.fetch_add(1, Ordering::Relaxed);
+                    }
+                )*
+            }
+
+            /// The numbers as they are now.
+            pub(super) fn read(&self) -> Coverage {
+                Coverage { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        /// How many connections were seen, and of how many something was hidden or missing.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Coverage { $($(#[$meta])* pub $name: u64,)* }
+
+        impl Coverage {
+            /// The counters by name, in this order.
+            pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+
+            /// Add what another census counted.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name = self.$name.saturating_add(other.$name);)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// All connections of which a handshake message or an alert was seen.
+    connections: |_| true,
+    /// Their handshakes were established.
+    established: |record| record.outcome == Outcome::Established,
+    /// Refused by an alert.
+    refused: |record| record.outcome == Outcome::Refused,
+    /// Closed or reset before they were done.
+    reset: |record| record.outcome == Outcome::Reset,
+    /// Not seen to end.
+    incomplete: |record| record.outcome == Outcome::Incomplete,
+    /// No ClientHello was seen: what the client can do is not known from them.
+    without_client_hello: |record| record.client_hello.is_none(),
+    /// Only one direction was captured.
+    one_sided: |record| record.seen.sides != Sides::Both,
+    /// Packets are missing from the handshake.
+    with_gaps: |record| record.seen.gaps > 0,
+    /// A handshake message was begun and not wholly seen, or was beyond a bound.
+    truncated: |record| record.seen.truncated,
+    /// An earlier session was resumed: no certificate is sent.
+    resumed: |record| record.resumed,
+    /// TLS 1.3 encrypts the certificates.
+    encrypted_certificates: |record| {
+        record.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13())
+    },
+    /// The ClientHello's inner part is encrypted, or pretends to be.
+    ech: |record| record.client_hello.as_ref().is_some_and(|hello| hello.offer.ech()),
+    /// Over QUIC, which can offer nothing below TLS 1.3.
+    quic: |record| record.transport == Transport::Quic,
+}
+
+/// A source: a file, a stream or an interface, and how its reading went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceEntry {
+    /// The sensor's name.
+    pub sensor: Arc<str>,
+    /// What kind of source it is.
+    pub kind: SourceKind,
+    /// Its name, as in the records.
+    pub name: Arc<str>,
+    /// What proves two sources to be the same one, whatever they are called.
+    pub id: Option<String>,
+    /// Time of its first packet.
+    pub first: Option<Timestamp>,
+    /// Time of its last packet.
+    pub last: Option<Timestamp>,
+    /// Packets read.
+    pub packets: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Packets that the capture cut (snaplen).
+    pub cut: u64,
+    /// Packets that the capturing system says it lost.
+    pub dropped: u64,
+    /// Packets that gave neither segment nor datagram, by reason.
+    pub skipped: BTreeMap<Skip, u64>,
+    /// Flows that were followed.
+    pub flows: u64,
+    /// Flows in which TLS was seen only in the middle of its application data: not recorded.
+    pub midstream: u64,
+    /// Flows that were given up because a bound was reached.
+    pub evicted: u64,
+    /// Why it could not be opened, or not be read to its end.
+    pub fault: Option<String>,
+}
+
+/// The kind of a [source](SourceEntry).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceKind {
+    /// A capture file.
+    File,
+    /// Standard input or a pipe.
+    Stream,
+    /// An interface.
+    Live,
+}
+
+impl SourceKind {
+    /// The word in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Stream => "stream",
+            Self::Live => "live",
+        }
+    }
+}
+
+impl SourceEntry {
+    /// A source of which nothing was read yet.
+    pub fn new(sensor: Arc<str>, kind: SourceKind, name: Arc<str>) -> Self {
+        Self {
+            sensor,
+            kind,
+            name,
+            id: None,
+            first: None,
+            last: None,
+            packets: 0,
+            bytes: 0,
+            cut: 0,
+            dropped: 0,
+            skipped: BTreeMap::new(),
+            flows: 0,
+            midstream: 0,
+            evicted: 0,
+            fault: None,
+        }
+    }
+
+    /// Which source it is: no two entries of a census are of the same.
+    pub(super) fn key(&self) -> (Arc<str>, SourceKind, Arc<str>) {
+        (Arc::clone(&self.sensor), self.kind, Arc::clone(&self.name))
+    }
+}

@@ -1,0 +1,173 @@
+//! [`Host`]: what was seen of one client address, down to what each edge proves.
+//!
+//! ```text
+//! Host 10.0.0.5 ─┬─ Stack tcp, offer 5a… ─┬─ Edge 203.0.113.7:443, crm.example ─┬─ Evidence × Tally
+//!                │                        └─ Edge …                             └─ Evidence × Tally
+//!                └─ Stack quic, offer 91… ─── Edge …
+//! ```
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::limits::Limits;
+use crate::packet::Mac;
+use crate::record::{Evidence, FlowRecord, Outcome, Sides, Tally};
+use crate::tls::Transport;
+use crate::tls::hello::OfferId;
+
+use super::bins::Bins;
+use super::server::ServerKey;
+use super::sorted::{Sorted, keep_smallest};
+
+/// A client address and what was seen of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The MAC addresses that its packets came from.
+    pub macs: Vec<Mac>,
+    /// Its connections.
+    pub tally: Tally,
+    /// The stacks that run on it.
+    pub stacks: Sorted<StackKey, Stack>,
+}
+
+/// Which stack of a host it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StackKey {
+    /// What its TLS runs over.
+    pub transport: Transport,
+    /// What it offers; `None` stands for all connections without a ClientHello.
+    pub offer: Option<OfferId>,
+}
+
+/// One way in which a host speaks TLS: one transport, one offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// Its connections.
+    pub tally: Tally,
+    /// When it was seen.
+    pub bins: Bins,
+    /// Whom it talked to.
+    pub edges: Sorted<EdgeKey, Edge>,
+}
+
+/// Whom a stack talks to, and by which name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EdgeKey {
+    /// The server.
+    pub server: Arc<ServerKey>,
+    /// The host name that was asked for, in lower case.
+    pub sni: Option<Arc<str>>,
+}
+
+/// What came of one stack's talking to one server by one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The connections.
+    pub tally: Tally,
+    /// What they prove, and how often.
+    pub evidence: Sorted<Arc<Evidence>, Tally>,
+    /// When the first connections began.
+    pub starts: Vec<Timestamp>,
+    /// How many were refused, reset or not answered: a lower offer shortly after is a retry.
+    pub failed: u64,
+    /// When the first of those began.
+    pub failures: Vec<Timestamp>,
+}
+
+/// One connection, its parts looked up in the tables of the census.
+#[derive(Debug)]
+pub(super) struct Sighting<'a> {
+    pub(super) record: &'a FlowRecord,
+    pub(super) evidence: Arc<Evidence>,
+    /// `None`: the census has no room for this server.
+    pub(super) server: Option<Arc<ServerKey>>,
+    pub(super) sni: Option<Arc<str>>,
+}
+
+impl Host {
+    /// A host of which nothing was seen yet.
+    pub(super) const fn new(at: Timestamp) -> Self {
+        Self { macs: Vec::new(), tally: unseen(at), stacks: Sorted::new() }
+    }
+
+    /// Add a connection; returns by how many edges the host has grown (negative: shrunk).
+    pub(super) fn add(&mut self, seen: Sighting<'_>, limits: &Limits, room: bool) -> isize {
+        let at = seen.record.ts;
+        self.tally.add(Tally::once(at));
+        if let Some(mac) = seen.record.client.mac {
+            keep_smallest(&mut self.macs, mac, limits.host_macs);
+        }
+        let key = StackKey { transport: seen.evidence.transport, offer: seen.evidence.offer };
+        let mut grown = 0;
+        let stack = self.stacks.admit(
+            key,
+            limits.host_stacks,
+            || Stack { tally: unseen(at), bins: Bins::default(), edges: Sorted::new() },
+            |lost| grown -= lost.edges.len().cast_signed(),
+        );
+        if let Some(stack) = stack {
+            grown += stack.add(seen, limits, room);
+        }
+        grown
+    }
+}
+
+impl Stack {
+    fn add(&mut self, seen: Sighting<'_>, limits: &Limits, room: bool) -> isize {
+        let at = seen.record.ts;
+        self.tally.add(Tally::once(at));
+        self.bins.note(at, limits.stack_bins);
+        let Some(server) = seen.server else {
+            return 0;
+        };
+        let before = self.edges.len();
+        let limit = if room { limits.stack_edges } else { before.min(limits.stack_edges) };
+        let edge = self.edges.admit(
+            EdgeKey { server, sni: seen.sni },
+            limit,
+            || Edge {
+                tally: unseen(at),
+                evidence: Sorted::new(),
+                starts: Vec::new(),
+                failed: 0,
+                failures: Vec::new(),
+            },
+            drop,
+        );
+        if let Some(edge) = edge {
+            edge.add(seen.record, seen.evidence, limits);
+        }
+        self.edges.len().cast_signed() - before.cast_signed()
+    }
+}
+
+impl Edge {
+    fn add(&mut self, record: &FlowRecord, evidence: Arc<Evidence>, limits: &Limits) {
+        let once = Tally::once(record.ts);
+        self.tally.add(once);
+        keep_smallest(&mut self.starts, record.ts, limits.edge_attempts);
+        if failed(record) {
+            self.failed = self.failed.saturating_add(1);
+            keep_smallest(&mut self.failures, record.ts, limits.edge_attempts);
+        }
+        let tally = self.evidence.admit(evidence, limits.edge_evidence, || unseen(record.ts), drop);
+        if let Some(tally) = tally {
+            tally.add(once);
+        }
+    }
+}
+
+/// The tally of nothing, to be added to at this time.
+const fn unseen(at: Timestamp) -> Tally {
+    Tally { connections: 0, first: at, last: at }
+}
+
+/// Whether a client has reason to try again with less. Silence counts only where the server's side
+/// was captured: else it may have answered.
+fn failed(record: &FlowRecord) -> bool {
+    match record.outcome {
+        Outcome::Refused | Outcome::Reset => true,
+        Outcome::Incomplete => record.server_hello.is_none() && record.seen.sides == Sides::Both,
+        Outcome::Established => false,
+    }
+}

@@ -1,0 +1,114 @@
+//! [`Snapshot`]: the census at one moment, sorted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::packet::Address;
+use crate::tls::hello::{Offer, OfferId};
+use crate::x509::{Certificate, Fingerprint};
+
+use super::{Coverage, Host, Latency, Server, ServerKey, SourceEntry};
+
+/// All facts, sorted: what reports, comparisons and stores are functions of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The client hosts by address.
+    pub hosts: Vec<(Address, Host)>,
+    /// The servers.
+    pub servers: Vec<(Arc<ServerKey>, Server)>,
+    /// The offers by identity.
+    pub offers: BTreeMap<OfferId, Arc<Offer>>,
+    /// The certificates, of servers and of clients.
+    pub certificates: Certificates,
+    /// How many connections were seen, and what was missing of them.
+    pub coverage: Coverage,
+    /// How long handshakes took, over all servers.
+    pub latency: Latency,
+    /// What was read, sorted by sensor, kind and name.
+    pub sources: Vec<SourceEntry>,
+}
+
+impl Snapshot {
+    /// Times of the first and the last connection.
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let tallies = || self.hosts.iter().map(|(_, host)| host.tally);
+        let first = tallies().map(|tally| tally.first).min()?;
+        let last = tallies().map(|tally| tally.last).max()?;
+        Some((first, last))
+    }
+
+    /// How many connections bounds kept from being listed, level by level.
+    pub fn unlisted(&self) -> Unlisted {
+        let mut kept = Unlisted::default();
+        for (_, host) in &self.hosts {
+            kept.hosts += host.tally.connections;
+            for stack in host.stacks.values() {
+                kept.stacks += stack.tally.connections;
+                for edge in stack.edges.values() {
+                    kept.edges += edge.tally.connections;
+                    kept.evidence +=
+                        edge.evidence.values().map(|tally| tally.connections).sum::<u64>();
+                }
+            }
+        }
+        Unlisted {
+            hosts: self.coverage.connections.saturating_sub(kept.hosts),
+            stacks: kept.hosts.saturating_sub(kept.stacks),
+            edges: kept.stacks.saturating_sub(kept.edges),
+            evidence: kept.edges.saturating_sub(kept.evidence),
+        }
+    }
+}
+
+/// Connections that are counted, but for which a bound left no room further down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unlisted {
+    /// Their host is not listed.
+    pub hosts: u64,
+    /// Their host is listed, their stack is not.
+    pub stacks: u64,
+    /// Their stack is listed, their edge is not.
+    pub edges: u64,
+    /// Their edge is listed, what they prove is not.
+    pub evidence: u64,
+}
+
+/// Certificates by fingerprint.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates(BTreeMap<Fingerprint, Arc<Certificate>>);
+
+impl Certificates {
+    /// The certificate of a fingerprint.
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Arc<Certificate>> {
+        self.0.get(fingerprint)
+    }
+
+    /// All of them, in the order of their fingerprints.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Certificate>> {
+        self.0.values()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(Fingerprint, Arc<Certificate>)> for Certificates {
+    fn from_iter<I: IntoIterator<Item = (Fingerprint, Arc<Certificate>)>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
+/// Certificates with the same fingerprint are the same.
+impl PartialEq for Certificates {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.keys().eq(other.0.keys())
+    }
+}

@@ -1,0 +1,120 @@
+//! [`Sorted`]: a small ordered map that keeps its smallest keys.
+//!
+//! Bounds must not make a census depend on the order in which connections come in. A map that is
+//! full therefore gives up its largest key for a smaller one, and never takes a key back: what is
+//! kept, and what was counted for it, is the same in any order.
+
+/// A map of few entries, in the order of its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sorted<K, V>(Vec<(K, V)>);
+
+impl<K, V> Sorted<K, V> {
+    /// An empty map.
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Ord, V> Sorted<K, V> {
+    /// The value of `key`, made if it is new; `None` if there is no room for so large a key.
+    ///
+    /// What had to give way is handed to `lost`.
+    pub(super) fn admit(
+        &mut self,
+        key: K,
+        limit: usize,
+        make: impl FnOnce() -> V,
+        lost: impl FnOnce(V),
+    ) -> Option<&mut V> {
+        let at = match self.0.binary_search_by(|(known, _)| known.cmp(&key)) {
+            Ok(at) => at,
+            Err(at) if at >= limit => return None,
+            Err(at) => {
+                if self.0.len() >= limit
+                    && let Some((_, value)) = self.0.pop()
+                {
+                    lost(value);
+                }
+                if self.0.is_empty() {
+                    // Most maps of a census stay at one entry: do not reserve for four.
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(at, (key, make()));
+                at
+            }
+        };
+        self.0.get_mut(at).map(|(_, value)| value)
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        let at = self.0.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
+        self.0.get(at).map(|(_, value)| value)
+    }
+
+    /// All entries, smallest key first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&K, &V)> + Clone {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    /// All values, in the order of their keys.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &V> + Clone {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Insert into a sorted list without doubles that keeps its `limit` smallest values.
+pub(super) fn keep_smallest<T: Ord>(list: &mut Vec<T>, value: T, limit: usize) {
+    if let Err(at) = list.binary_search(&value)
+        && at < limit
+    {
+        if list.len() >= limit {
+            list.pop();
+        }
+        list.insert(at, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_and_counted_depends_on_no_order() {
+        let orders = [[1, 2, 3, 1, 2, 3], [3, 2, 1, 3, 2, 1], [3, 3, 1, 1, 2, 2]];
+        for order in orders {
+            let mut map = Sorted::new();
+            let mut lost = 0;
+            let mut refused = 0;
+            for key in order {
+                match map.admit(key, 2, || 0, |count| lost += count) {
+                    Some(count) => *count += 1,
+                    None => refused += 1,
+                }
+            }
+            assert_eq!(map.iter().collect::<Vec<_>>(), [(&1, &2), (&2, &2)], "{order:?}");
+            assert_eq!(lost + refused, 2, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_keeps_its_smallest_values_once() {
+        let mut list = Vec::new();
+        for value in [5, 3, 9, 3, 1, 7] {
+            keep_smallest(&mut list, value, 3);
+        }
+        assert_eq!(list, [1, 3, 5]);
+        keep_smallest(&mut list, 0, 0);
+        assert_eq!(list, [1, 3, 5]);
+    }
+}

@@ -1,0 +1,152 @@
+//! What may be typed. Help, man page and completions are all made from here.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use super::words::Color;
+
+/// Passive TLS auditor: who breaks when a TLS policy is enforced, why, and what do they change?
+#[derive(Debug, Parser)]
+#[command(
+    name = "tlscensus",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Example: tlscensus read --policy dataverse --report inventory.csv monday.pcap"
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) global: Global,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Global {
+    /// Use colours.
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "WHEN")]
+    pub(super) color: Color,
+    /// Print no progress, warnings or summary beside what was asked for.
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Print everything, not only a screenful.
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Audit capture files, directories of them, or standard input.
+    #[command(after_help = "\
+Examples:
+  tlscensus read monday.pcap
+  tlscensus read --policy entra-connect --report inventory.csv captures/
+  tcpdump -i eth0 -w - | tlscensus read --flows flows.ndjson -")]
+    Read(Box<Read>),
+    /// List the policies, show one, or check a file of your own.
+    #[command(after_help = "Example: tlscensus policy show dataverse")]
+    Policy(Policy),
+    /// Print a completion script for a shell.
+    #[command(
+        after_help = "Example: tlscensus completions bash > /etc/bash_completion.d/tlscensus"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    #[command(after_help = "Example: tlscensus man | man -l -")]
+    Man,
+}
+
+/// `tlscensus read`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Read {
+    /// Captures (pcap, pcapng; also .gz .zst .xz .lz4), directories of them, or - for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+    #[command(flatten)]
+    pub(super) window: Window,
+    /// Write one JSON object per TLS connection to FILE, or to standard output (-).
+    #[arg(long, value_name = "FILE|-")]
+    pub(super) flows: Option<PathBuf>,
+    /// Write the inventory of hosts to FILE (.json or .csv). May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Vec<PathBuf>,
+    /// Use N worker threads [default: the cores there are].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
+    /// Record this name with every flow [default: the host name].
+    #[arg(long, value_name = "NAME")]
+    pub(super) sensor: Option<String>,
+}
+
+/// What is judged, and by what.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Judgement {
+    /// Judge by this policy: an id of `tlscensus policy list`, or a file. May be repeated.
+    #[arg(long, value_name = "ID|FILE", default_value = "dataverse")]
+    pub(super) policy: Vec<String>,
+    /// Trust these roots: mozilla, system, or a file or directory of your own. May be repeated.
+    #[arg(long, value_name = "[NAME=]STORE", default_value = "mozilla")]
+    pub(super) trust: Vec<String>,
+    /// Only these servers will enforce: CIDR, address[:port] or a host name glob. May be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) scope: Vec<String>,
+    /// Hosts in this network are ours [default: private and link-local ranges]. May be repeated.
+    #[arg(long, value_name = "CIDR")]
+    pub(super) internal: Vec<String>,
+    /// Exit with 3 where a host in scope breaks, or where a finding is medium or worse.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) fail_on: Option<FailOn>,
+}
+
+/// When a run counts as failed although it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// A host in scope breaks under the first policy.
+    Breaks,
+    /// There is a finding of severity medium or worse.
+    Findings,
+}
+
+/// Which part of the captures counts.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Window {
+    /// Only connections that began at or after T (RFC 3339, or a date).
+    #[arg(long, value_name = "T")]
+    pub(super) since: Option<String>,
+    /// Only connections that began before T.
+    #[arg(long, value_name = "T")]
+    pub(super) until: Option<String>,
+}
+
+/// `tlscensus policy`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Policy {
+    #[command(subcommand)]
+    pub(super) action: PolicyAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyAction {
+    /// List the policies that are built in.
+    List,
+    /// Show what a policy asks for, and where that is written.
+    #[command(after_help = "Example: tlscensus policy show entra-connect")]
+    Show {
+        /// An id or alias of the list, or a file.
+        #[arg(value_name = "ID|FILE")]
+        policy: String,
+    },
+    /// Check a policy file of your own.
+    #[command(after_help = "Example: tlscensus policy check our-gateway.toml")]
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,60 @@
+//! The command: arguments → plan → run; one file a subcommand.
+//!
+//! [`args`] is what was typed, a subcommand's plan is what it means, checked as a whole before
+//! anything is read. Results go to standard output, words to standard error.
+
+mod args;
+mod exit;
+mod plan;
+mod policy;
+mod progress;
+mod read;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+use exit::{Exit, Failure};
+use words::Words;
+
+/// Run the program with the process's own arguments.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version go to standard output and are no failure; clap knows which is which.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let words = Words::new(args.global.color, args.global.quiet);
+    match run(args, &words) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            words.error(&failure.error, failure.hint.as_deref());
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
+    match args.command {
+        Command::Read(read) => read::run(read, &args.global, words),
+        Command::Policy(policy) => policy::run(&policy),
+        Command::Completions { shell } => {
+            let mut command = Args::command();
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "tlscensus", &mut script);
+            Words::out(&script)?;
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            Words::out(&page)?;
+            Ok(Exit::Done)
+        }
+    }
+}

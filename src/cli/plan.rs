@@ -1,0 +1,102 @@
+//! What the options that several commands share mean, checked before anything is read.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::args::{Judgement, Window};
+use super::exit::Failure;
+use crate::clock::Timestamp;
+use crate::policy::Policy;
+use crate::report::scope::{Network, Networks, Pattern, Scope};
+use crate::x509::{TrustSpec, TrustStores};
+
+/// What is judged, and by what.
+pub(super) struct Judging {
+    pub(super) policies: Vec<Arc<Policy>>,
+    pub(super) trust: Arc<TrustStores>,
+    pub(super) scope: Scope,
+    pub(super) internal: Networks,
+}
+
+impl Judging {
+    pub(super) fn new(args: &Judgement) -> Result<Self, Failure> {
+        let policies = args
+            .policy
+            .iter()
+            .map(|word| Policy::resolve(word))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(Failure::usage)?;
+        let specs = args
+            .trust
+            .iter()
+            .map(|spec| spec.parse::<TrustSpec>())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(Failure::usage)?;
+        // What a policy requires is an anchor even where the stores have dropped it.
+        let required: Vec<_> = policies.iter().flat_map(|policy| policy.required_roots()).collect();
+        let required: Vec<&[u8]> = required.iter().map(|der| &**der).collect();
+        let trust = TrustStores::load(&specs, &required).map_err(Failure::usage)?;
+        let scope = Scope::new(parse_all::<Pattern>(&args.scope)?);
+        let internal = if args.internal.is_empty() {
+            Networks::default()
+        } else {
+            Networks::new(parse_all::<Network>(&args.internal)?)
+        };
+        Ok(Self { policies, trust: Arc::new(trust), scope, internal })
+    }
+}
+
+/// Every value of an option that may be repeated.
+fn parse_all<T: FromStr>(values: &[String]) -> Result<Vec<T>, Failure>
+where
+    T::Err: Into<anyhow::Error>,
+{
+    values.iter().map(|value| value.parse()).collect::<Result<_, _>>().map_err(Failure::usage)
+}
+
+/// `--since` and `--until`.
+pub(super) fn window(args: &Window) -> Result<(Option<Timestamp>, Option<Timestamp>), Failure> {
+    let parse = |text: &Option<String>, option| match text {
+        None => Ok(None),
+        Some(text) => moment(text)
+            .with_context(|| format!("`{text}` is no time for {option}"))
+            .map(Some)
+            .map_err(|error| {
+                Failure::usage(error)
+                    .with_hint("times are RFC 3339 in UTC, as 2026-03-01T08:15:30Z, or a date")
+            }),
+    };
+    Ok((parse(&args.since, "--since")?, parse(&args.until, "--until")?))
+}
+
+/// A moment as people type it.
+fn moment(text: &str) -> anyhow::Result<Timestamp> {
+    let whole = if text.len() == "2026-03-01".len() {
+        format!("{text}T00:00:00Z")
+    } else {
+        text.to_owned()
+    };
+    let parsed = OffsetDateTime::parse(&whole, &Rfc3339)?;
+    u64::try_from(parsed.unix_timestamp_nanos())
+        .map(Timestamp::from_nanos)
+        .map_err(|_| anyhow!("captures begin in 1970"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_times() {
+        assert_eq!(moment("2026-03-01").unwrap().to_string(), "2026-03-01T00:00:00.000000000Z");
+        assert_eq!(
+            moment("2026-03-01T08:15:30.5+01:00").unwrap().to_string(),
+            "2026-03-01T07:15:30.500000000Z"
+        );
+        assert!(moment("yesterday").is_err() && moment("1969-12-31").is_err());
+    }
+}

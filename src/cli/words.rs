@@ -1,0 +1,102 @@
+//! Messages on standard error, results on standard output, and whether they may have colours.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+
+/// The width of text that goes to no terminal.
+const DEFAULT_WIDTH: usize = 100;
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where words go, and how they look.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) quiet: bool,
+    color: Color,
+}
+
+impl Words {
+    pub(super) const fn new(color: Color, quiet: bool) -> Self {
+        Self { quiet, color }
+    }
+
+    /// Whether what goes to standard output may have colours.
+    pub(super) fn colored_stdout(&self) -> bool {
+        self.colored(io::stdout().is_terminal())
+    }
+
+    /// Whether what goes to standard error may have colours.
+    pub(super) fn colored_stderr(&self) -> bool {
+        self.colored(io::stderr().is_terminal())
+    }
+
+    /// The width that there is for text.
+    pub(super) fn width() -> usize {
+        comfy_table::Table::new().width().map_or(DEFAULT_WIDTH, usize::from)
+    }
+
+    /// Something to read beside a result that goes elsewhere.
+    pub(super) fn aside(text: &str) {
+        // A standard error that is closed leaves nobody to tell.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// A result. A reader that has gone away is no error: it has seen enough.
+    pub(super) fn out(bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Something that goes wrong, but does not end the run.
+    pub(super) fn warn(&self, text: &str, hint: Option<&str>) {
+        if !self.quiet {
+            self.say("warning", "33", text, hint);
+        }
+    }
+
+    /// Why the run ends, or what of it fails.
+    pub(super) fn error(&self, error: &anyhow::Error, hint: Option<&str>) {
+        self.say("error", "31", &format!("{error:#}"), hint);
+    }
+
+    fn say(&self, label: &str, code: &str, text: &str, hint: Option<&str>) {
+        let mut stderr = io::stderr().lock();
+        let colored = self.colored_stderr();
+        let mut label_line = |label: &str, code: &str, text: &str| {
+            // A standard error that is closed leaves nobody to tell.
+            let _ = if colored {
+                writeln!(stderr, "\x1b[1;{code}m{label}\x1b[0m: {text}")
+            } else {
+                writeln!(stderr, "{label}: {text}")
+            };
+        };
+        label_line(label, code, text);
+        if let Some(hint) = hint {
+            label_line("hint", "36", hint);
+        }
+    }
+
+    fn colored(&self, terminal: bool) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+}

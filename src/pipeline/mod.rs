@@ -1,0 +1,127 @@
+//! Threads, batches and channels: captures in, records and a census out.
+//!
+//! ```text
+//!   capture thread              workers                      writer
+//!   Source → Decoder → FlowTable ═Batch═▶ record ─▶ Census    ─lines in order─▶ Sink
+//!        ▲                                                          │
+//!        ╰────────────────── emptied batches come back ─────────────╯
+//! ```
+//!
+//! A batch is a number of finished handshakes with their bytes. Any worker may take any batch, as a
+//! job holds all that its record needs; the writer puts their lines back into the order of capture,
+//! so that nothing that comes out depends on how many threads there are. The number of batches is
+//! fixed: when they are all under way the capture thread waits.
+
+mod batch;
+mod capture;
+mod progress;
+mod stdin;
+mod worker;
+mod writer;
+
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::bounded;
+
+use crate::capture::Error;
+use crate::capture::paths::Input;
+use crate::census::Census;
+use crate::clock::Timestamp;
+use crate::limits::Limits;
+use crate::policy::Policy;
+use crate::sink::Sink;
+use crate::x509::{CertificateCache, ChainCache, TrustStores};
+
+use batch::Batch;
+pub use capture::SourceReport;
+pub use progress::Progress;
+
+/// Batches that are under way at the same time.
+const BATCHES: usize = 64;
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The bounds.
+    pub limits: Limits,
+    /// Worker threads.
+    pub threads: usize,
+    /// The sensor's name, recorded with every flow.
+    pub sensor: Arc<str>,
+    /// The policies that records are judged by.
+    pub policies: Vec<Arc<Policy>>,
+    /// The trust stores.
+    pub trust: Arc<TrustStores>,
+    /// Only handshakes that began at or after this moment.
+    pub since: Option<Timestamp>,
+    /// Only handshakes that began before this moment.
+    pub until: Option<Timestamp>,
+}
+
+/// What became of a run.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// What was read of each input, in order.
+    pub sources: Vec<SourceReport>,
+    /// Why records could not be written, if they could not.
+    pub output: Option<std::io::Error>,
+    /// Handshakes that a fault of this program lost.
+    pub faults: u64,
+}
+
+/// Read captures. Their handshakes go into `census`, their records to `sink` if there is one.
+///
+/// What is wrong with one input does not stop the others: it stands in its [`SourceReport`].
+pub fn read<S: Sink + Send>(
+    inputs: &[Input],
+    settings: &Settings,
+    census: &Census,
+    sink: Option<&mut S>,
+    progress: &Arc<Progress>,
+) -> Finished {
+    let certificates = CertificateCache::new(&settings.limits);
+    let chains = ChainCache::new(Arc::clone(&settings.trust), &settings.limits);
+    let (empty_tx, empty_rx) = bounded::<Batch>(BATCHES);
+    let (full_tx, full_rx) = bounded::<Batch>(BATCHES);
+    let (done_tx, done_rx) = bounded::<Batch>(BATCHES);
+    for _ in 0..BATCHES {
+        // There is room for all of them.
+        let _ = empty_tx.send(Batch::default());
+    }
+    let wants_lines = sink.is_some();
+    thread::scope(|scope| {
+        let capture =
+            scope.spawn(move || capture::read_all(inputs, settings, empty_rx, full_tx, progress));
+        for _ in 0..settings.threads.max(1) {
+            let (full_rx, done_tx) = (full_rx.clone(), done_tx.clone());
+            let (certificates, chains) = (&certificates, &chains);
+            scope.spawn(move || {
+                worker::Worker::new(settings, certificates, chains, census, wants_lines, progress)
+                    .run(&full_rx, &done_tx);
+            });
+        }
+        drop((full_rx, done_tx));
+        let output = writer::write_in_order(&done_rx, &empty_tx, sink);
+        let sources = capture.join().unwrap_or_default();
+        Finished { sources, output, faults: progress.faults() }
+    })
+}
+
+impl Settings {
+    /// Whether a handshake that began then is asked for.
+    fn wants(&self, at: Timestamp) -> bool {
+        self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// Whether an error means that the input was not a capture at all, or could not be opened.
+pub(crate) const fn is_unread(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Open { .. }
+            | Error::NotACapture { .. }
+            | Error::Empty { .. }
+            | Error::Unsupported { .. }
+    )
+}

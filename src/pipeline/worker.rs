@@ -1,0 +1,182 @@
+//! A worker: finished handshakes → records, into the census and onto lines.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::batch::{Batch, Job};
+use super::{Progress, Settings};
+use crate::census::Census;
+use crate::flow::Side;
+use crate::packet::Layers;
+use crate::policy;
+use crate::record::community::{self, community_id};
+use crate::record::line::Line;
+use crate::record::{FlowRecord, Peer, Seen, Sides};
+use crate::tls::Transport;
+use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
+use crate::tls::message;
+use crate::tls::parse::HelloParser;
+use crate::x509::chain::{ChainReport, ChainStatus};
+use crate::x509::{Certificate, CertificateCache, ChainCache};
+
+/// What one worker thread has.
+pub(super) struct Worker<'a> {
+    settings: &'a Settings,
+    certificates: &'a CertificateCache,
+    chains: &'a ChainCache,
+    census: &'a Census,
+    wants_lines: bool,
+    progress: &'a Progress,
+    parser: HelloParser,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(
+        settings: &'a Settings,
+        certificates: &'a CertificateCache,
+        chains: &'a ChainCache,
+        census: &'a Census,
+        wants_lines: bool,
+        progress: &'a Progress,
+    ) -> Self {
+        let parser = HelloParser::new(&settings.limits);
+        Self { settings, certificates, chains, census, wants_lines, progress, parser }
+    }
+
+    /// Work until there is no more.
+    pub(super) fn run(mut self, full: &Receiver<Batch>, done: &Sender<Batch>) {
+        for mut batch in full {
+            let mut jobs = std::mem::take(&mut batch.jobs);
+            let mut connections = 0;
+            for job in jobs.drain(..) {
+                let before = batch.lines.len();
+                // A fault in one handshake must not cost the others.
+                let worked = catch_unwind(AssertUnwindSafe(|| self.work(job, &mut batch.lines)));
+                if let Ok(recorded) = worked {
+                    connections += u64::from(recorded);
+                } else {
+                    batch.lines.truncate(before);
+                    self.parser = HelloParser::new(&self.settings.limits);
+                    self.progress.add_fault();
+                }
+            }
+            batch.jobs = jobs;
+            self.progress.add_connections(connections);
+            if done.send(batch).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One handshake; whether it made a record.
+    fn work(&mut self, job: Job, lines: &mut Vec<u8>) -> bool {
+        let Some(record) = self.record(job) else { return false };
+        if !self.settings.wants(record.ts) {
+            return false;
+        }
+        self.census.add(&record);
+        if self.wants_lines {
+            let evidence = record.evidence();
+            let case = record.case(&evidence);
+            let policies = &self.settings.policies;
+            let verdicts: Vec<_> =
+                policies.iter().map(|policy| policy::judge(policy, &case)).collect();
+            let findings: Vec<u8> = Vec::new();
+            let line = Line { record: &record, verdicts, findings };
+            // Writing to memory does not fail, and every map key of a record is text.
+            if serde_json::to_writer(&mut *lines, &line).is_ok() {
+                lines.push(b'\n');
+            }
+        }
+        true
+    }
+
+    fn record(&mut self, job: Job) -> Option<FlowRecord> {
+        let Job { source, transport, meta, transcript } = job;
+        let limits = &self.settings.limits;
+        let events = message::events(&transcript, limits);
+        let [low, high] = meta.endpoints;
+        let lower_port = if low.port <= high.port { Side::Low } else { Side::High };
+        let circumstances = Circumstances {
+            transport,
+            initiator: meta.initiator,
+            lower_port,
+            closed: meta.reset || meta.fin.contains(&true),
+        };
+        let certificates = self.certificates;
+        let summary =
+            handshake::read(&events, circumstances, &mut self.parser, limits, &mut |der| {
+                certificates.get(der)
+            })?;
+        let client = summary.client;
+        let server = client.other();
+        let peer = |side: Side| {
+            let end = side.of(&meta.endpoints);
+            let sent = side.of(&meta.layers).and_then(|layers| layers.source_mac);
+            // An end that was not heard is still named by the frames that were sent to it.
+            let heard = side.other().of(&meta.layers).and_then(|layers| layers.target_mac);
+            Peer { ip: end.address, port: end.port, mac: sent.or(heard) }
+        };
+        let layers: Layers =
+            client.of(&meta.layers).or(*server.of(&meta.layers)).unwrap_or_default();
+        let chain = self.chain(&summary);
+        let protocol = match transport {
+            Transport::Tcp => community::TCP,
+            Transport::Udp | Transport::Quic => community::UDP,
+        };
+        let (client_bytes, server_bytes) = (*client.of(&meta.bytes), *server.of(&meta.bytes));
+        let [low_gaps, high_gaps] = meta.gaps;
+        Some(FlowRecord {
+            ts: summary.begun,
+            sensor: Arc::clone(&self.settings.sensor),
+            source,
+            community_id: community_id(low, high, protocol),
+            transport,
+            application: None,
+            starttls: false,
+            vlan: layers.vlans().to_vec(),
+            tunnel: layers.tunnels().collect(),
+            client: peer(client),
+            server: peer(server),
+            target: None,
+            certificates: summary.certificates,
+            client_certificates: summary.client_certificates,
+            certificate_requested: summary.certificate_requested,
+            chain,
+            alerts: summary.alerts,
+            resumed: summary.resumed,
+            outcome: summary.outcome,
+            handshake_time: summary.took,
+            history: summary.history,
+            seen: Seen {
+                client_bytes,
+                server_bytes,
+                gaps: low_gaps.saturating_add(high_gaps),
+                sides: match (client_bytes, server_bytes) {
+                    (_, 0) => Sides::Client,
+                    (0, _) => Sides::Server,
+                    _ => Sides::Both,
+                },
+                truncated: summary.truncated || transcript.is_refused(),
+            },
+            client_hello: summary.client_hello,
+            server_hello: summary.server_hello,
+        })
+    }
+
+    /// What the server's chain is worth, or why there is none.
+    fn chain(&self, summary: &HandshakeSummary<Arc<Certificate>>) -> ChainReport {
+        let tls13 = summary.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13());
+        if !summary.certificates.is_empty() {
+            self.chains.verify(&summary.certificates, summary.begun)
+        } else if tls13 && !summary.resumed {
+            ChainReport::unseen(ChainStatus::Hidden)
+        } else if summary.resumed {
+            ChainReport::unseen(ChainStatus::Resumed)
+        } else {
+            ChainReport::unseen(ChainStatus::NotSeen)
+        }
+    }
+}

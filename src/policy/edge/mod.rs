@@ -1,0 +1,188 @@
+//! The outcome of an edge: what becomes of the connections of one client stack with one server
+//! under one name, if the server enforces the policy.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::outcome::{is_inside, signed_keys, usable_suites};
+use super::{ClientOutcome, KeyKinds, Outcome, Policy, Reason, ServerEvidence, ServerOutcome};
+use crate::record::Case;
+use crate::tls::codepoint::{CipherSuite, ProtocolVersion};
+use crate::tls::hello::Offer;
+
+/// What becomes of connections between two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Edge {
+    /// They go on as they are.
+    Unchanged,
+    /// They fail, and this end must change.
+    Breaks(Ends),
+    /// They move up by themselves.
+    Upgrades {
+        /// To this version, the highest that both are known to have.
+        version: ProtocolVersion,
+        /// With this suite, where the server was seen to choose it.
+        suite: Option<CipherSuite>,
+    },
+    /// Too little was seen of one end; why, where there is a word for it.
+    Unknown(Option<Reason>),
+}
+
+/// One end of a connection, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ends {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+    /// Both.
+    Both,
+}
+
+impl Ends {
+    /// The word in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Both => "both",
+        }
+    }
+}
+
+impl fmt::Display for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Serialize for Ends {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl Edge {
+    /// The word in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Breaks(_) => "breaks",
+            Self::Upgrades { .. } => "upgrades",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Serialize for Edge {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// The outcome of an edge. `client` and `server` are the outcomes of its ends, on whatever evidence
+/// the caller has; `cases` are the connections between the two under one name.
+pub fn edge(
+    policy: &Policy,
+    client: &ClientOutcome,
+    server: &ServerOutcome,
+    cases: &[Case<'_>],
+) -> Edge {
+    let sni = cases.first().and_then(|case| case.sni);
+    let (outcome, reasons, evidence) = server.under(sni);
+    match negotiated(policy, cases) {
+        Negotiated::Inside => return Edge::Unchanged,
+        Negotiated::Beyond => match client.outcome {
+            Outcome::Ready => return Edge::Unchanged,
+            Outcome::Breaks => return Edge::Breaks(Ends::Client),
+            Outcome::Unknown | Outcome::AtRisk => {
+                return Edge::Unknown(client.reasons.first().copied());
+            }
+        },
+        Negotiated::Otherwise => {}
+    }
+    match (client.outcome, outcome) {
+        (Outcome::Breaks, Outcome::Breaks) => Edge::Breaks(Ends::Both),
+        (Outcome::Breaks, _) => Edge::Breaks(Ends::Client),
+        (_, Outcome::Breaks) => Edge::Breaks(Ends::Server),
+        (Outcome::Ready, Outcome::Ready) => cases
+            .iter()
+            .filter_map(|case| case.offer)
+            .find_map(|offer| upgrade(policy, offer, client, evidence))
+            .unwrap_or_else(|| Edge::Unknown(reasons.first().copied())),
+        (Outcome::Ready, _) => Edge::Unknown(reasons.first().copied()),
+        _ => Edge::Unknown(client.reasons.first().copied()),
+    }
+}
+
+/// What the connections of an edge negotiated, taken together.
+enum Negotiated {
+    /// All that came about were inside the policy.
+    Inside,
+    /// All were inside or beyond.
+    Beyond,
+    /// One was neither, or none came about.
+    Otherwise,
+}
+
+fn negotiated(policy: &Policy, cases: &[Case<'_>]) -> Negotiated {
+    let mut seen = Negotiated::Otherwise;
+    for evidence in cases.iter().map(|case| case.evidence) {
+        let Some(version) = evidence.version else { continue };
+        if is_inside(policy, evidence) == Some(true) {
+            if !matches!(seen, Negotiated::Beyond) {
+                seen = Negotiated::Inside;
+            }
+        } else if policy.is_beyond(version) {
+            seen = Negotiated::Beyond;
+        } else {
+            return Negotiated::Otherwise;
+        }
+    }
+    seen
+}
+
+/// The highest version of the policy that both ends are known to have, with a suite of the client
+/// that fits the server's certificate.
+fn upgrade(
+    policy: &Policy,
+    offer: &Offer,
+    client: &ClientOutcome,
+    server: &ServerEvidence,
+) -> Option<Edge> {
+    let mutual = client.evidence.usable.intersection(server.versions);
+    let mut versions = mutual.descending();
+    versions.find_map(|version| {
+        let mut usable = usable_suites(policy, offer, version);
+        let chosen = |suite: &CipherSuite| {
+            server.chosen.iter().any(|(at, seen)| at.judged_as() == Some(version) && seen == suite)
+        };
+        if let Some(suite) = usable.find(chosen) {
+            return Some(Edge::Upgrades { version, suite: Some(suite) });
+        }
+        let fits = usable_suites(policy, offer, version)
+            .filter_map(CipherSuite::info)
+            .any(|info| !fitting(KeyKinds::of_suite(info), offer, version, server).is_empty());
+        fits.then_some(Edge::Upgrades { version, suite: None })
+    })
+}
+
+/// The kinds of key that suite, client and server have in common.
+fn fitting(
+    suite: KeyKinds,
+    offer: &Offer,
+    version: ProtocolVersion,
+    server: &ServerEvidence,
+) -> KeyKinds {
+    suite.intersection(signed_keys(offer, version)).intersection(server.keys)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! The CSV report: one line for each client stack and each server, and policy.
+//!
+//! RFC 4180, UTF-8, for spreadsheets: what hosts said of themselves is hostile there too. A value
+//! that a spreadsheet would take for a formula gets a leading apostrophe, each item of a list for
+//! itself, because where the locale's list separator is `;` a list falls apart into cells.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+use std::io;
+
+use super::inventory::{Client, Finding, Inventory, Remedy, Server, ServerName, Stack};
+use super::text::printable;
+use crate::packet::Address;
+use crate::policy::Reason;
+use crate::tls::codepoint::ProtocolVersion;
+
+/// The columns.
+const HEADER: &str = "role,ip,addresses,port,application,name,mac,owner,software,max_version,ja4,\
+                      policy,outcome,reasons,connections,first_seen,last_seen,peers,snis,findings,\
+                      remediations";
+/// Bytes of one cell: spreadsheets cut at 32,767 characters without a word.
+const CELL: usize = 32_000;
+
+impl Inventory {
+    /// Write the CSV report.
+    pub fn write_csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        out.write_all(HEADER.as_bytes())?;
+        out.write_all(b"\r\n")?;
+        for client in &self.clients {
+            for stack in &client.stacks {
+                for at in 0..self.policies.len() {
+                    if let Some(row) = client_row(client, stack, at) {
+                        out.write_all(row.line().as_bytes())?;
+                    }
+                }
+            }
+        }
+        let mut peers: BTreeMap<&ServerName, Vec<Address>> = BTreeMap::new();
+        for edge in &self.edges {
+            peers.entry(&edge.server).or_default().push(edge.client);
+        }
+        for server in &self.servers {
+            let peers = peers.get(&server.name).map_or(&[][..], Vec::as_slice);
+            for at in 0..self.policies.len() {
+                if let Some(row) = server_row(server, peers, at) {
+                    out.write_all(row.line().as_bytes())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn client_row(client: &Client, stack: &Stack, at: usize) -> Option<Row> {
+    let verdict = stack.verdicts.get(at)?;
+    let mut row = Row::default();
+    row.own("client");
+    row.own(client.ip);
+    row.list(client.addresses.iter().map(Address::to_string));
+    row.own("");
+    row.own("");
+    row.list(client.names.iter().cloned());
+    row.own(client.mac.map(|mac| mac.to_string()).unwrap_or_default());
+    row.list(client.owner.iter().cloned());
+    row.list(stack.software.iter().map(|software| software.name.clone()));
+    row.own(stack.max_version.map(|version| version.to_string()).unwrap_or_default());
+    row.list(stack.ja4.iter().cloned());
+    row.list([verdict.policy.to_string()]);
+    row.own(verdict.outcome);
+    row.list(verdict.reasons.iter().map(Reason::to_string));
+    row.own(stack.connections);
+    row.own(stack.first_seen);
+    row.own(stack.last_seen);
+    row.list(stack.servers.iter().map(ServerName::to_string));
+    row.list(stack.snis.iter().map(ToString::to_string));
+    row.findings(&stack.findings, &verdict.policy, &stack.remediations);
+    Some(row)
+}
+
+fn server_row(server: &Server, peers: &[Address], at: usize) -> Option<Row> {
+    let verdict = server.verdicts.get(at)?;
+    // Versions are listed by name; the highest is that of the highest judgement.
+    let highest = server
+        .versions
+        .keys()
+        .filter_map(|name| ProtocolVersion::from_name(name))
+        .max_by_key(|version| version.judged_as());
+    let mut row = Row::default();
+    row.own("server");
+    row.own(server.name.ip);
+    row.own(server.name.ip);
+    row.own(server.name.port);
+    row.list(server.name.application.iter().cloned());
+    row.list(
+        server.names.iter().cloned().chain(server.name.target.iter().map(ToString::to_string)),
+    );
+    row.own(server.mac.map(|mac| mac.to_string()).unwrap_or_default());
+    row.list(server.owner.iter().cloned());
+    row.own("");
+    row.own(highest.map(|version| version.to_string()).unwrap_or_default());
+    row.own("");
+    row.list([verdict.policy.to_string()]);
+    row.own(verdict.outcome);
+    row.list(verdict.reasons.iter().map(Reason::to_string));
+    row.own(server.connections);
+    row.own(server.first_seen);
+    row.own(server.last_seen);
+    row.list(peers.iter().map(Address::to_string));
+    row.list(server.snis.iter().map(ToString::to_string));
+    row.findings(&server.findings, &verdict.policy, &server.remediations);
+    Some(row)
+}
+
+/// A line that is being written.
+#[derive(Default)]
+struct Row(String);
+
+impl Row {
+    /// A cell with a value of our own making.
+    fn own(&mut self, value: impl Display) {
+        let _ = write!(self.0, "{value},");
+    }
+
+    /// A cell with values of whatever origin, sorted, each once.
+    fn list(&mut self, items: impl IntoIterator<Item = String>) {
+        let mut items: Vec<_> = items.into_iter().map(|item| defused(&item)).collect();
+        items.sort_unstable();
+        items.dedup();
+        let mut cell = String::new();
+        for (at, item) in items.iter().enumerate() {
+            if cell.len() + item.len() > CELL {
+                let _ = write!(cell, ";({} more)", items.len() - at);
+                break;
+            }
+            if at > 0 {
+                cell.push(';');
+            }
+            cell.push_str(item);
+        }
+        if cell.contains([',', ';', '"', '\r', '\n']) {
+            let _ = write!(self.0, "\"{}\",", cell.replace('"', "\"\""));
+        } else {
+            self.own(cell);
+        }
+    }
+
+    /// The last two cells.
+    fn findings(&mut self, findings: &[Finding], policy: &str, remedies: &[Remedy]) {
+        let under = |finding: &&Finding| {
+            finding.policies.is_empty() || finding.policies.iter().any(|id| **id == *policy)
+        };
+        self.list(findings.iter().filter(under).map(|finding| finding.id.to_owned()));
+        self.list(remedies.iter().map(|remedy| remedy.id.to_string()));
+    }
+
+    fn line(mut self) -> String {
+        self.0.pop();
+        self.0.push_str("\r\n");
+        self.0
+    }
+}
+
+/// A value that no spreadsheet takes for a formula, and that is one item of a list.
+fn defused(value: &str) -> String {
+    let mut safe = printable(value).replace(';', "\\u{3b}");
+    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        safe.insert(0, '\'');
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(items: &[&str]) -> String {
+        let mut row = Row::default();
+        row.list(items.iter().map(|item| (*item).to_owned()));
+        row.line().trim_end().to_owned()
+    }
+
+    #[test]
+    fn formulas_are_text() {
+        assert_eq!(cell(&["=cmd|' /C calc'!A0"]), "'=cmd|' /C calc'!A0");
+        assert_eq!(cell(&["+1", "-1", "@SUM(A1)"]), "\"'+1;'-1;'@SUM(A1)\"");
+        assert_eq!(cell(&["\t=1"]), "'\\u{9}=1");
+        assert_eq!(cell(&["\r=1\n"]), "'\\u{d}=1\\u{a}");
+        assert_eq!(cell(&["a;=1"]), "a\\u{3b}=1");
+        assert_eq!(cell(&["crm.example.com"]), "crm.example.com");
+    }
+
+    #[test]
+    fn quotes_as_rfc_4180_says() {
+        assert_eq!(cell(&["a,b"]), "\"a,b\"");
+        assert_eq!(cell(&["say \"a\""]), "\"say \"\"a\"\"\"");
+        assert_eq!(cell(&["b", "a", "b"]), "\"a;b\"");
+    }
+
+    #[test]
+    fn a_cell_ends_before_spreadsheets_cut_it() {
+        let items: Vec<String> =
+            (0..9_000).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect();
+        let items: Vec<&str> = items.iter().map(String::as_str).collect();
+        let cell = cell(&items);
+        assert!(cell.len() < 32_767);
+        assert!(cell.ends_with(" more)\""), "{}", &cell[cell.len() - 40..]);
+    }
+}

@@ -1,0 +1,165 @@
+//! What was read, and what could not be seen of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use crate::census::{Coverage, Snapshot, Unlisted};
+use crate::clock::Timestamp;
+use crate::packet::{Layer, Skip};
+
+use super::HandshakeTimes;
+
+/// A source, as reports name it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceLine {
+    /// The sensor.
+    pub sensor: String,
+    /// `file`, `stream` or `live`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What proves two sources to be the same one.
+    pub id: Option<String>,
+    /// Time of its first packet.
+    pub first_seen: Option<Timestamp>,
+    /// Time of its last packet.
+    pub last_seen: Option<Timestamp>,
+    /// Packets read.
+    pub packets: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Packets that the capturing system says it lost.
+    pub dropped: u64,
+    /// Why it could not be opened, or not be read to its end.
+    pub error: Option<String>,
+}
+
+/// What was seen, and what was not.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CoverageLine {
+    /// Time of the first connection.
+    pub first_seen: Option<Timestamp>,
+    /// Time of the last.
+    pub last_seen: Option<Timestamp>,
+    /// Connections by what was missing of them.
+    #[serde(flatten, serialize_with = "counters")]
+    pub connections: Coverage,
+    /// Flows in which TLS was seen only in the middle of its application data.
+    pub midstream: u64,
+    /// Flows that were followed.
+    pub flows: u64,
+    /// Flows that were given up because a bound was reached.
+    pub evicted_flows: u64,
+    /// Packets.
+    pub packets: PacketCoverage,
+    /// Sources that could not be opened, or not be read to their end.
+    pub faulty_sources: u64,
+    /// Connections that are counted, but for which a bound left no room in the lists.
+    pub unlisted: UnlistedLine,
+    /// How long handshakes took.
+    pub handshake_ms: Option<HandshakeTimes>,
+}
+
+/// Packets, and what became of them.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PacketCoverage {
+    /// Read.
+    pub read: u64,
+    /// Lost, as the capturing system says.
+    pub dropped: u64,
+    /// Cut by the capture (snaplen).
+    pub cut: u64,
+    /// Not decoded, by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+}
+
+/// Connections for which a bound left no room, level by level.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct UnlistedLine {
+    /// Of hosts.
+    pub hosts: u64,
+    /// Of stacks.
+    pub stacks: u64,
+    /// Of edges.
+    pub edges: u64,
+    /// Of evidence.
+    pub evidence: u64,
+}
+
+impl From<Unlisted> for UnlistedLine {
+    fn from(unlisted: Unlisted) -> Self {
+        let Unlisted { hosts, stacks, edges, evidence } = unlisted;
+        Self { hosts, stacks, edges, evidence }
+    }
+}
+
+fn counters<S: Serializer>(coverage: &Coverage, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(coverage.counters())
+}
+
+/// The lines of the sources.
+pub(super) fn sources(snapshot: &Snapshot) -> Vec<SourceLine> {
+    snapshot
+        .sources
+        .iter()
+        .map(|source| SourceLine {
+            sensor: source.sensor.to_string(),
+            kind: source.kind.name(),
+            name: source.name.to_string(),
+            id: source.id.clone(),
+            first_seen: source.first,
+            last_seen: source.last,
+            packets: source.packets,
+            bytes: source.bytes,
+            dropped: source.dropped,
+            error: source.fault.clone(),
+        })
+        .collect()
+}
+
+/// What was seen and what was not, over all sources.
+pub(super) fn coverage(snapshot: &Snapshot) -> CoverageLine {
+    let span = snapshot.span();
+    let mut line = CoverageLine {
+        first_seen: span.map(|(first, _)| first),
+        last_seen: span.map(|(_, last)| last),
+        connections: snapshot.coverage,
+        unlisted: snapshot.unlisted().into(),
+        handshake_ms: HandshakeTimes::of(&snapshot.latency),
+        ..CoverageLine::default()
+    };
+    for source in &snapshot.sources {
+        line.midstream += source.midstream;
+        line.flows += source.flows;
+        line.evicted_flows += source.evicted;
+        line.packets.read += source.packets;
+        line.packets.dropped += source.dropped;
+        line.packets.cut += source.cut;
+        line.faulty_sources += u64::from(source.fault.is_some());
+        for (reason, packets) in &source.skipped {
+            *line.packets.skipped.entry(word(*reason)).or_default() += packets;
+        }
+    }
+    line
+}
+
+/// The word for a reason in reports.
+const fn word(skip: Skip) -> &'static str {
+    match skip {
+        Skip::LinkType => "link_type",
+        Skip::NotIp => "not_ip",
+        Skip::NotTcpOrUdp => "not_tcp_or_udp",
+        Skip::FragmentHeld => "fragment_held",
+        Skip::FragmentLost => "fragment_lost",
+        Skip::Truncated(Layer::Link) => "truncated_link",
+        Skip::Truncated(Layer::Ip) => "truncated_ip",
+        Skip::Truncated(Layer::Tunnel) => "truncated_tunnel",
+        Skip::Truncated(Layer::Transport) => "truncated_transport",
+        Skip::Malformed(Layer::Link) => "malformed_link",
+        Skip::Malformed(Layer::Ip) => "malformed_ip",
+        Skip::Malformed(Layer::Tunnel) => "malformed_tunnel",
+        Skip::Malformed(Layer::Transport) => "malformed_transport",
+        Skip::TooDeep => "too_deep",
+    }
+}

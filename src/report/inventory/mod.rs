@@ -1,0 +1,409 @@
+//! [`Inventory`]: a census judged, host by host; the JSON report is this value written out.
+//!
+//! In go a snapshot, policies, trust and the two questions of scope (which servers enforce, which
+//! hosts are ours); out comes every client stack and every server with what it does under each
+//! policy, why, and what to change. The same facts give the same bytes.
+
+mod chains;
+mod clients;
+mod coverage;
+mod edges;
+mod fallback;
+mod findings;
+mod judge;
+mod servers;
+mod totals;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::{fmt, io};
+
+use serde::Serialize;
+
+use crate::census::ServerKey;
+use crate::clock::Timestamp;
+use crate::packet::{Address, Endpoint, Mac};
+use crate::policy::{Outcome, Reason};
+use crate::tls::Transport;
+use crate::tls::codepoint::ProtocolVersion;
+use crate::tls::hello::Offer;
+use crate::x509::chain::ChainReport;
+use crate::x509::{Certificate, Fingerprint, StoreSummary};
+
+pub use coverage::{CoverageLine, PacketCoverage, SourceLine, UnlistedLine};
+pub use judge::Question;
+pub use totals::{Counts, OutOfScope, PolicyTotals, Successor, Summary};
+
+/// The name and version of the JSON schema.
+pub const SCHEMA: &str = "tlscensus.inventory/1";
+
+/// A census judged.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inventory {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// What was read.
+    pub sources: Vec<SourceLine>,
+    /// The policies it is judged by, the first one first.
+    pub policies: Vec<PolicyLine>,
+    /// The trust stores that chains were verified against.
+    pub trust: Vec<TrustLine>,
+    /// The patterns of servers it speaks of; none: all.
+    pub scope: Vec<String>,
+    /// The numbers.
+    pub summary: Summary,
+    /// Client hosts that talk to a server in scope, by address.
+    pub clients: Vec<Client>,
+    /// Servers in scope.
+    pub servers: Vec<Server>,
+    /// Who talks to whom.
+    pub edges: Vec<Edge>,
+    /// The certificates of these connections, by fingerprint.
+    pub certificates: Vec<CertificateLine>,
+    /// What could not be seen.
+    pub coverage: CoverageLine,
+}
+
+impl Inventory {
+    /// Whether a client host or a server of ours breaks under the first policy.
+    pub fn breaks(&self) -> bool {
+        let totals = self.summary.policies.first();
+        totals.is_some_and(|totals| totals.client_hosts.breaks + totals.servers.breaks > 0)
+    }
+
+    /// Write the JSON report.
+    pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        out.write_all(b"\n")
+    }
+}
+
+/// A policy, as reports name it.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyLine {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its title.
+    pub title: Box<str>,
+    /// Whether it stands.
+    pub status: String,
+    /// The document.
+    pub document: Option<Box<str>>,
+    /// Its date.
+    pub date: Option<Box<str>>,
+    /// Patterns of the servers that the text speaks of: a hint for the scope.
+    pub scope: Vec<Box<str>>,
+}
+
+/// A trust store, as reports name it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrustLine {
+    /// Its name.
+    pub name: String,
+    /// Where it came from.
+    pub origin: String,
+    /// How many roots it has.
+    pub roots: usize,
+}
+
+impl From<&StoreSummary> for TrustLine {
+    fn from(store: &StoreSummary) -> Self {
+        Self { name: store.name.clone(), origin: store.origin.clone(), roots: store.anchors }
+    }
+}
+
+/// A client host.
+#[derive(Clone, Debug, Serialize)]
+pub struct Client {
+    /// Its address; the lowest if it has several.
+    pub ip: Address,
+    /// All its addresses.
+    pub addresses: Vec<Address>,
+    /// Its MAC address, where layer 2 shows the host itself.
+    pub mac: Option<Mac>,
+    /// Its names.
+    pub names: Vec<String>,
+    /// Who owns its network.
+    pub owner: Option<String>,
+    /// It is one of ours.
+    pub internal: bool,
+    /// It runs more stacks than one host does: perhaps a proxy, or address translation.
+    pub maybe_several_hosts: bool,
+    /// Connections to servers in scope.
+    pub connections: u64,
+    /// When the first of them was seen.
+    pub first_seen: Timestamp,
+    /// When the last.
+    pub last_seen: Timestamp,
+    /// What becomes of it under each policy: the worst of its stacks.
+    pub verdicts: Vec<HostVerdict>,
+    /// Its stacks that talk to a server in scope.
+    pub stacks: Vec<Stack>,
+}
+
+/// What becomes of a host under a policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct HostVerdict {
+    /// The policy's id.
+    pub policy: Arc<str>,
+    /// The outcome.
+    pub outcome: Outcome,
+}
+
+/// One way in which a host speaks TLS.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stack {
+    /// What it runs over.
+    pub transport: Transport,
+    /// JA4 of its offer, if a ClientHello was seen.
+    pub ja4: Option<String>,
+    /// JA3 of its offer.
+    pub ja3: Option<String>,
+    /// The highest version that it offers.
+    pub max_version: Option<ProtocolVersion>,
+    /// JA4 of the stack of which this one is the retry with less.
+    pub fallback_of: Option<String>,
+    /// What it offers.
+    pub offer: Option<Arc<Offer>>,
+    /// Whose software it may be.
+    pub software: Vec<Software>,
+    /// Connections to servers in scope.
+    pub connections: u64,
+    /// When the first of them was seen.
+    pub first_seen: Timestamp,
+    /// When the last.
+    pub last_seen: Timestamp,
+    /// The servers in scope that it talked to.
+    pub servers: Vec<ServerName>,
+    /// The names that it asked for.
+    pub snis: Vec<Arc<str>>,
+    /// What becomes of it under each policy.
+    pub verdicts: Vec<StackVerdict>,
+    /// What is wrong with it.
+    pub findings: Vec<Finding>,
+    /// What to change.
+    pub remediations: Vec<Remedy>,
+}
+
+/// What becomes of a client stack under a policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct StackVerdict {
+    /// The policy's id.
+    pub policy: Arc<str>,
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// What it rests on, in a sentence.
+    pub evidence: String,
+}
+
+/// Software that may have made an offer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Software {
+    /// Its name.
+    pub name: String,
+    /// How sure that is.
+    pub confidence: String,
+    /// What speaks for it.
+    pub evidence: Vec<String>,
+}
+
+/// A finding, with how often it was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// Its id.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: &'static str,
+    /// Whom it concerns.
+    pub concerns: &'static str,
+    /// The policies under which it is one; none: under any.
+    pub policies: Vec<Arc<str>>,
+    /// In a sentence.
+    pub text: String,
+    /// The id of what to change.
+    pub remediation: Option<Box<str>>,
+    /// In how many connections.
+    pub connections: u64,
+}
+
+/// What to change.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Remedy {
+    /// Its id.
+    pub id: Box<str>,
+    /// In one line.
+    pub title: Box<str>,
+}
+
+/// A server, as clients name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ServerName {
+    /// Its address; a proxy's where there is a target.
+    pub ip: Address,
+    /// Its port.
+    pub port: u16,
+    /// What the proxy was asked for.
+    pub target: Option<Box<str>>,
+    /// The application protocol, if it was seen.
+    pub application: Option<String>,
+}
+
+impl From<&ServerKey> for ServerName {
+    fn from(key: &ServerKey) -> Self {
+        Self {
+            ip: key.ip,
+            port: key.port,
+            target: key.target.clone(),
+            application: key.application.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+/// `203.0.113.7:443`, behind a proxy `crm.example.com:443 via 10.0.0.1:3128`.
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(target) = &self.target {
+            write!(f, "{target} via ")?;
+        }
+        Endpoint { address: self.ip, port: self.port }.fmt(f)
+    }
+}
+
+/// A server.
+#[derive(Clone, Debug, Serialize)]
+pub struct Server {
+    /// Who it is.
+    #[serde(flatten)]
+    pub name: ServerName,
+    /// Its names.
+    pub names: Vec<String>,
+    /// Its MAC address, where layer 2 shows the host itself.
+    pub mac: Option<Mac>,
+    /// Who owns its network.
+    pub owner: Option<String>,
+    /// It is one of ours.
+    pub internal: bool,
+    /// The names that it was asked for.
+    pub snis: Vec<Arc<str>>,
+    /// Negotiated versions, and in how many connections.
+    pub versions: BTreeMap<String, u64>,
+    /// Negotiated suites, likewise.
+    pub cipher_suites: BTreeMap<String, u64>,
+    /// What its newest chain is worth.
+    pub chain: ChainReport,
+    /// The certificates of that chain.
+    pub certificates: Vec<Fingerprint>,
+    /// How many client hosts talked to it.
+    pub clients: u64,
+    /// Connections.
+    pub connections: u64,
+    /// When the first was seen.
+    pub first_seen: Timestamp,
+    /// When the last.
+    pub last_seen: Timestamp,
+    /// How long its handshakes took.
+    pub handshake_ms: Option<HandshakeTimes>,
+    /// What becomes of it under each policy.
+    pub verdicts: Vec<ServerVerdict>,
+    /// What is wrong with it.
+    pub findings: Vec<Finding>,
+    /// What to change.
+    pub remediations: Vec<Remedy>,
+}
+
+/// How long handshakes took, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct HandshakeTimes {
+    /// How many were timed.
+    pub count: u64,
+    /// Half took at most this.
+    pub p50: f64,
+    /// Nine of ten.
+    pub p90: f64,
+    /// Ninety-nine of a hundred.
+    pub p99: f64,
+    /// All.
+    pub max: f64,
+}
+
+/// What becomes of a server under a policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerVerdict {
+    /// The policy's id.
+    pub policy: Arc<str>,
+    /// The outcome: the worst of its names.
+    pub outcome: Outcome,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// What it rests on, in a sentence.
+    pub evidence: String,
+    /// The names by which it is no better than that.
+    pub snis: Vec<Option<String>>,
+}
+
+/// What came of a client stack's talking to a server by one name.
+#[derive(Clone, Debug, Serialize)]
+pub struct Edge {
+    /// The client.
+    pub client: Address,
+    /// What it ran over.
+    pub transport: Transport,
+    /// JA4 of the offer.
+    pub ja4: Option<String>,
+    /// The server.
+    pub server: ServerName,
+    /// The name that was asked for.
+    pub sni: Option<Arc<str>>,
+    /// Connections.
+    pub connections: u64,
+    /// When the first was seen.
+    pub first_seen: Timestamp,
+    /// When the last.
+    pub last_seen: Timestamp,
+    /// How the handshakes ended, and how often so.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Negotiated versions.
+    pub versions: BTreeMap<String, u64>,
+    /// Negotiated suites.
+    pub cipher_suites: BTreeMap<String, u64>,
+    /// Alerts as `server protocol_version`.
+    pub alerts: BTreeMap<String, u64>,
+    /// What becomes of it under each policy.
+    pub verdicts: Vec<EdgeVerdict>,
+}
+
+/// What becomes of an edge when its server enforces a policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct EdgeVerdict {
+    /// The policy's id.
+    pub policy: Arc<str>,
+    /// `unchanged`, `upgrades`, `breaks` or `unknown`.
+    pub outcome: &'static str,
+    /// Which ends break.
+    pub ends: Vec<&'static str>,
+    /// Why it is not known.
+    pub reasons: Vec<Reason>,
+}
+
+/// A certificate, and where it was seen.
+#[derive(Clone, Debug, Serialize)]
+pub struct CertificateLine {
+    /// What it says.
+    #[serde(flatten)]
+    pub certificate: Arc<Certificate>,
+    /// In how many connections.
+    pub connections: u64,
+    /// When first.
+    pub first_seen: Timestamp,
+    /// When last.
+    pub last_seen: Timestamp,
+    /// The servers that sent it.
+    pub servers: Vec<ServerName>,
+    /// How many client hosts sent it.
+    pub clients: u64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! The lines of servers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::census::{Latency, ServerKey};
+use crate::policy::{Outcome, ServerOutcome};
+use crate::record::{Evidence, Tally};
+use crate::x509::chain::{ChainReport, ChainStatus};
+
+use super::clients::clients_of;
+use super::edges::{Negotiated, sum};
+use super::findings::{self, Side};
+use super::judge::{EdgeFacts, Facts, Judged};
+use super::{HandshakeTimes, Server, ServerName, ServerVerdict};
+
+pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Server> {
+    let mut edges: BTreeMap<&ServerKey, Vec<&EdgeFacts<'_>>> = BTreeMap::new();
+    for edge in &facts.edges {
+        edges.entry(&edge.key.server).or_default().push(edge);
+    }
+    // Without a scope every server is listed, even one whose edges found no room.
+    if facts.question.scope.is_all() {
+        for (key, _) in &facts.snapshot.servers {
+            edges.entry(key).or_default();
+        }
+    }
+    edges.iter().filter_map(|(key, edges)| line(facts, judged, key, edges)).collect()
+}
+
+fn line(
+    facts: &Facts<'_>,
+    judged: &Judged<'_>,
+    key: &ServerKey,
+    edges: &[&EdgeFacts<'_>],
+) -> Option<Server> {
+    let servers = &facts.snapshot.servers;
+    let at = servers.binary_search_by(|(other, _)| (**other).cmp(key)).ok();
+    let whole = at.and_then(|at| servers.get(at)).map(|(_, server)| server);
+    let tally = match whole {
+        Some(whole) if facts.question.scope.is_all() => whole.tally,
+        _ => sum(edges.iter().map(|edge| edge.edge.tally))?,
+    };
+    let mut negotiated = Negotiated::default();
+    let evidence = || edges.iter().flat_map(|edge| edge.edge.evidence.iter());
+    for (evidence, tally) in evidence() {
+        negotiated.add(evidence, *tally);
+    }
+    let newest = newest_chain(evidence().map(|(evidence, tally)| (&**evidence, *tally)));
+    let chain = newest.map_or_else(
+        || ChainReport::unseen(ChainStatus::NotSeen),
+        |evidence| facts.chains.report(evidence).clone(),
+    );
+    let cases: Vec<_> = edges.iter().flat_map(|edge| facts.cases(edge)).collect();
+    let outcomes = judged.servers.get(key).map_or(&[][..], Vec::as_slice);
+    let findings = findings::of_server(facts, &cases, outcomes);
+    Some(Server {
+        name: ServerName::from(key),
+        names: Vec::new(),
+        mac: whole.and_then(|whole| facts.own_mac(&whole.macs)),
+        owner: None,
+        internal: facts.question.internal.contain(key.ip),
+        snis: edges
+            .iter()
+            .filter_map(|edge| edge.key.sni.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
+        versions: negotiated.versions,
+        cipher_suites: negotiated.cipher_suites,
+        chain,
+        certificates: newest.map(|evidence| evidence.certificates.clone()).unwrap_or_default(),
+        clients: clients_of(edges.iter().copied()).len() as u64,
+        connections: tally.connections,
+        first_seen: tally.first,
+        last_seen: tally.last,
+        handshake_ms: whole.and_then(|whole| HandshakeTimes::of(&whole.latency)),
+        verdicts: facts
+            .question
+            .policies
+            .iter()
+            .zip(outcomes)
+            .map(|(policy, judged)| ServerVerdict {
+                policy: policy.id.clone(),
+                outcome: judged.outcome,
+                reasons: judged.reasons.clone(),
+                evidence: judged.sentence(),
+                snis: worst_names(judged),
+            })
+            .collect(),
+        remediations: findings::remedies(facts, Side::Server, None, &findings),
+        findings,
+    })
+}
+
+/// The evidence of the chain that was seen last; where none was, what says best why.
+fn newest_chain<'a>(evidence: impl Iterator<Item = (&'a Evidence, Tally)>) -> Option<&'a Evidence> {
+    evidence
+        .max_by_key(|(evidence, tally)| {
+            let shown = !evidence.certificates.is_empty();
+            (shown, evidence.version.is_some(), tally.last, std::cmp::Reverse(*evidence))
+        })
+        .map(|(evidence, _)| evidence)
+}
+
+/// The names by which a server is no better than its outcome; none if that is ready or unknown.
+fn worst_names(judged: &ServerOutcome) -> Vec<Option<String>> {
+    if matches!(judged.outcome, Outcome::Ready | Outcome::Unknown) {
+        return Vec::new();
+    }
+    judged
+        .names
+        .iter()
+        .filter(|name| name.outcome == judged.outcome)
+        .map(|name| name.name.as_deref().map(str::to_owned))
+        .collect()
+}
+
+impl HandshakeTimes {
+    /// The times of a distribution, if there are any.
+    pub(super) fn of(latency: &Latency) -> Option<Self> {
+        let ms = |share| Some(latency.quantile(share)?.as_secs_f64() * 1_000.0);
+        Some(Self {
+            count: latency.count(),
+            p50: ms(0.5)?,
+            p90: ms(0.9)?,
+            p99: ms(0.99)?,
+            max: ms(1.0)?,
+        })
+    }
+}

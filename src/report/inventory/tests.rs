@@ -1,0 +1,195 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::census::sample::{Sample, legacy, modern, offer, wrong_suites};
+use crate::record::{FlowRecord, Outcome as Ending, Sides};
+use crate::report::sample::{judge, office, snapshot};
+use crate::tls::codepoint::AlertDescription;
+
+fn inventory(records: &[FlowRecord]) -> Inventory {
+    judge(&snapshot(records), &["dataverse"], &[])
+}
+
+fn json(inventory: &Inventory) -> String {
+    let mut out = Vec::new();
+    inventory.write_json(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn csv(inventory: &Inventory) -> String {
+    let mut out = Vec::new();
+    inventory.write_csv(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_json_report() {
+    let records = &office()[4..7];
+    insta::assert_snapshot!(json(&judge(&snapshot(records), &["dataverse"], &[])));
+}
+
+#[test]
+fn the_csv_report() {
+    let policies = ["dataverse", "rfc8996"];
+    let report = csv(&judge(&snapshot(&office()), &policies, &[]));
+    let columns = |line: &str| line.matches(',').count();
+    assert!(columns(report.lines().next().unwrap()) == 20);
+    insta::assert_snapshot!(report.replace('\r', "␍"));
+}
+
+#[test]
+fn a_hostile_name_is_text_everywhere() {
+    let inventory = inventory(&office());
+    for report in [json(&inventory), csv(&inventory)] {
+        assert!(!report.contains('\u{1b}'), "{report}");
+    }
+    assert!(!csv(&inventory).contains('\u{202e}'));
+}
+
+#[test]
+fn numbers_add_up() {
+    let inventory = inventory(&office());
+    let totals = &inventory.summary.policies[0];
+    let hosts = totals.client_hosts;
+    assert_eq!(hosts, Counts { seen: 8, ready: 5, at_risk: 0, breaks: 2, unknown: 1 });
+    assert_eq!(totals.servers, Counts { seen: 1, breaks: 1, ..Counts::default() });
+    let stacks: usize = inventory.clients.iter().map(|client| client.stacks.len()).sum();
+    assert_eq!(totals.client_stacks.seen, stacks as u64);
+    let connections: u64 = inventory.clients.iter().map(|client| client.connections).sum();
+    assert_eq!(connections, inventory.coverage.connections.connections);
+}
+
+#[test]
+fn a_scope_leaves_out_who_does_not_talk_to_it() {
+    let inventory = judge(&snapshot(&office()), &["dataverse"], &["login.contoso.example"]);
+    assert_eq!(inventory.clients.len(), 1);
+    assert_eq!(inventory.clients[0].connections, 1);
+    assert_eq!(inventory.clients[0].stacks.len(), 1, "its browser does not talk to it");
+    assert_eq!(inventory.summary.out_of_scope, OutOfScope { clients: 7, servers: 4 });
+    // What a stack proves elsewhere counts for it all the same.
+    assert_eq!(inventory.clients[0].verdicts[0].outcome, Outcome::Breaks);
+}
+
+/// A client of two offers: an attempt at `first` ms with the higher, at `second` with the lower.
+fn attempts(times: &[(u64, u64)]) -> Vec<FlowRecord> {
+    let high = Arc::new(offer(ProtocolVersion::TLS1_2, &[0xc02f, 0xc013, 0x002f]));
+    let low = legacy();
+    let ask = |offer, at| Sample::new(1, 1).offers(offer).asks_for("old.example").at(at);
+    times
+        .iter()
+        .flat_map(|(first, second)| {
+            let refused = AlertDescription::PROTOCOL_VERSION;
+            let retry = ask(&low, *second).chooses(ProtocolVersion::TLS1_0, 0x002f);
+            [ask(&high, *first).refused(refused).0, retry.0]
+        })
+        .collect()
+}
+
+fn fallbacks(records: &[FlowRecord]) -> Vec<Option<String>> {
+    let inventory = inventory(records);
+    inventory.clients[0].stacks.iter().map(|stack| stack.fallback_of.clone()).collect()
+}
+
+#[test]
+fn a_retry_with_less_is_not_counted() {
+    let records = attempts(&[(0, 300), (60_000, 60_200), (120_000, 129_000)]);
+    let inventory = inventory(&records);
+    let client = &inventory.clients[0];
+    let retry = client.stacks.iter().find(|stack| stack.fallback_of.is_some()).unwrap();
+    assert_eq!(retry.ja4.as_deref(), Some(legacy().ja4.as_str()));
+    assert_eq!(retry.verdicts[0].outcome, Outcome::Unknown);
+    assert_eq!(retry.verdicts[0].reasons, [Reason::Fallback]);
+    assert_eq!(client.verdicts[0].outcome, Outcome::Ready);
+    assert_eq!(inventory.summary.policies[0].client_stacks.seen, 1);
+}
+
+#[test]
+fn in_doubt_a_lower_offer_stands_for_itself() {
+    // One of them began too late; one before any failure; one too many.
+    assert_eq!(fallbacks(&attempts(&[(0, 300), (60_000, 71_000)])), [None, None]);
+    assert_eq!(fallbacks(&attempts(&[(5_000, 300)])), [None, None]);
+    let mut more = attempts(&[(0, 300)]);
+    more.push(more[1].clone());
+    more[2].ts = Sample::new(1, 1).at(400).0.ts;
+    assert_eq!(fallbacks(&more), [None, None]);
+    // By another name.
+    let mut other = attempts(&[(0, 300)]);
+    other[1].client_hello.as_mut().unwrap().server_name = Some("other.example".into());
+    assert_eq!(fallbacks(&other), [None, None]);
+}
+
+#[test]
+fn a_router_shows_no_host() {
+    let mut records: Vec<_> =
+        (1..=5).map(|client| Sample::new(client, 1).offers(&modern()).0).collect();
+    for record in &mut records {
+        record.client.mac = Some(Mac([2, 0, 0, 0, 0, 0xee]));
+    }
+    records.push(Sample::new(9, 1).offers(&modern()).0);
+    let inventory = inventory(&records);
+    let macs: Vec<_> = inventory.clients.iter().map(|client| client.mac.is_some()).collect();
+    assert_eq!(macs, [false, false, false, false, false, true]);
+}
+
+#[test]
+fn quic_says_nothing_of_a_host() {
+    let quic = |client| {
+        let sample = Sample::new(client, 1).offers(&modern());
+        sample.with(|record| record.transport = Transport::Quic).0
+    };
+    let inventory = inventory(&[quic(1), quic(2), Sample::new(2, 1).offers(&modern()).0]);
+    let outcomes: Vec<_> =
+        inventory.clients.iter().map(|client| client.verdicts[0].outcome).collect();
+    assert_eq!(outcomes, [Outcome::Unknown, Outcome::Ready]);
+}
+
+#[test]
+fn a_host_is_as_unknown_as_its_least_known_stack() {
+    let blind = |client| {
+        let sample = Sample::new(client, 1);
+        sample.with(|record| record.seen.sides = Sides::Server).0
+    };
+    let records = [
+        Sample::new(1, 1).offers(&modern()).0,
+        blind(1),
+        Sample::new(2, 1).offers(&wrong_suites()).0,
+        blind(2),
+    ];
+    let inventory = inventory(&records);
+    let outcomes: Vec<_> =
+        inventory.clients.iter().map(|client| client.verdicts[0].outcome).collect();
+    assert_eq!(outcomes, [Outcome::Unknown, Outcome::Breaks]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The same facts give the same bytes, in whatever order they came.
+    #[test]
+    fn no_order_shows_in_a_report(shuffle in Just(()).prop_perturb(|(), mut rng| {
+        let mut records = office();
+        records.extend(attempts(&[(0, 300), (60_000, 60_200)]));
+        for at in (1..records.len()).rev() {
+            let other = (rng.next_u32() as usize) % (at + 1);
+            records.swap(at, other);
+        }
+        records
+    })) {
+        let mut records = office();
+        records.extend(attempts(&[(0, 300), (60_000, 60_200)]));
+        let (left, right) = (inventory(&records), inventory(&shuffle));
+        prop_assert_eq!(json(&left), json(&right));
+        prop_assert_eq!(csv(&left), csv(&right));
+    }
+}
+
+#[test]
+fn silence_is_an_ending_of_its_own() {
+    let silent = Sample::new(1, 1).offers(&modern());
+    let silent = silent.with(|record| record.outcome = Ending::Incomplete);
+    let inventory = inventory(&[silent.0]);
+    assert_eq!(inventory.edges[0].outcomes.get("incomplete"), Some(&1));
+    assert!(inventory.edges[0].versions.is_empty());
+}

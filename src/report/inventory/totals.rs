@@ -1,0 +1,196 @@
+//! The numbers of an inventory, policy by policy.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::packet::Address;
+use crate::policy::Outcome;
+
+use super::clients::host_outcome;
+use super::judge::{Facts, Judged, StackJudged};
+use super::{Client, Server};
+
+/// The numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Those of each policy.
+    pub policies: Vec<PolicyTotals>,
+    /// What differs under the policy that took the place of the first, where one did.
+    pub successor: Option<Successor>,
+    /// What the scope left out.
+    pub out_of_scope: OutOfScope,
+}
+
+/// The numbers of one policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyTotals {
+    /// Its id.
+    pub policy: Arc<str>,
+    /// Client hosts, each by its worst stack.
+    pub client_hosts: Counts,
+    /// Client stacks; retries with less are not counted.
+    pub client_stacks: Counts,
+    /// Servers of ours.
+    pub servers: Counts,
+    /// Servers of others.
+    pub external_servers: Counts,
+    /// Of how many stacks and servers a finding speaks, by its id.
+    pub findings: BTreeMap<&'static str, u64>,
+}
+
+/// How many have which outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All.
+    pub seen: u64,
+    /// They go on working.
+    pub ready: u64,
+    /// They can, and do not always.
+    pub at_risk: u64,
+    /// They stop working.
+    pub breaks: u64,
+    /// Too little was seen.
+    pub unknown: u64,
+}
+
+impl Counts {
+    /// Count one.
+    fn add(&mut self, outcome: Outcome) {
+        self.seen += 1;
+        *match outcome {
+            Outcome::Ready => &mut self.ready,
+            Outcome::AtRisk => &mut self.at_risk,
+            Outcome::Breaks => &mut self.breaks,
+            Outcome::Unknown => &mut self.unknown,
+        } += 1;
+    }
+}
+
+/// What differs under a policy that took another's place.
+#[derive(Clone, Debug, Serialize)]
+pub struct Successor {
+    /// Its id.
+    pub policy: Arc<str>,
+    /// Client hosts under it.
+    pub client_hosts: Counts,
+    /// Hosts that break under it and not under the first policy.
+    pub more: Vec<Address>,
+    /// Hosts that break under the first policy and not under it.
+    pub fewer: Vec<Address>,
+    /// Servers of ours under it.
+    pub servers: Counts,
+}
+
+/// What a scope left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OutOfScope {
+    /// Client hosts that talk to no server in scope.
+    pub clients: u64,
+    /// Servers that are in no scope by any name.
+    pub servers: u64,
+}
+
+impl Summary {
+    pub(super) fn new(
+        facts: &Facts<'_>,
+        judged: &Judged<'_>,
+        clients: &[Client],
+        servers: &[Server],
+    ) -> Self {
+        let left_out = |all: usize, listed: usize| all.saturating_sub(listed) as u64;
+        Self {
+            policies: facts
+                .policy_ids()
+                .enumerate()
+                .map(|(at, id)| totals(id, at, clients, servers))
+                .collect(),
+            successor: successor(facts, judged, clients),
+            out_of_scope: OutOfScope {
+                clients: left_out(facts.snapshot.hosts.len(), clients.len()),
+                servers: left_out(facts.snapshot.servers.len(), servers.len()),
+            },
+        }
+    }
+}
+
+fn totals(id: &Arc<str>, at: usize, clients: &[Client], servers: &[Server]) -> PolicyTotals {
+    let mut totals = PolicyTotals {
+        policy: Arc::clone(id),
+        client_hosts: Counts::default(),
+        client_stacks: Counts::default(),
+        servers: Counts::default(),
+        external_servers: Counts::default(),
+        findings: BTreeMap::new(),
+    };
+    for client in clients {
+        if let Some(verdict) = client.verdicts.get(at) {
+            totals.client_hosts.add(verdict.outcome);
+        }
+        for stack in client.stacks.iter().filter(|stack| stack.fallback_of.is_none()) {
+            if let Some(verdict) = stack.verdicts.get(at) {
+                totals.client_stacks.add(verdict.outcome);
+            }
+        }
+    }
+    for server in servers {
+        let counts =
+            if server.internal { &mut totals.servers } else { &mut totals.external_servers };
+        if let Some(verdict) = server.verdicts.get(at) {
+            counts.add(verdict.outcome);
+        }
+    }
+    let of_clients = clients.iter().flat_map(|client| &client.stacks).map(|stack| &stack.findings);
+    let of_servers = servers.iter().map(|server| &server.findings);
+    for findings in of_clients.chain(of_servers) {
+        let mut ids: Vec<_> = findings
+            .iter()
+            .filter(|one| one.policies.is_empty() || one.policies.iter().any(|one| one == id))
+            .map(|finding| finding.id)
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            *totals.findings.entry(id).or_default() += 1;
+        }
+    }
+    totals
+}
+
+fn successor(facts: &Facts<'_>, judged: &Judged<'_>, clients: &[Client]) -> Option<Successor> {
+    // It stands behind the policies that were asked for.
+    let at = facts.question.policies.len();
+    let policy = facts.policies.get(at)?;
+    let mut line = Successor {
+        policy: policy.id.clone(),
+        client_hosts: Counts::default(),
+        more: Vec::new(),
+        fewer: Vec::new(),
+        servers: Counts::default(),
+    };
+    let mut stacks: BTreeMap<Address, Vec<&StackJudged>> = BTreeMap::new();
+    for ((ip, _), stack) in &judged.stacks {
+        stacks.entry(*ip).or_default().push(stack);
+    }
+    for client in clients {
+        let stacks = stacks.get(&client.ip).map_or(&[][..], Vec::as_slice);
+        let outcome = host_outcome(stacks.iter().copied(), at);
+        line.client_hosts.add(outcome);
+        let breaks = outcome == Outcome::Breaks;
+        let broke = client.verdicts.first().is_some_and(|first| first.outcome == Outcome::Breaks);
+        match (broke, breaks) {
+            (false, true) => line.more.push(client.ip),
+            (true, false) => line.fewer.push(client.ip),
+            _ => {}
+        }
+    }
+    for (key, outcomes) in &judged.servers {
+        if facts.question.internal.contain(key.ip)
+            && let Some(judged) = outcomes.get(at)
+        {
+            line.servers.add(judged.outcome);
+        }
+    }
+    Some(line)
+}

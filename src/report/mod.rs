@@ -1,0 +1,18 @@
+//! Reports: a snapshot, policies and trust in; the inventory and its pages out.
+//!
+//! [`Inventory::judge`] puts facts and policies together; everything else writes that value down:
+//! [JSON](Inventory::write_json), [CSV](Inventory::write_csv), the [summary](Inventory::summary) on
+//! the terminal.
+
+mod csv;
+mod format;
+pub mod inventory;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod scope;
+pub mod summary;
+mod text;
+
+pub use format::Format;
+pub use inventory::{Inventory, Question};
+pub use summary::Style;

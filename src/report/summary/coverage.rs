@@ -1,0 +1,184 @@
+//! What could not be seen, in words.
+
+use super::page::{Ink, Page};
+use crate::report::inventory::{CoverageLine, Inventory};
+use crate::report::text::{count, grouped, percent, printable, span};
+
+/// Faulty sources that are named without `verbose`.
+const FAULTS: usize = 5;
+
+/// The section on blind spots; always there where anything was hidden.
+pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
+    let mut lines = connections(&inventory.coverage);
+    lines.extend(packets(&inventory.coverage, verbose));
+    let faults = faults(inventory, verbose);
+    if !(lines.is_empty() && faults.is_empty()) {
+        page.heading("What could not be seen");
+    }
+    for line in lines {
+        page.item(Ink::Plain, &line);
+    }
+    for line in faults {
+        page.item(Ink::Warn, &line);
+    }
+    if let Some(seen) = seen(inventory) {
+        page.gap();
+        page.paragraph(Ink::Dim, &seen);
+    }
+}
+
+/// What the report rests on.
+fn seen(inventory: &Inventory) -> Option<String> {
+    let coverage = &inventory.coverage;
+    Some(format!(
+        "Seen: {} in {}, {}.",
+        count(coverage.connections.connections, "TLS connection", "TLS connections"),
+        count(inventory.sources.len() as u64, "source", "sources"),
+        span(coverage.first_seen?, coverage.last_seen?),
+    ))
+}
+
+/// Blind spots by the share of connections.
+fn connections(coverage: &CoverageLine) -> Vec<String> {
+    let seen = &coverage.connections;
+    let shares = [
+        (
+            seen.without_client_hello,
+            "have no ClientHello in the capture: what these clients can do is not known",
+        ),
+        (seen.encrypted_certificates, "hide their certificate (TLS 1.3)"),
+        (seen.resumed, "resume an earlier session, in which no certificate is sent"),
+        (seen.one_sided, "were captured in one direction only"),
+        (seen.with_gaps, "lack packets in the middle of the handshake"),
+        (seen.truncated, "have a handshake message that is not whole"),
+        (seen.ech, "encrypt the name that they ask for, or pretend to (ECH)"),
+        (seen.quic, "run over QUIC, which tells nothing of what the client offers over TCP"),
+    ];
+    let mut lines: Vec<_> = shares
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, words)| {
+            format!("{} of connections {words}", percent(*number, seen.connections))
+        })
+        .collect();
+    if coverage.midstream > 0 {
+        lines.push(format!(
+            "{} began before the capture: no handshake was seen of them",
+            count(coverage.midstream, "connection", "connections"),
+        ));
+    }
+    if coverage.evicted_flows > 0 {
+        lines.push(format!(
+            "{} given up because a bound on memory was reached",
+            count(coverage.evicted_flows, "flow was", "flows were"),
+        ));
+    }
+    let unlisted = &coverage.unlisted;
+    let unlisted = unlisted.hosts + unlisted.stacks + unlisted.edges + unlisted.evidence;
+    if unlisted > 0 {
+        lines.push(format!(
+            "{} counted, but not listed in full: a bound on memory was reached",
+            count(unlisted, "connection is", "connections are"),
+        ));
+    }
+    lines
+}
+
+/// Blind spots by packets.
+fn packets(coverage: &CoverageLine, verbose: bool) -> Vec<String> {
+    let packets = &coverage.packets;
+    let mut lines = Vec::new();
+    if packets.dropped > 0 {
+        let all = packets.dropped.saturating_add(packets.read);
+        lines.push(format!(
+            "{} lost while capturing ({})",
+            count(packets.dropped, "packet was", "packets were"),
+            percent(packets.dropped, all),
+        ));
+    }
+    if packets.cut > 0 {
+        lines.push(format!(
+            "{} of packets were cut by the snap length: capture with -s 0",
+            percent(packets.cut, packets.read),
+        ));
+    }
+    for (reason, number) in &packets.skipped {
+        let (words, ordinary) = skipped(reason);
+        if verbose || !ordinary {
+            lines.push(format!("{} {words}", count(*number, "packet", "packets")));
+        }
+    }
+    lines
+}
+
+/// Words for a reason to skip packets, and whether every network has such packets.
+fn skipped(reason: &str) -> (&'static str, bool) {
+    match reason {
+        "link_type" => ("not decoded: the link type is not known", false),
+        "not_ip" => ("not looked at: they carry no IP", true),
+        "not_tcp_or_udp" => ("not looked at: they carry neither TCP nor UDP", true),
+        "fragment_held" => ("held: fragments that were put together", true),
+        "fragment_lost" => ("not decoded: fragments of datagrams that stayed incomplete", false),
+        "too_deep" => ("not decoded: too many tags and tunnels", false),
+        _ if reason.starts_with("truncated") => {
+            ("not decoded: the capture cut them within a header", false)
+        }
+        _ => ("not decoded: a header contradicts itself", false),
+    }
+}
+
+fn faults(inventory: &Inventory, verbose: bool) -> Vec<String> {
+    let errors: Vec<_> = inventory.sources.iter().filter_map(|one| one.error.as_deref()).collect();
+    let shown = if verbose { errors.len() } else { FAULTS };
+    let mut lines: Vec<_> =
+        errors.iter().take(shown).map(|error| printable(error).into_owned()).collect();
+    if errors.len() > shown {
+        lines.push(format!("… and {} more files with errors", errors.len() - shown));
+    }
+    lines
+}
+
+/// The page of a run that saw no TLS at all: what was read, and why that may be.
+pub(super) fn nothing(page: &mut Page, inventory: &Inventory) {
+    let coverage = &inventory.coverage;
+    let packets = &coverage.packets;
+    page.paragraph(
+        Ink::Bold,
+        &format!(
+            "No TLS handshake was seen in {} ({}, {}).",
+            count(inventory.sources.len() as u64, "source", "sources"),
+            count(packets.read, "packet", "packets"),
+            count(coverage.flows, "flow", "flows"),
+        ),
+    );
+    if packets.read == 0 {
+        page.paragraph(
+            Ink::Plain,
+            "There is no packet in it: was the capture running, and on the right interface?",
+        );
+    } else if coverage.midstream > 0 {
+        page.paragraph(
+            Ink::Plain,
+            &format!(
+                "{} carry TLS that began before the capture. Let it run for longer: a handshake \
+                 is seen only when a client connects anew.",
+                count(coverage.midstream, "connection", "connections"),
+            ),
+        );
+    } else if coverage.flows == 0 {
+        let worst = packets.skipped.iter().max_by_key(|(_, number)| **number);
+        let why = worst.map_or_else(
+            || "None of them belongs to a TCP or UDP conversation.".to_owned(),
+            |(reason, number)| {
+                format!("Most of them, {}, were {}.", grouped(*number), skipped(reason).0)
+            },
+        );
+        page.paragraph(Ink::Plain, &why);
+    } else {
+        page.paragraph(
+            Ink::Plain,
+            "Packets were followed, but none of them begins TLS. Does the mirror port carry the \
+             VLAN of the clients, and does a capture filter let their ports through?",
+        );
+    }
+}

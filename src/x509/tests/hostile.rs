@@ -1,0 +1,131 @@
+//! Input that was made to hurt: nothing panics, and every search ends soon.
+
+use proptest::prelude::*;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+use super::*;
+
+/// All that is ever done with a certificate.
+fn use_up(sent: &[Arc<Certificate>], stores: &TrustStores) {
+    for certificate in sent {
+        let _ = serde_json::to_string(&**certificate).unwrap();
+        let _ = (certificate.is_self_signed(), certificate.weak_signature());
+        let _ = (certificate.wildcard(), certificate.matches_name("www.fixture.test"));
+        let _ = (certificate.matches_name("::1"), certificate.to_string());
+    }
+    let pool: IssuerPool = sent.iter().cloned().collect();
+    for at in [0, NOW, u64::MAX] {
+        let at = Timestamp::new(at, 0);
+        let limits = Limits::default();
+        let _ = serde_json::to_string(&chain::verify(sent, at, stores, &limits)).unwrap();
+        let _ = chain::verify_with(sent, &pool, at, stores, &limits);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn mutated_certificates_are_read_as_far_as_they_go(
+        name in prop::sample::select(vec!["leaf", "issuing", "rsa2048-pss", "leaf-aia", "issuing-named", "dsa1024"]),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut mutated = der(name);
+        for (place, value) in changes {
+            let place = place.index(mutated.len());
+            mutated[place] = value;
+        }
+        if let Some(cut) = cut {
+            mutated.truncate(cut.index(mutated.len()));
+        }
+        let stores = own_store(&[der("root")]);
+        let mutated = Arc::new(Certificate::parse(&mutated));
+        let mut sent = chain(&["leaf", "issuing"]);
+        use_up(&[Arc::clone(&mutated)], &stores);
+        sent.insert(1, Arc::clone(&mutated));
+        prop_assert_eq!(verify_at(&sent, &stores, NOW).status, ChainStatus::PrivateRoot);
+        sent.swap(0, 1);
+        use_up(&sent, &stores);
+    }
+
+    #[test]
+    fn noise_is_no_certificate(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let stores = own_store(&[der("root")]);
+        use_up(&[Arc::new(Certificate::parse(&bytes))], &stores);
+    }
+
+    #[test]
+    fn what_cannot_be_read_never_verifies(place in any::<prop::sample::Index>(), value in 1..=255_u8) {
+        // Any change to what was signed, or to the signature, is found out.
+        let mut mutated = der("leaf");
+        let place = place.index(mutated.len());
+        mutated[place] ^= value;
+        let mut sent = chain(&["leaf", "issuing"]);
+        sent[0] = Arc::new(Certificate::parse(&mutated));
+        let report = verify_at(&sent, &own_store(&[der("root")]), NOW);
+        prop_assert!(!report.status.is_trusted(), "byte {}: {:?}", place, report);
+    }
+}
+
+/// Certificates of one name, each signed by the next one's key: every order is a path.
+fn look_alikes(count: usize) -> Vec<Vec<u8>> {
+    let params = || {
+        let mut params = CertificateParams::new(vec!["host.test".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Everyone");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    };
+    let name = params();
+    let keys: Vec<KeyPair> = (0..2).map(|_| KeyPair::generate().unwrap()).collect();
+    (0..count)
+        .map(|number| {
+            let issuer = Issuer::from_params(&name, &keys[1 - number % 2]);
+            params().signed_by(&keys[number % 2], &issuer).unwrap().der().to_vec()
+        })
+        .collect()
+}
+
+#[test]
+fn look_alikes_cost_a_bounded_number_of_signatures() {
+    let sent: Vec<_> =
+        look_alikes(64).iter().map(|der| Arc::new(Certificate::parse(der))).collect();
+    let stores = own_store(&[der("root")]);
+    let limits = Limits { chain_length: 64, ..Limits::default() };
+    for first in 0..8 {
+        let mut sent = sent.clone();
+        sent.rotate_left(first);
+        let report = chain::verify(&sent, Timestamp::new(NOW, 0), &stores, &limits);
+        assert!(!report.status.is_trusted(), "{report:?}");
+        assert!(report.why.is_some(), "{report:?}");
+    }
+}
+
+#[test]
+fn a_pool_of_namesakes_costs_no_more_than_its_bound() {
+    let issuers: IssuerPool =
+        look_alikes(600).iter().map(|der| Arc::new(Certificate::parse(der))).collect();
+    let sent: Vec<_> = look_alikes(1).iter().map(|der| Arc::new(Certificate::parse(der))).collect();
+    let stores = own_store(&[der("root")]);
+    let at = Timestamp::new(NOW, 0);
+    let report = chain::verify_with(&sent, &issuers, at, &stores, &Limits::default());
+    assert_eq!(report.status, ChainStatus::UnknownRoot, "{report:?}");
+}
+
+#[test]
+fn thousands_of_extensions_and_names_are_read_in_one_pass() {
+    let mut body = Vec::new();
+    for number in 0..9_000_u16 {
+        let [high, low] = number.to_be_bytes();
+        // 1.2.840.x.y, not critical, an empty value.
+        let oid = [0x2a, 0x86, 0x48, 0x81 + (high & 0x3f), low & 0x7f];
+        body.extend_from_slice(&[0x30, 9, 0x06, 5]);
+        body.extend_from_slice(&oid);
+        body.extend_from_slice(&[0x04, 0]);
+    }
+    let mut list = vec![0x30, 0x83];
+    list.extend_from_slice(&u32::try_from(body.len()).unwrap().to_be_bytes()[1..]);
+    list.extend_from_slice(&body);
+    let extensions = extension::Extensions::read(&list);
+    assert_eq!(extensions.unknown_critical.len(), 0);
+}

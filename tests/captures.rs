@@ -1,0 +1,89 @@
+//! Every capture of the project: its records are what was reviewed, and what tshark found in it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+mod common;
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+/// The records of each capture, as they were reviewed.
+#[test]
+fn records_are_as_reviewed() {
+    let settings = common::settings(2, &["dataverse"]);
+    let captures = common::captures();
+    assert!(captures.len() >= 30, "the captures are missing");
+    for path in captures {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let records = common::records(&path, &settings);
+        insta::with_settings!({snapshot_suffix => name, prepend_module_to_snapshot => false}, {
+            insta::assert_json_snapshot!("records", records);
+        });
+    }
+}
+
+/// `expected.json` is what tshark says; we say the same, and more where it gives up.
+#[test]
+fn records_agree_with_tshark() {
+    let settings = common::settings(1, &["dataverse"]);
+    let expected: Value =
+        serde_json::from_slice(&fs::read(common::project("captures/expected.json")).unwrap())
+            .unwrap();
+    let mut connections = 0;
+    for (file, expected) in expected.as_object().unwrap() {
+        let records = common::records(&common::project("captures").join(file), &settings);
+        let expected = expected["connections"].as_array().unwrap();
+        assert_eq!(records.len(), expected.len(), "{file}: connections");
+        for wanted in expected {
+            let found = records.iter().find(|record| {
+                record["client"]["ip"] == wanted["client"]
+                    && record["client"]["port"] == wanted["cport"]
+                    && record["server"]["ip"] == wanted["server"]
+                    && record["server"]["port"] == wanted["sport"]
+            });
+            let record = found.unwrap_or_else(|| panic!("{file}: no record of {wanted}"));
+            compare(file, wanted, record);
+            connections += 1;
+        }
+    }
+    assert!(connections > 100, "only {connections} connections were compared");
+}
+
+fn compare(file: &str, wanted: &Value, record: &Value) {
+    let count = |list: &Value| json!(list.as_array().unwrap().len());
+    let server = &record["server_hello"];
+    let facts = [
+        ("sni", record["sni"].clone()),
+        ("offered_max", record["client_hello"]["max_version"].clone()),
+        ("version", server["version"].clone()),
+        ("cipher", server["cipher_suite"].clone()),
+        ("group", server["group"].clone()),
+        ("sentinel", server["downgrade_sentinel"].clone()),
+        ("resumed", record["resumed"].clone()),
+        ("alerts", record["alerts"].clone()),
+        ("certs", count(&record["certificates"])),
+        ("client_certs", count(&record["client_certificates"])),
+    ];
+    for (fact, found) in facts {
+        // What tshark does not read (half a hello, an alert behind a NULL cipher's MAC) it leaves
+        // out; where it states something, that is what it is.
+        let silent = wanted[fact].is_null() || wanted[fact] == json!([]);
+        let behind_mac = fact == "alerts" && found == json!([]) && file.contains("null");
+        assert!(
+            found == wanted[fact] || silent || behind_mac,
+            "{file}: {fact} is {found}, tshark says {}",
+            wanted[fact]
+        );
+    }
+}
+
+/// Neither the number of threads nor the company of other captures changes a byte.
+#[test]
+fn threads_change_nothing() {
+    let captures = [common::project("captures")];
+    let (one, census_one) = common::read(&captures, &common::settings(1, &["dataverse"]));
+    let (four, census_four) = common::read(&captures, &common::settings(4, &["dataverse"]));
+    assert!(one == four, "records differ");
+    assert!(census_one.snapshot() == census_four.snapshot(), "inventories differ");
+}
