@@ -55,14 +55,12 @@ fn record(
         closed: false,
     };
     let sha1 = |der: &[u8]| {
-        let digest = aws_lc_rs::digest::digest(
-            &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
-            der,
-        );
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, der);
+        let digits = |byte: &u8| [byte >> 4, byte & 15].map(u32::from);
+        let digits = digest.as_ref().iter().flat_map(digits);
+        digits.filter_map(|digit| char::from_digit(digit, 16)).collect::<String>()
     };
-    let summary =
-        handshake::read(&events, circumstances, parser, limits, &mut |der| sha1(der))?;
+    let summary = handshake::read(&events, circumstances, parser, limits, &mut |der| sha1(der))?;
     let (client, server) =
         (*summary.client.of(&meta.endpoints), *summary.client.other().of(&meta.endpoints));
     let hex = |code: u32| format!("0x{code:04x}");
@@ -158,10 +156,27 @@ fn read(path: &Path) -> (Vec<Value>, DatagramStats, u64) {
 }
 
 const FACTS: &[&str] = &[
-    "sni", "client_legacy_version", "client_supported_versions", "client_ciphers",
-    "client_extensions", "client_groups", "client_key_shares", "client_sig_algs", "client_alpn",
-    "ja3", "ja3_full", "server_version", "server_cipher", "server_extensions", "server_key_share",
-    "ja3s", "hello_retry", "cert_sha1", "client_cert_sha1", "certificate_requested", "alert_codes",
+    "sni",
+    "client_legacy_version",
+    "client_supported_versions",
+    "client_ciphers",
+    "client_extensions",
+    "client_groups",
+    "client_key_shares",
+    "client_sig_algs",
+    "client_alpn",
+    "ja3",
+    "ja3_full",
+    "server_version",
+    "server_cipher",
+    "server_extensions",
+    "server_key_share",
+    "ja3s",
+    "hello_retry",
+    "cert_sha1",
+    "client_cert_sha1",
+    "certificate_requested",
+    "alert_codes",
 ];
 
 const KEYS: [&str; 4] = ["client_ip", "client_port", "server_ip", "server_port"];
@@ -215,7 +230,7 @@ fn facts_agree_with_the_corpus() {
                 record["transport"] == wanted["transport"]
                     && KEYS.iter().all(|key| record[key] == wanted[key])
             });
-            let record = place.map(|place| found.remove(place)).unwrap_or(Value::Null);
+            let record = place.map_or(Value::Null, |place| found.remove(place));
             let outcome = record["outcome"].as_str().unwrap_or("missing").to_owned();
             *outcomes.entry(outcome).or_default() += 1;
             for published in wanted["ja4_others"].as_object().into_iter().flatten() {
@@ -262,9 +277,15 @@ fn facts_agree_with_the_corpus() {
             println!(
                 "  more: {} {}:{} -> {}:{} {} sni {} {} {} {}",
                 record["transport"],
-                record["client_ip"], record["client_port"],
-                record["server_ip"], record["server_port"],
-                record["history"], record["sni"], record["outcome"], record["ja4"], record["end"],
+                record["client_ip"],
+                record["client_port"],
+                record["server_ip"],
+                record["server_port"],
+                record["history"],
+                record["sni"],
+                record["outcome"],
+                record["ja4"],
+                record["end"],
             );
         }
     }
