@@ -288,6 +288,4 @@ fn is_plausible(payload: &[u8], proven: bool, framing: Framing) -> bool {
 }
 
 #[cfg(test)]
-mod packets;
-#[cfg(test)]
 mod tests;

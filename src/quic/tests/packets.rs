@@ -2,8 +2,8 @@
 
 #![allow(clippy::arithmetic_side_effects, reason = "numbers of a test are its own")]
 
-use super::keys::InitialKeys;
-use super::version::{Framing, protections};
+use super::super::keys::InitialKeys;
+use super::super::version::{Framing, protections};
 use crate::packet::{Address, Datagram, Domain, Endpoint, Layers};
 
 /// The ClientHello of RFC 9001 §A.2.

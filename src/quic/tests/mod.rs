@@ -2,6 +2,8 @@
 
 #![allow(clippy::arithmetic_side_effects, reason = "numbers of a test are its own")]
 
+mod packets;
+
 use proptest::prelude::*;
 
 use super::conversation::DatagramConversation;
@@ -12,8 +14,7 @@ use crate::flow::datagram::{DatagramConsumer, DatagramTable, Glance};
 use crate::tls::Transport;
 use crate::tls::codepoint::HandshakeType;
 
-// The layer below is not imported by the module, only its tests speak to it.
-use super::packets::{CLIENT_HELLO, Maker, SERVER_HELLO, datagram, establish, hello, hex, short};
+use self::packets::{CLIENT_HELLO, Maker, SERVER_HELLO, datagram, establish, hello, hex, short};
 
 const V1: u32 = 1;
 const V2: u32 = 0x6b33_43cf;
