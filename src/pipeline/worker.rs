@@ -1,5 +1,6 @@
 //! A worker: finished handshakes → records, into the census and onto lines.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -10,13 +11,15 @@ use super::{Progress, Settings};
 use crate::census::Census;
 use crate::flow::Side;
 use crate::packet::Layers;
-use crate::policy;
+use crate::policy::{self, finding};
 use crate::quic;
+use crate::recognise::{Candidate, recognise};
 use crate::record::community::{self, community_id};
 use crate::record::line::Line;
 use crate::record::{FlowRecord, Peer, Seen, Sides};
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
+use crate::tls::hello::{Offer, OfferId};
 use crate::tls::parse::HelloParser;
 use crate::tls::starttls::application;
 use crate::x509::chain::{ChainReport, ChainStatus};
@@ -31,6 +34,7 @@ pub(super) struct Worker<'a> {
     wants_lines: bool,
     progress: &'a Progress,
     parser: HelloParser,
+    software: Software,
 }
 
 impl<'a> Worker<'a> {
@@ -43,7 +47,8 @@ impl<'a> Worker<'a> {
         progress: &'a Progress,
     ) -> Self {
         let parser = HelloParser::new(&settings.limits);
-        Self { settings, certificates, chains, census, wants_lines, progress, parser }
+        let software = Software::default();
+        Self { settings, certificates, chains, census, wants_lines, progress, parser, software }
     }
 
     /// Work until there is no more.
@@ -84,7 +89,13 @@ impl<'a> Worker<'a> {
             let policies = &self.settings.policies;
             let verdicts: Vec<_> =
                 policies.iter().map(|policy| policy::judge(policy, &case)).collect();
-            let findings: Vec<u8> = Vec::new();
+            let software = &mut self.software;
+            let limit = self.settings.limits.cached_offers;
+            let mut software = || match &record.client_hello {
+                Some(hello) => software.of(&hello.offer, limit),
+                None => Vec::new(),
+            };
+            let findings = finding::findings(&case, &verdicts, &mut software);
             let line = Line { record: &record, verdicts, findings };
             // Writing to memory does not fail, and every map key of a record is text.
             if serde_json::to_writer(&mut *lines, &line).is_ok() {
@@ -182,5 +193,18 @@ impl<'a> Worker<'a> {
         } else {
             ChainReport::unseen(ChainStatus::NotSeen)
         }
+    }
+}
+
+/// Whose software offers may be, worked out once for each.
+#[derive(Debug, Default)]
+struct Software(HashMap<OfferId, Vec<Candidate>>);
+
+impl Software {
+    fn of(&mut self, offer: &Offer, limit: usize) -> Vec<Candidate> {
+        if self.0.len() >= limit {
+            self.0.clear();
+        }
+        self.0.entry(offer.id).or_insert_with(|| recognise(offer)).clone()
     }
 }
