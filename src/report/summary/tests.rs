@@ -207,3 +207,15 @@ fn a_file_that_ends_too_soon_is_named() {
         Seen: 1 TLS connection in 1 source, 2026-03-01 08:00 UTC.
         "#);
 }
+
+#[test]
+fn a_policy_that_names_its_servers_gives_a_hint() {
+    let mut inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
+    inventory.policies[0].scope = vec!["*.dynamics.com".into(), "*.contoso.example".into()];
+    let text = inventory.summary(PLAIN);
+    assert!(text.ends_with(
+        "\nhint: add --scope '*.contoso.example' to count only the hosts that talk to it\n"
+    ));
+    inventory.scope = vec!["10.0.0.0/8".to_owned()];
+    assert!(!inventory.summary(PLAIN).contains("hint:"));
+}
