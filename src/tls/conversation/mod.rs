@@ -250,8 +250,7 @@ impl Conversation {
                 let Some(rest) = record.fill_header(bytes) else { return };
                 bytes = rest;
                 if !record.is_sound() {
-                    track.state = State::Lost;
-                    track.searched = 0;
+                    track.lose();
                     self.transcript.note(side, Kind::Gap(0), at, &self.limits);
                     return;
                 }
@@ -344,8 +343,9 @@ impl Conversation {
                     self.records(side, at, &rest);
                     return;
                 }
+                // Neither; what the other end answers to the hello is of interest all the same.
                 sslv2::Fed::Malformed => {
-                    track.state = State::Ignored;
+                    track.lose();
                     return;
                 }
             }
@@ -382,12 +382,14 @@ impl Conversation {
                 if inside {
                     record.left = record.left.saturating_sub(missing);
                 } else {
-                    track.state = State::Lost;
-                    track.searched = 0;
+                    track.lose();
                     self.transcript.note(side, Kind::Gap(0), at, &self.limits);
                 }
             }
-            State::SslV2(_) => track.state = State::Ignored,
+            State::SslV2(_) => {
+                track.lose();
+                self.transcript.note(side, Kind::Gap(0), at, &self.limits);
+            }
             State::Lost | State::Ignored => {}
         }
     }
@@ -398,7 +400,11 @@ impl Conversation {
         let done = low.settled > 0 && high.settled > 0;
         let ignored = |track: &Track, other: &Track| {
             matches!(track.state, State::Ignored)
-                && (!other.is_tls() || other.encrypted > NOTED_RECORDS)
+                && if track.spoke || other.is_tls() {
+                    other.encrypted > NOTED_RECORDS || matches!(other.state, State::Ignored)
+                } else {
+                    true
+                }
         };
         let one_sided = |track: &Track, other: &Track| {
             track.encrypted > ONE_SIDED_RECORDS && other.settled == 0
@@ -442,9 +448,9 @@ impl StreamConsumer for Conversation {
             context => classify(bytes, context),
         };
         match found {
-            Found::Tls | Found::SslV2 | Found::Framed(_) => Start::Plausible,
-            Found::Nothing | Found::TooShort if patience::is_beginning(bytes) => Start::Plausible,
-            Found::Nothing | Found::TooShort => Start::Doubtful,
+            Found::Tls | Found::SslV2 | Found::Framed(_) | Found::TooShort => Start::Plausible,
+            Found::Nothing if patience::is_beginning(bytes) => Start::Plausible,
+            Found::Nothing => Start::Doubtful,
         }
     }
 
@@ -456,6 +462,12 @@ impl StreamConsumer for Conversation {
 impl Track {
     const fn is_tls(&self) -> bool {
         matches!(self.state, State::Records(_) | State::SslV2(_) | State::Lost)
+    }
+
+    /// Where the next record begins has to be found.
+    fn lose(&mut self) {
+        self.state = State::Lost;
+        self.searched = 0;
     }
 
     const fn count_encrypted(&mut self, settles: bool) {
