@@ -151,7 +151,8 @@ impl fmt::Display for Endpoint {
 }
 
 /// Which address space an address belongs to: a hash over VLAN tags and virtual network ids, zero
-/// where there are none. What differs by direction (MPLS labels, tunnel end points) is not in it.
+/// where there are none. What differs by direction (MPLS labels, tunnel end points) is not in it,
+/// nor are the tags of a network that carries this one in a tunnel over IP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain(pub u32);
 
