@@ -292,7 +292,7 @@ impl Conversation {
                     if *have < PROBE && record.left > 0 {
                         continue;
                     }
-                    let first = *first;
+                    let (first, early) = (*first, have.saturating_sub(taken));
                     let size = record.size();
                     if record::is_clear(track.past, first, size) {
                         record.body = Body::Handshake;
@@ -304,7 +304,6 @@ impl Conversation {
                             self.transcript.note(side, Kind::Resumed, at, &self.limits);
                         }
                         // What was probed in earlier segments is no longer in this slice.
-                        let early = PROBE.saturating_sub(taken);
                         let head = first.get(..early).unwrap_or_default();
                         self.transcript.append(side, Kind::Handshake, at, head, &self.limits);
                         self.transcript.append(side, Kind::Handshake, at, body, &self.limits);

@@ -91,7 +91,7 @@ fn sslv2_hello() -> Vec<u8> {
 
 const WHOLE: &str = "M1 m2 m11 m12 m14 M16 C E c e";
 
-fn handshake<'a>(parts: &'a [Vec<u8>; 4]) -> Vec<Fed<'a>> {
+fn handshake(parts: &[Vec<u8>; 4]) -> Vec<Fed<'_>> {
     let [hello, flight, answer, finish] = parts;
     vec![data(CLIENT, hello), data(SERVER, flight), data(CLIENT, answer), data(SERVER, finish)]
 }
@@ -181,7 +181,7 @@ fn one_direction_alone_is_enough() {
 #[test]
 fn a_hole_costs_only_the_message_that_it_is_in() {
     let parts = parts();
-    let [hello, flight, answer, finish] = handshake(&parts).try_into().unwrap();
+    let [hello, _, answer, finish] = handshake(&parts).try_into().unwrap();
     let bytes = &parts[1];
     let certificate = 5 + 4 + 80;
     // Inside the certificate; from inside it over the next header; from the hello on.
@@ -252,7 +252,7 @@ fn tls_1_3_with_a_retry_and_early_data() {
     let encrypted = record(23, &[7; 60]);
     let change = record(20, &[1]);
     let first = [hello(), change.clone(), encrypted.clone()].concat();
-    let retry = [server_hello(), change.clone()].concat();
+    let retry = [server_hello(), change].concat();
     let second = hello();
     let answer = [server_hello(), encrypted.clone()].concat();
     let fed = [

@@ -14,6 +14,8 @@ pub(in crate::tls) mod patience;
 mod proxy;
 pub mod radius;
 mod tds;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use crate::flow::Side;
