@@ -13,7 +13,8 @@
 //! ```
 //!
 //! TLS is found by its own bytes, in whatever protocol it starts. How much cleartext is searched
-//! for it depends on what that cleartext looks like: see [`Patience`].
+//! for it depends on what that cleartext looks like: downloads and
+//! terminals are given up after a few packets, mail sessions and proxies are not.
 
 mod classify;
 mod record;

@@ -80,7 +80,8 @@ fn databases_directories_and_desktops_are_named_by_either_end() {
         ("-", b"\x01\x02\x03", b""),
     ];
     for (name, client, server) in sessions {
-        assert_eq!(named(client, server), format!("{name} starttls -"));
+        let kind = if name == "openvpn" { "direct" } else { "starttls" };
+        assert_eq!(named(client, server), format!("{name} {kind} -"));
         if name != "openvpn" && name != "-" {
             assert_eq!(named(b"", server), format!("{name} starttls -"), "server alone");
         }
