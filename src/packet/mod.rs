@@ -91,8 +91,9 @@ pub struct Address([u8; 16]);
 
 impl Address {
     /// An IPv4 address.
-    pub const fn v4([a, b, c, d]: [u8; 4]) -> Self {
-        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    pub const fn v4(octets: [u8; 4]) -> Self {
+        // As a number, which is one wide store; byte by byte it would be sixteen.
+        Self((0xffff_0000_0000 | u32::from_be_bytes(octets) as u128).to_be_bytes())
     }
 
     /// An IPv6 address.

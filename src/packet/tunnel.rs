@@ -173,7 +173,14 @@ fn l2tp(cursor: &mut Cursor<'_>) -> Option<Inside> {
                 let padding = usize::from(cursor.bytes.u16()?);
                 cursor.bytes.skip(padding)?;
             }
-            Next::Ppp
+            // An address, or the first byte of a protocol that PPP carries: the header alone is
+            // too little to go by.
+            match cursor.bytes.peek() {
+                [0xff, 0x03, ..] | [0x00 | 0x02 | 0x21 | 0x57 | 0x80 | 0x82 | 0xc0 | 0xc2, ..] => {
+                    Next::Ppp
+                }
+                _ => return None,
+            }
         }
         0x0003 if flags & 0x7ff0 == 0 => {
             // Reserved, session.
