@@ -426,3 +426,48 @@ fn tls_is_taken_out_of_openvpn_packets_with_and_without_hmac() {
         }
     }
 }
+
+#[test]
+fn damage_is_survived_and_the_bounds_hold() {
+    let parts = parts();
+    let prelogin = tds_packet(0x12, &[0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xff, 9, 0, 0, 0, 0, 0, 1]);
+    let starts: [&[u8]; 5] =
+        [b"", b"EHLO me\r\nSTARTTLS\r\n", &prelogin, &[0, 14, 0x38, 1], &sslv2_hello()];
+    let limits = Limits { transcript_bytes: 4096, preamble_bytes: 64, ..Limits::default() };
+    let mut seed = 3_u64;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % below
+    };
+    for round in 0..3_000 {
+        let start = starts[round % starts.len()];
+        let mut streams =
+            [[start, &parts[0], &parts[2]].concat(), [start, &parts[1], &parts[3]].concat()];
+        for stream in &mut streams {
+            for _ in 0..next(4) {
+                let at = next(stream.len());
+                stream[at] = u8::try_from(next(256)).unwrap();
+            }
+        }
+        let mut conversation = Conversation::open(&limits);
+        let [mut client, mut server] = streams.each_ref().map(Vec::as_slice);
+        while !client.is_empty() || !server.is_empty() {
+            let (side, stream) =
+                if next(2) == 0 { (CLIENT, &mut client) } else { (SERVER, &mut server) };
+            let size = (1 + next(700)).min(stream.len());
+            let (piece, rest) = stream.split_at(size);
+            *stream = rest;
+            let chunk = match next(12) {
+                0 => Chunk::Gap(u64::try_from(size).unwrap()),
+                1 => Chunk::Gap(0),
+                _ => Chunk::Data(piece),
+            };
+            conversation.feed(side, AT, chunk);
+        }
+        let transcript = conversation.transcript();
+        assert!(transcript.preamble().iter().all(|text| text.len() <= 64));
+        let kept: usize = transcript.entries().map(|(_, bytes)| bytes.len()).sum();
+        assert!(kept <= 4096);
+        let _ = events(transcript, &limits);
+    }
+}
