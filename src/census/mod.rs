@@ -21,10 +21,12 @@ mod coverage;
 mod host;
 mod intern;
 mod latency;
+pub mod merge;
 mod offers;
 mod server;
 mod snapshot;
 mod sorted;
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,12 +48,14 @@ use offers::Offers;
 use sorted::keep_smallest;
 
 pub use bins::Bins;
-pub use coverage::{Coverage, SourceEntry, SourceKind};
+pub use coverage::{Coverage, SourceEntry, SourceKey, SourceKind};
 pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
 pub use latency::Latency;
+pub use merge::Merger;
 pub use server::{Server, ServerKey};
 pub use snapshot::{Certificates, Snapshot, Unlisted};
 pub use sorted::Sorted;
+pub use store::Store;
 
 type Sources = BTreeMap<(Arc<str>, SourceKind, Arc<str>), SourceEntry>;
 
