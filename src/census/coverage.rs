@@ -51,6 +51,13 @@ macro_rules! counters {
                 $(self.$name = self.$name.max(other.$name);)*
             }
 
+            /// Take off what is left out. Of what only the whole is known, at most all that is
+            /// left counts.
+            pub(super) fn take_off(&mut self, other: &Self) {
+                let left = self.connections.saturating_sub(other.connections);
+                $(self.$name = self.$name.saturating_sub(other.$name).min(left);)*
+            }
+
             /// Set the counter of this name; false if there is none.
             pub(super) fn set(&mut self, name: &str, value: u64) -> bool {
                 match name {

@@ -53,13 +53,6 @@ impl Latency {
         }
     }
 
-    /// Add the handshakes of another source.
-    pub(super) fn add(&mut self, other: &Self) {
-        for (micros, count) in other.samples() {
-            self.record_many(micros, count);
-        }
-    }
-
     /// Of two states of the same source the one that grew further.
     pub(super) fn join(&mut self, other: Self) {
         let further = |one: &Self| (one.count(), one.samples());
@@ -100,6 +93,28 @@ impl Latency {
             }
             self.record(Duration::from_micros(micros));
             left -= 1;
+        }
+    }
+
+    /// Add the handshakes of another distribution.
+    pub fn add(&mut self, other: &Self) {
+        match other {
+            Self::Few(few) => {
+                for micros in few {
+                    self.record(Duration::from_micros(u64::from(*micros)));
+                }
+            }
+            Self::Many(more) => match self {
+                Self::Many(histogram) => {
+                    // It may grow: every value of the other one has room.
+                    let _ = histogram.add(&**more);
+                }
+                Self::Few(few) => {
+                    let few = std::mem::take(few);
+                    *self = other.clone();
+                    self.add(&Self::Few(few));
+                }
+            },
         }
     }
 
@@ -151,6 +166,23 @@ mod tests {
         assert_eq!(latency.count(), 1_000);
         let median = latency.quantile(0.5).unwrap().as_secs_f64();
         assert!((0.495..=0.505).contains(&median), "{median}");
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        for (left, right) in [(3, 4), (3, 100), (100, 3), (20, 20), (100, 100)] {
+            let mut parts = [Latency::default(), Latency::default()];
+            let mut whole = Latency::default();
+            for (part, samples) in parts.iter_mut().zip([left, right]) {
+                for ms in 0..samples {
+                    part.record(Duration::from_millis(ms * ms));
+                    whole.record(Duration::from_millis(ms * ms));
+                }
+            }
+            let [mut sum, other] = parts;
+            sum.add(&other);
+            assert_eq!(sum, whole, "{left} and {right}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod server;
 mod snapshot;
 mod sorted;
 pub mod store;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,6 +57,7 @@ pub use server::{Server, ServerKey};
 pub use snapshot::{Certificates, Snapshot, Unlisted};
 pub use sorted::Sorted;
 pub use store::Store;
+pub use window::Window;
 
 type Sources = BTreeMap<(Arc<str>, SourceKind, Arc<str>), SourceEntry>;
 

@@ -55,6 +55,11 @@ impl<K: Ord, V> Sorted<K, V> {
         Self(entries)
     }
 
+    /// Keep the entries for which this holds.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+        self.0.retain_mut(|(key, value)| keep(key, value));
+    }
+
     /// Take in another map: values of the same key are folded into one.
     pub(super) fn merge(&mut self, other: Self, limit: usize, mut fold: impl FnMut(&mut V, V)) {
         if self.0.is_empty() {

@@ -45,9 +45,22 @@ Examples:
   tlscensus read --policy entra-connect --report inventory.csv captures/
   tcpdump -i eth0 -w - | tlscensus read --flows flows.ndjson -")]
     Read(Box<Read>),
+    /// Report what is in census files, merged, under any policy.
+    #[command(after_help = "\
+Examples:
+  tlscensus report --policy entra-connect census.db
+  tlscensus report --since 2026-03-01 --report week.csv paris.db berlin.db
+  tlscensus report --schema > inventory.schema.json")]
+    Report(Box<Report>),
     /// List the policies, show one, or check a file of your own.
     #[command(after_help = "Example: tlscensus policy show dataverse")]
     Policy(Policy),
+    /// Explain a remediation: steps, registry values, what else it affects, sources.
+    #[command(after_help = "Example: tlscensus explain schannel-tls12-client")]
+    Explain {
+        /// The id, as the summary and reports give it.
+        id: String,
+    },
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example: tlscensus completions bash > /etc/bash_completion.d/tlscensus"
@@ -74,7 +87,10 @@ pub(super) struct Read {
     /// Write one JSON object per TLS connection to FILE, or to standard output (-).
     #[arg(long, value_name = "FILE|-")]
     pub(super) flows: Option<PathBuf>,
-    /// Write the inventory of hosts to FILE (.json or .csv). May be repeated.
+    /// Add what is seen to the census FILE; reports and summary then tell all that is in it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) census: Option<PathBuf>,
+    /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Vec<PathBuf>,
     /// Use N worker threads [default: the cores there are].
@@ -83,6 +99,52 @@ pub(super) struct Read {
     /// Record this name with every flow [default: the host name].
     #[arg(long, value_name = "NAME")]
     pub(super) sensor: Option<String>,
+}
+
+/// `tlscensus report`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Report {
+    /// Census files, as `tlscensus read --census` writes them.
+    #[arg(required_unless_present = "schema", value_name = "CENSUS")]
+    pub(super) censuses: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+    #[command(flatten)]
+    pub(super) window: Window,
+    /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Vec<PathBuf>,
+    /// Print the JSON Schema of the .json report, and nothing else.
+    #[arg(long)]
+    pub(super) schema: bool,
+}
+
+/// `tlscensus diff`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Diff {
+    /// The earlier census.
+    #[arg(value_name = "OLD")]
+    pub(super) old: PathBuf,
+    /// The later one.
+    #[arg(value_name = "NEW")]
+    pub(super) new: PathBuf,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+}
+
+/// `tlscensus host`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Host {
+    /// The host's address.
+    #[arg(value_name = "IP")]
+    pub(super) ip: std::net::IpAddr,
+    /// Census files or captures.
+    #[arg(required = true, value_name = "CENSUS|CAPTURE")]
+    pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+    #[command(flatten)]
+    pub(super) window: Window,
 }
 
 /// What is judged, and by what.

@@ -5,10 +5,13 @@
 
 mod args;
 mod exit;
+mod explain;
 mod plan;
 mod policy;
 mod progress;
+mod publish;
 mod read;
+mod report;
 mod words;
 
 use std::process::ExitCode;
@@ -42,6 +45,8 @@ pub fn main() -> ExitCode {
 fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
     match args.command {
         Command::Read(read) => read::run(read, &args.global, words),
+        Command::Explain { id } => explain::run(&id),
+        Command::Report(report) => report::run(*report, &args.global, words),
         Command::Policy(policy) => policy::run(&policy),
         Command::Completions { shell } => {
             let mut command = Args::command();

@@ -1,5 +1,6 @@
 //! What the options that several commands share mean, checked before anything is read.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -11,7 +12,10 @@ use super::args::{Judgement, Window};
 use super::exit::Failure;
 use crate::clock::Timestamp;
 use crate::policy::Policy;
+use crate::census;
+use crate::limits::Limits;
 use crate::report::scope::{Network, Networks, Pattern, Scope};
+use crate::report::{Format, Question};
 use crate::x509::{TrustSpec, TrustStores};
 
 /// What is judged, and by what.
@@ -48,6 +52,17 @@ impl Judging {
         };
         Ok(Self { policies, trust: Arc::new(trust), scope, internal })
     }
+
+    /// What is asked of a census.
+    pub(super) fn question<'a>(&'a self, limits: &'a Limits) -> Question<'a> {
+        Question {
+            policies: &self.policies,
+            trust: &self.trust,
+            scope: &self.scope,
+            internal: &self.internal,
+            limits,
+        }
+    }
 }
 
 /// Every value of an option that may be repeated.
@@ -56,6 +71,24 @@ where
     T::Err: Into<anyhow::Error>,
 {
     values.iter().map(|value| value.parse()).collect::<Result<_, _>>().map_err(Failure::usage)
+}
+
+/// `--report`, each with the format that its name asks for.
+pub(super) fn reports(paths: Vec<PathBuf>) -> Result<Vec<(PathBuf, Format)>, Failure> {
+    let format = |path: PathBuf| match Format::of(&path) {
+        Some(format) => Ok((path, format)),
+        None => Err(Failure::usage(anyhow!(
+            "cannot tell the format of report `{}` by its name",
+            path.display()
+        ))
+        .with_hint(format!("let it end in one of {}", Format::ENDINGS.join(", ")))),
+    };
+    paths.into_iter().map(format).collect()
+}
+
+/// `--since` and `--until` of a census.
+pub(super) fn census_window(args: &Window) -> Result<census::Window, Failure> {
+    window(args).map(|(since, until)| census::Window { since, until })
 }
 
 /// `--since` and `--until`.

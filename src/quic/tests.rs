@@ -1,0 +1,1 @@
+//! Initial packets of the RFCs' appendices, and what capture makes of them.
