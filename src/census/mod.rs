@@ -18,6 +18,7 @@
 
 mod bins;
 mod coverage;
+pub mod estimate;
 mod host;
 mod intern;
 mod latency;

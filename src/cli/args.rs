@@ -52,6 +52,12 @@ Examples:
   tlscensus report --since 2026-03-01 --report week.csv paris.db berlin.db
   tlscensus report --schema > inventory.schema.json")]
     Report(Box<Report>),
+    /// Compare two censuses: what was fixed, what still breaks, what is new.
+    #[command(after_help = "Example: tlscensus diff --fail-on breaks last-week.db this-week.db")]
+    Diff(Box<Diff>),
+    /// Tell one host's story: what it offers, to whom, what becomes of it, and what to change.
+    #[command(after_help = "Example: tlscensus host 10.0.0.5 census.db")]
+    Host(Box<Host>),
     /// List the policies, show one, or check a file of your own.
     #[command(after_help = "Example: tlscensus policy show dataverse")]
     Policy(Policy),

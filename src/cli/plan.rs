@@ -10,10 +10,10 @@ use time::format_description::well_known::Rfc3339;
 
 use super::args::{Judgement, Window};
 use super::exit::Failure;
-use crate::clock::Timestamp;
-use crate::policy::Policy;
 use crate::census;
+use crate::clock::Timestamp;
 use crate::limits::Limits;
+use crate::policy::Policy;
 use crate::report::scope::{Network, Networks, Pattern, Scope};
 use crate::report::{Format, Question};
 use crate::x509::{TrustSpec, TrustStores};

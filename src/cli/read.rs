@@ -138,8 +138,13 @@ fn read_into(
     let mut all = Finished::default();
     for input in inputs {
         let census = Census::new(&settings.limits);
-        let part =
-            pipeline::read(slice::from_ref(input), settings, &census, sink.as_deref_mut(), progress);
+        let part = pipeline::read(
+            slice::from_ref(input),
+            settings,
+            &census,
+            sink.as_deref_mut(),
+            progress,
+        );
         progress.go_on();
         for source in &part.sources {
             if !source.error.as_ref().is_some_and(pipeline::is_unread) {

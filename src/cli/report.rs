@@ -7,10 +7,14 @@ use super::publish;
 use super::words::Words;
 use crate::census::Store;
 use crate::limits::Limits;
-use crate::report::Inventory;
+use crate::report::{Inventory, schema};
 
 /// Open the files, judge what is in them, report.
 pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, Failure> {
+    if args.schema {
+        Words::out(schema::INVENTORY.as_bytes())?;
+        return Ok(Exit::Done);
+    }
     let limits = Limits::default();
     let judging = Judging::new(&args.judgement)?;
     let window = census_window(&args.window)?;

@@ -29,7 +29,11 @@ pub(super) fn migrate(sql: &Connection, steps: &[&str]) -> rusqlite::Result<()> 
         transaction.execute_batch(step)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", i32::try_from(steps.len()).unwrap_or(i32::MAX))?;
+    transaction.pragma_update(
+        None,
+        "user_version",
+        i32::try_from(steps.len()).unwrap_or(i32::MAX),
+    )?;
     transaction.commit()
 }
 

@@ -121,9 +121,9 @@ impl StoreError {
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Foreign { .. } => Some("name another file; this one was left as it is"),
-            Self::Newer { .. } => {
-                Some("use the version of tlscensus that wrote it, or a later one; it was left as it is")
-            }
+            Self::Newer { .. } => Some(
+                "use the version of tlscensus that wrote it, or a later one; it was left as it is",
+            ),
             Self::Older { .. } => {
                 Some("a run of `tlscensus read --census` on it brings it up to date")
             }
@@ -147,8 +147,8 @@ pub struct Store {
     sql: Connection,
     limits: Limits,
     reader: Reader,
-    /// Held while the file may be written to.
-    _lock: Option<Lock>,
+    /// Held while the file may be written to; dropped after the connection.
+    lock: Option<Lock>,
 }
 
 impl Store {
@@ -170,7 +170,7 @@ impl Store {
             sql,
             limits: limits.clone(),
             reader: Reader::new(limits),
-            _lock: lock,
+            lock,
         }
     }
 
@@ -256,6 +256,17 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    /// Between runs a census is one plain file, that can be copied and read from anywhere. Where
+    /// somebody still reads it, the log stays beside it and changes nothing.
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            let _ = self.sql.busy_timeout(std::time::Duration::ZERO);
+            let _ = self.sql.pragma_update(None, "journal_mode", "DELETE");
+        }
+    }
+}
+
 fn fault_of(path: &Path, fault: Fault) -> StoreError {
     match fault {
         Fault::Sql(error) => error_of(path, error),
@@ -271,9 +282,7 @@ fn error_of(path: &Path, cause: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match cause.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full { path },
-        Some(ErrorCode::DatabaseCorrupt) => {
-            StoreError::Damaged { path, what: cause.to_string() }
-        }
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, what: cause.to_string() },
         Some(ErrorCode::NotADatabase) => {
             StoreError::Foreign { path, what: "it is no SQLite database" }
         }

@@ -67,8 +67,7 @@ pub(super) fn for_writing(path: &Path) -> Result<(Connection, Lock), StoreError>
 
 /// A connection to read what was last saved, all of it as of now.
 pub(super) fn for_reading(path: &Path) -> Result<Connection, StoreError> {
-    let header =
-        header(path).map_err(|cause| StoreError::Open { path: path.to_owned(), cause })?;
+    let header = header(path).map_err(|cause| StoreError::Open { path: path.to_owned(), cause })?;
     if is_fresh(path, header.as_deref())? {
         return Err(StoreError::Foreign { path: path.to_owned(), what: "it is empty" });
     }

@@ -358,9 +358,7 @@ fn source(
     )?;
     let mut rows = statement.query(params![key.sensor, key.kind.name(), key.id])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let time = |at: usize| -> Result<_> {
-        Ok(row.get::<_, Option<i64>>(at)?.map(text::to_moment))
-    };
+    let time = |at: usize| -> Result<_> { Ok(row.get::<_, Option<i64>>(at)?.map(text::to_moment)) };
     let mut entry = SourceEntry::new(Arc::clone(&key.sensor), key.kind, row.get(1)?);
     entry.id = row.get::<_, bool>(2)?.then(|| key.id.to_string());
     entry.first = time(3)?;

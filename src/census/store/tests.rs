@@ -95,7 +95,9 @@ fn one_process_writes_and_others_read_what_was_saved() {
     writer.save(&entry("a", 2), &part(&few(), &limits)).unwrap();
     assert_eq!(whole(&mut [reader]).hosts, saved.hosts);
     drop(writer);
-    store(&path);
+    drop(store(&path));
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|at| at.unwrap().path()).collect();
+    assert_eq!(names, [path]);
 }
 
 #[test]
@@ -175,11 +177,13 @@ fn the_views_tell_the_facts() {
         let mut statement = file.sql.prepare(&format!("SELECT {columns} FROM {view}")).unwrap();
         let count = statement.column_count();
         let text = |row: &rusqlite::Row<'_>| {
-            let cell = |at| row.get::<_, rusqlite::types::Value>(at).map(|value| match value {
-                rusqlite::types::Value::Integer(number) => number.to_string(),
-                rusqlite::types::Value::Text(text) => text,
-                other => format!("{other:?}"),
-            });
+            let cell = |at| {
+                row.get::<_, rusqlite::types::Value>(at).map(|value| match value {
+                    rusqlite::types::Value::Integer(number) => number.to_string(),
+                    rusqlite::types::Value::Text(text) => text,
+                    other => format!("{other:?}"),
+                })
+            };
             (0..count).map(cell).collect::<Result<Vec<_>, _>>().map(|cells| cells.join(" "))
         };
         statement.query_map([], text).unwrap().map(Result::unwrap).collect()

@@ -175,10 +175,9 @@ pub(super) fn to_alerts(text: &str) -> Option<Vec<Alert>> {
         let from = [Role::Client, Role::Server].into_iter().find(|role| role.name() == from)?;
         let body = match (level.as_str(), code) {
             ("encrypted", None) => AlertBody::Encrypted,
-            (level @ ("fatal" | "warning"), Some(code)) => AlertBody::Plain {
-                fatal: level == "fatal",
-                description: AlertDescription(code),
-            },
+            (level @ ("fatal" | "warning"), Some(code)) => {
+                AlertBody::Plain { fatal: level == "fatal", description: AlertDescription(code) }
+            }
             _ => return None,
         };
         Some(Alert { from, body })

@@ -176,10 +176,7 @@ impl Writer<'_> {
                 max.and_then(text::rank),
                 offer.sslv2_format,
                 offer.truncated,
-                offer
-                    .supported_versions
-                    .as_ref()
-                    .map(|list| text::codes(list, |one| one.0.into())),
+                offer.supported_versions.as_ref().map(|list| text::codes(list, |one| one.0.into())),
                 text::codes(&offer.cipher_suites, |one| one.0),
                 json(&offer.compression_methods),
                 text::codes(&offer.extensions, |one| one.0.into()),
@@ -332,14 +329,7 @@ impl Writer<'_> {
             self.run(
                 "INSERT INTO edge_evidence (source, edge, evidence, connections, first, last)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    self.source,
-                    row,
-                    evidence,
-                    int(connections),
-                    moment(first),
-                    moment(last)
-                ],
+                params![self.source, row, evidence, int(connections), moment(first), moment(last)],
             )?;
         }
         Ok(())

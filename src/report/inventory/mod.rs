@@ -14,6 +14,7 @@ mod judge;
 mod lines;
 mod servers;
 mod totals;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use lines::Lines;
 
 pub use judge::Question;
 pub use totals::{Counts, OutOfScope, PolicyTotals, Successor, Summary};
+pub use watch::{NewStacks, UnseenLine, WatchLine};
 
 /// The name and version of the JSON schema.
 pub const SCHEMA: &str = "tlscensus.inventory/1";

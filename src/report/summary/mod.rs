@@ -6,7 +6,7 @@
 mod answer;
 mod clients;
 mod coverage;
-mod page;
+pub(in crate::report) mod page;
 mod servers;
 
 use super::inventory::Inventory;
