@@ -56,7 +56,9 @@ fn record(
     };
     let sha1 = |der: &[u8]| {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, der);
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        let digits = |byte: &u8| [byte >> 4, byte & 15].map(u32::from);
+        let digits = digest.as_ref().iter().flat_map(digits);
+        digits.filter_map(|digit| char::from_digit(digit, 16)).collect::<String>()
     };
     let summary = handshake::read(&events, circumstances, parser, limits, &mut |der| sha1(der))?;
     let (client, server) =
@@ -228,7 +230,7 @@ fn facts_agree_with_the_corpus() {
                 record["transport"] == wanted["transport"]
                     && KEYS.iter().all(|key| record[key] == wanted[key])
             });
-            let record = place.map(|place| found.remove(place)).unwrap_or(Value::Null);
+            let record = place.map_or(Value::Null, |place| found.remove(place));
             let outcome = record["outcome"].as_str().unwrap_or("missing").to_owned();
             *outcomes.entry(outcome).or_default() += 1;
             for published in wanted["ja4_others"].as_object().into_iter().flatten() {

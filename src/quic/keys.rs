@@ -112,6 +112,28 @@ impl PacketKeys {
         Some(Opened { number, payload, authentic: false })
     }
 
+    /// Protect a packet: `header` ends with the packet number, as the first byte says.
+    #[cfg(test)]
+    #[allow(clippy::arithmetic_side_effects, reason = "only tests seal")]
+    pub(crate) fn seal(&self, header: &[u8], number: u64, payload: &[u8]) -> Vec<u8> {
+        let number_len = usize::from(header[0] & 3) + 1;
+        let mut nonce = self.iv;
+        for (byte, number) in nonce.iter_mut().rev().zip(number.to_le_bytes()) {
+            *byte ^= number;
+        }
+        let mut body = payload.to_vec();
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.packet.seal_in_place_append_tag(nonce, Aad::from(header), &mut body).unwrap();
+        let number_at = header.len() - number_len;
+        let mut packet = [header, &body].concat();
+        let mask = self.header.new_mask(&packet[number_at + 4..][..SAMPLE]).unwrap();
+        packet[0] ^= mask[0] & 0x0f;
+        for (byte, mask) in packet[number_at..header.len()].iter_mut().zip(&mask[1..]) {
+            *byte ^= mask;
+        }
+        packet
+    }
+
     /// GCM without its tag is counter mode, the counter beginning with 2 (NIST SP 800-38D §7.2).
     fn open_without_tag<'b>(&self, nonce: [u8; IV], body: &'b mut [u8]) -> Option<&'b [u8]> {
         let mut block = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];

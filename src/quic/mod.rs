@@ -95,6 +95,14 @@ struct KeySet {
     largest: [Option<u64>; 2],
 }
 
+/// What was in a packet.
+struct Payload {
+    bytes: Vec<u8>,
+    framing: Framing,
+    /// It is the first from a client that these keys opened.
+    anew: bool,
+}
+
 /// Packets that wait for their keys.
 const DEFERRED: usize = 32;
 
@@ -120,22 +128,14 @@ impl<'a> Reading<'a, '_> {
     /// Open a packet with any keys that may fit, and read it.
     fn open(&mut self, entry: &'a Entry, packet: &LongPacket<'_>) -> bool {
         let from_client = self.client.is_none_or(|client| client == entry.side);
-        self.derive(packet, from_client);
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let mut found = None;
-        for set in self.keys.iter_mut().rev().filter(|set| set.version == packet.version) {
-            if let Some((_, payload)) = set.open(packet, entry.side, from_client, &mut buffer) {
-                // The keys are other ones than before: the client began anew, after a Retry or in
-                // another version, and sends everything again.
-                let anew = from_client && !set.proven;
-                set.proven = true;
-                found = Some((payload.to_vec(), set.protection.framing, anew));
-                break;
-            }
-        }
-        self.buffer = buffer;
-        let Some((payload, framing, anew)) = found else { return false };
+        let known = self.keys.len();
+        let opened = self.try_keys(0, entry.side, packet, from_client).or_else(|| {
+            self.derive(packet, from_client);
+            self.try_keys(known, entry.side, packet, from_client)
+        });
+        let Some(Payload { bytes, framing, anew }) = opened else { return false };
         if anew {
+            // The client began anew, after a Retry or in another version, and sends it all again.
             let stream = entry.side.of_mut(&mut self.streams);
             if !stream.spoke() {
                 *stream = CryptoStream::new(self.limits);
@@ -143,7 +143,7 @@ impl<'a> Reading<'a, '_> {
         }
         let first = self.client.is_none();
         self.client.get_or_insert(entry.side);
-        self.read(entry, &payload, framing);
+        self.read(entry, &bytes, framing);
         if first {
             for (entry, packet) in std::mem::take(&mut self.deferred) {
                 if !self.open(entry, &packet) {
@@ -152,6 +152,25 @@ impl<'a> Reading<'a, '_> {
             }
         }
         true
+    }
+
+    /// Open a packet with the keys from the given one on, newest first.
+    fn try_keys(
+        &mut self,
+        from: usize,
+        side: Side,
+        packet: &LongPacket<'_>,
+        from_client: bool,
+    ) -> Option<Payload> {
+        let sets = self.keys.get_mut(from..)?.iter_mut().rev();
+        for set in sets.filter(|set| set.version == packet.version) {
+            if let Some(payload) = set.open(packet, side, from_client, &mut self.buffer) {
+                let (bytes, framing) = (payload.to_vec(), set.protection.framing);
+                let anew = from_client && !std::mem::replace(&mut set.proven, true);
+                return Some(Payload { bytes, framing, anew });
+            }
+        }
+        None
     }
 
     /// Derive the keys that a packet may need and that are not there.
@@ -235,14 +254,14 @@ impl<'a> Reading<'a, '_> {
 }
 
 impl KeySet {
-    /// Packet number and frames of a packet, if these are its keys.
+    /// The frames of a packet, if these are its keys.
     fn open<'b>(
         &mut self,
         packet: &LongPacket<'_>,
         side: Side,
         from_client: bool,
         buffer: &'b mut Vec<u8>,
-    ) -> Option<(u64, &'b [u8])> {
+    ) -> Option<&'b [u8]> {
         let keys = if from_client { &self.keys.client } else { &self.keys.server };
         let largest = side.of_mut(&mut self.largest);
         let opened = keys.open(packet, *largest, buffer)?;
@@ -251,7 +270,7 @@ impl KeySet {
             return None;
         }
         *largest = (*largest).max(Some(opened.number));
-        Some((opened.number, opened.payload))
+        Some(opened.payload)
     }
 }
 

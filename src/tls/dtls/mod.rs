@@ -104,16 +104,14 @@ impl<'a> Reading<'a, '_> {
                     self.fragment(entry, fragment);
                 }
             }
-            (content::ALERT, &[level, description]) => {
-                if self.is_first(entry.side, &record) {
-                    self.add(entry, What::Alert { level, description });
-                }
+            (content::ALERT, &[level, description]) if self.is_first(entry.side, &record) => {
+                self.add(entry, What::Alert { level, description });
             }
             // OpenSSL's DTLS before the standard has two more bytes in it.
-            (content::CHANGE_CIPHER_SPEC, [1] | [1, _, _]) => {
-                if self.is_first(entry.side, &record) {
-                    self.add(entry, What::ChangeCipherSpec);
-                }
+            (content::CHANGE_CIPHER_SPEC, [1] | [1, _, _])
+                if self.is_first(entry.side, &record) =>
+            {
+                self.add(entry, What::ChangeCipherSpec);
             }
             _ => {}
         }

@@ -55,8 +55,7 @@ pub(crate) fn next_record<'a>(reader: &mut Reader<'a>, cut: u32) -> Option<Recor
             let version = ahead.u16()?;
             let [epoch_high, epoch_low, sequence @ ..] = ahead.array::<8>()?;
             let epoch = u16::from_be_bytes([epoch_high, epoch_low]);
-            let [a, b, c, d, e, f] = sequence;
-            let sequence = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+            let sequence = sequence.into_iter().fold(0, |high, low| high << 8 | u64::from(low));
             if !is_version(version) {
                 return None;
             }
@@ -66,7 +65,7 @@ pub(crate) fn next_record<'a>(reader: &mut Reader<'a>, cut: u32) -> Option<Recor
                 if epoch == 0 {
                     return None;
                 }
-                rest(&mut ahead, cut)
+                rest(&mut ahead)
             } else {
                 let size = ahead.u16()?;
                 (size, body(&mut ahead, size, cut)?)
@@ -77,13 +76,13 @@ pub(crate) fn next_record<'a>(reader: &mut Reader<'a>, cut: u32) -> Option<Recor
         0x20..=0x3f => {
             let epoch = u16::from(first & 3);
             if first & 0x10 != 0 {
-                let (size, body) = rest(&mut ahead, cut);
+                let (size, body) = rest(&mut ahead);
                 *reader = ahead;
                 return Some(unified(epoch, size, body));
             }
             ahead.skip(if first & 8 == 0 { 1 } else { 2 })?;
             let (size, body) = if first & 4 == 0 {
-                rest(&mut ahead, cut)
+                rest(&mut ahead)
             } else {
                 let size = ahead.u16()?;
                 (size, body(&mut ahead, size, cut)?)
@@ -117,11 +116,10 @@ fn body<'a>(reader: &mut Reader<'a>, size: u16, cut: u32) -> Option<&'a [u8]> {
     fits.then(|| reader.take_up_to(usize::from(size)))
 }
 
-/// A body that has no length of its own.
-fn rest<'a>(reader: &mut Reader<'a>, cut: u32) -> (u16, &'a [u8]) {
+/// A body that has no length of its own, as much of it as the capture kept.
+fn rest<'a>(reader: &mut Reader<'a>) -> (u16, &'a [u8]) {
     let body = reader.rest();
-    let size = u32::try_from(body.len()).unwrap_or(u32::MAX).saturating_add(cut);
-    (u16::try_from(size).unwrap_or(u16::MAX), body)
+    (u16::try_from(body.len()).unwrap_or(u16::MAX), body)
 }
 
 /// DTLS 1.0, DTLS 1.2 (and 1.3, whose records say 1.2), and DTLS of OpenSSL before the standard.

@@ -2,7 +2,7 @@
 //! datagrams that have one in the clear, counts encrypted ones, and says when both ends encrypt.
 
 use super::counts_as;
-use super::record::{content, next_fragment, next_record};
+use super::record::{Record, content, next_fragment, next_record};
 use crate::bytes::Reader;
 use crate::clock::Timestamp;
 use crate::flow::Side;
@@ -62,7 +62,7 @@ impl Watch {
             return Fed::Ignored;
         }
         for (content_type, size) in
-            records().filter(|r| r.is_encrypted()).filter_map(|r| counts_as(&r))
+            records().filter(Record::is_encrypted).filter_map(|r| counts_as(&r))
         {
             let count = side.of_mut(&mut self.encrypted);
             *count = count.saturating_add(1);

@@ -180,6 +180,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
 
     /// Time has passed without datagrams that matter.
     pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
+        self.hand = 0;
         for _ in 0..self.entries.len().div_ceil(HAND_STEPS) {
             self.advance(at, finish);
         }
@@ -433,3 +434,6 @@ impl<C: DatagramConsumer> DatagramTable<C> {
 fn seconds(at: Timestamp) -> u32 {
     u32::try_from(at.as_secs()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

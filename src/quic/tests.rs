@@ -1,1 +1,0 @@
-//! Initial packets of the RFCs' appendices, and what capture makes of them.
