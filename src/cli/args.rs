@@ -168,6 +168,12 @@ pub(super) struct Judgement {
     /// Hosts in this network are ours [default: private and link-local ranges]. May be repeated.
     #[arg(long, value_name = "CIDR")]
     pub(super) internal: Vec<String>,
+    /// Names of hosts: CSV, a hosts file, or DHCP leases (dnsmasq, ISC, Kea, Windows). May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) hosts: Vec<PathBuf>,
+    /// Owners of networks: CSV with network,owner[,site]. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) groups: Vec<PathBuf>,
     /// Exit with 3 where a host in scope breaks, or where a finding is medium or worse.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) fail_on: Option<FailOn>,

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::report::scope::{Network, Networks, Pattern, Scope};
-use crate::report::{Format, Question};
+use crate::report::{Format, Names, Question};
 use crate::x509::{TrustSpec, TrustStores};
 
 /// What is judged, and by what.
@@ -24,6 +24,7 @@ pub(super) struct Judging {
     pub(super) trust: Arc<TrustStores>,
     pub(super) scope: Scope,
     pub(super) internal: Networks,
+    pub(super) names: Names,
 }
 
 impl Judging {
@@ -50,7 +51,14 @@ impl Judging {
         } else {
             Networks::new(parse_all::<Network>(&args.internal)?)
         };
-        Ok(Self { policies, trust: Arc::new(trust), scope, internal })
+        let mut names = Names::new();
+        for path in &args.hosts {
+            names.add_hosts(path).map_err(Failure::usage)?;
+        }
+        for path in &args.groups {
+            names.add_groups(path).map_err(Failure::usage)?;
+        }
+        Ok(Self { policies, trust: Arc::new(trust), scope, internal, names })
     }
 
     /// What is asked of a census.
@@ -60,6 +68,7 @@ impl Judging {
             trust: &self.trust,
             scope: &self.scope,
             internal: &self.internal,
+            names: &self.names,
             limits,
         }
     }

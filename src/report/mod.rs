@@ -10,6 +10,7 @@ mod format;
 mod host;
 pub mod inventory;
 mod markdown;
+pub mod names;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod schema;
@@ -20,4 +21,5 @@ mod text;
 pub use diff::Diff;
 pub use format::Format;
 pub use inventory::{Inventory, Question};
+pub use names::Names;
 pub use summary::Style;

@@ -19,6 +19,7 @@ use super::{
     CoverageLine, Inventory, PolicyLine, SCHEMA, TrustLine, clients, coverage, edges, servers,
     watch,
 };
+use crate::report::names::Names;
 use crate::report::scope::{Networks, Scope};
 
 /// Addresses that one MAC address may show and still be a host's own; a router shows more.
@@ -35,6 +36,8 @@ pub struct Question<'a> {
     pub scope: &'a Scope,
     /// The networks that are ours.
     pub internal: &'a Networks,
+    /// What hosts are called, and whose they are.
+    pub names: &'a Names,
     /// How far chains are followed.
     pub limits: &'a Limits,
 }

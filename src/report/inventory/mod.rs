@@ -131,6 +131,8 @@ pub struct Client {
     pub names: Vec<String>,
     /// Who owns its network.
     pub owner: Option<String>,
+    /// Where its network is.
+    pub site: Option<String>,
     /// It is one of ours.
     pub internal: bool,
     /// It runs more stacks than one host does: perhaps a proxy, or address translation.
@@ -278,6 +280,8 @@ pub struct Server {
     pub mac: Option<Mac>,
     /// Who owns its network.
     pub owner: Option<String>,
+    /// Where its network is.
+    pub site: Option<String>,
     /// It is one of ours.
     pub internal: bool,
     /// The names that it was asked for.
