@@ -28,7 +28,7 @@ fn captures() -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".pcap"))
+        .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "pcap"))
         .map(|name| format!("captures/{name}"))
         .filter(|name| tlscensus(&["read", "-q", name]).status.success())
         .collect();

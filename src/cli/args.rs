@@ -118,8 +118,8 @@ pub(super) struct Report {
     #[command(flatten)]
     pub(super) window: Window,
     /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
-    #[arg(long, value_name = "FILE")]
-    pub(super) report: Vec<PathBuf>,
+    #[arg(long = "report", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
     /// Print the JSON Schema of the .json report, and nothing else.
     #[arg(long)]
     pub(super) schema: bool,

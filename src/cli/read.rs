@@ -165,10 +165,10 @@ fn read_into(
 /// A stream has no identity by which it could be known again: it is another one each time.
 fn identified(mut entry: SourceEntry) -> SourceEntry {
     if entry.id.is_none() {
-        let mut random = [0; 16];
+        let mut random = [0_u8; 16];
         // Without randomness the moment of its first packet and its name must do.
         if aws_lc_rs::rand::fill(&mut random).is_ok() {
-            entry.id = Some(random.iter().map(|byte| format!("{byte:02x}")).collect());
+            entry.id = Some(format!("{:032x}", u128::from_be_bytes(random)));
         }
     }
     entry

@@ -18,7 +18,7 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
     let limits = Limits::default();
     let judging = Judging::new(&args.judgement)?;
     let window = census_window(&args.window)?;
-    let files = reports(args.report)?;
+    let files = reports(args.files)?;
     let mut stores = args
         .censuses
         .iter()

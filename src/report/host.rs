@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::fmt::Write as _;
 
 use super::inventory::{Client, Edge, Finding, Inventory, Remedy, Server, Stack};
 use super::summary::Style;
@@ -120,14 +121,14 @@ fn talked(page: &mut Page, edge: &Edge) {
         [("", &edge.versions), ("", &edge.cipher_suites), ("alerts: ", &edge.alerts)]
     {
         if !map.is_empty() {
-            words.push_str(&format!("; {label}{}", counted(map)));
+            let _ = write!(words, "; {label}{}", counted(map));
         }
     }
     let mut parts = vec![(Ink::Plain, words)];
     for verdict in &edge.verdicts {
         let mut words = format!("under {}: {}", verdict.policy, verdict.outcome);
         if !verdict.ends.is_empty() {
-            words.push_str(&format!(" (the {})", verdict.ends.join(" and the ")));
+            let _ = write!(words, " (the {})", verdict.ends.join(" and the "));
         }
         words.push_str(&because(&verdict.reasons));
         let ink = if verdict.outcome == "breaks" { Ink::Bad } else { Ink::Dim };
@@ -157,7 +158,7 @@ fn answers(page: &mut Page, server: &Server, verbose: bool) {
     let chain = &server.chain;
     let mut words = chain.status.as_str().replace('_', " ");
     if let Some(root) = &chain.root_subject {
-        words.push_str(&format!(", to {}", printable(root)));
+        let _ = write!(words, ", to {}", printable(root));
     }
     entry(page, "chain", Ink::Plain, &words);
     for verdict in &server.verdicts {
@@ -200,7 +201,7 @@ fn offered(stack: &Stack) -> String {
     let mut words = format!("over {}: {}", stack.transport.name(), versions.join(", "));
     for (label, list) in [("groups", groups), ("ALPN", alpn)] {
         if !list.is_empty() {
-            words.push_str(&format!("; {label} {}", listed(&list, LISTED)));
+            let _ = write!(words, "; {label} {}", listed(&list, LISTED));
         }
     }
     words
@@ -226,7 +227,7 @@ fn judged(outcome: Outcome, reasons: &[Reason], evidence: &str) -> String {
     let mut words = outcome.to_string();
     words.push_str(&because(reasons));
     if !evidence.is_empty() {
-        words.push_str(&format!(": {}", printable(evidence)));
+        let _ = write!(words, ": {}", printable(evidence));
     }
     words
 }

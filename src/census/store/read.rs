@@ -43,6 +43,9 @@ impl From<rusqlite::Error> for Fault {
 
 type Result<T> = std::result::Result<T, Fault>;
 
+/// What the edges prove, by their rows.
+type Proofs = Map<i64, Vec<(Arc<Evidence>, Tally)>>;
+
 /// Reads one file; what its sources share it reads once.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -107,11 +110,7 @@ impl Reader {
         }))
     }
 
-    fn edge_evidence(
-        &mut self,
-        sql: &Connection,
-        source: i64,
-    ) -> Result<Map<i64, Vec<(Arc<Evidence>, Tally)>>> {
+    fn edge_evidence(&mut self, sql: &Connection, source: i64) -> Result<Proofs> {
         let mut all: Map<i64, Vec<_>> = Map::default();
         let mut statement = sql.prepare_cached(
             "SELECT connections, first, last, edge, evidence FROM edge_evidence WHERE source = ?1",
@@ -128,7 +127,7 @@ impl Reader {
         &mut self,
         sql: &Connection,
         source: i64,
-        evidence: &mut Map<i64, Vec<(Arc<Evidence>, Tally)>>,
+        evidence: &mut Proofs,
     ) -> Result<Map<i64, Vec<(EdgeKey, Edge)>>> {
         let mut all: Map<i64, Vec<_>> = Map::default();
         let mut statement = sql.prepare_cached(

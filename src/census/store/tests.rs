@@ -284,3 +284,37 @@ proptest! {
         prop_assert_eq!(join(&a, &a), a);
     }
 }
+
+/// A large office over a week, a source a day: `cargo test --lib large -- --ignored --nocapture`.
+#[test]
+#[ignore = "it measures"]
+fn a_large_census() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.db");
+    let limits = Limits::default();
+    let offers = [modern(), legacy(), super::super::sample::wrong_suites()];
+    let mut file = store(&path);
+    for day in 0..7_u64 {
+        let census = Census::new(&limits);
+        for host in 0..50_000_u32 {
+            let [_, high, middle, low] = host.to_be_bytes();
+            for (server, offer) in offers.iter().enumerate().take(1 + (host % 3) as usize) {
+                let server = u8::try_from(server).unwrap() * 40 + low % 40;
+                let at = day * 86_400_000 + u64::from(host);
+                let sample = Sample::new(low, server).offers(offer).asks_for("crm.example").at(at);
+                let ip = crate::packet::Address::v4([10, high, middle, low]);
+                census.add(&sample.with(|record| record.client.ip = ip).0);
+            }
+        }
+        let part = census.snapshot();
+        let begun = std::time::Instant::now();
+        file.save(&entry(&day.to_string(), 1), &part).unwrap();
+        println!("day {day}: saved in {:?}", begun.elapsed());
+    }
+    drop(file);
+    println!("{} MB", fs::metadata(&path).unwrap().len() >> 20);
+    let begun = std::time::Instant::now();
+    let all = whole(&mut [Store::open_read_only(&path, &limits).unwrap()]);
+    println!("{} hosts read in {:?}", all.hosts.len(), begun.elapsed());
+    assert_eq!(all.hosts.len(), 50_000);
+}

@@ -1,6 +1,7 @@
 //! How sure one can be: hours watched, new legacy stacks per day, and how many were not seen yet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -130,29 +131,34 @@ fn sentence(line: &WatchLine, since_new: Option<u64>) -> String {
     };
     let mut text = format!("{watched} watched. ");
     let Some(unseen) = line.unseen else {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "That is too short to estimate how many more there are that break: it takes {FEWEST_BINS} \
              hours at least, and says nothing of what runs more rarely than the watch is long \
              (weekly or monthly jobs)."
-        ));
+        );
         return text;
     };
     match since_new {
-        Some(days) if line.bin == "day" && days > 0 => text.push_str(&format!(
-            "No new client that breaks was seen in the last {}; an",
-            count(days, "day", "days"),
-        )),
+        Some(days) if line.bin == "day" && days > 0 => {
+            let _ = write!(
+                text,
+                "No new client that breaks was seen in the last {}; an",
+                count(days, "day", "days"),
+            );
+        }
         _ => text.push_str("An"),
     }
     let (low, high) = (unseen.low.floor(), unseen.high.ceil());
     let range =
         if (high - low).abs() < 0.5 { format!("{high}") } else { format!("{low} to {high}") };
     let stacks = if high > 1.5 || range.contains("to") || high < 0.5 { "stacks" } else { "stack" };
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         " estimated {range} client {stacks} that break {} not been seen yet (95 % interval). It says \
          nothing of what runs more rarely than the watch is long, as monthly jobs.",
         if stacks == "stack" { "has" } else { "have" },
-    ));
+    );
     text
 }
 
