@@ -28,7 +28,7 @@ macro_rules! offer_columns {
 mod read;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,7 @@ use crate::limits::Limits;
 use super::{Merger, Snapshot, SourceEntry, SourceKey};
 use lock::Lock;
 use read::{Fault, Reader};
+use write::Saved;
 
 pub use open::is_database;
 
@@ -147,6 +148,8 @@ pub struct Store {
     sql: Connection,
     limits: Limits,
     reader: Reader,
+    /// The states of sources that this process alone adds to, as they were last saved.
+    saved: BTreeMap<SourceKey, Saved>,
     /// Held while the file may be written to; dropped after the connection.
     lock: Option<Lock>,
 }
@@ -170,6 +173,7 @@ impl Store {
             sql,
             limits: limits.clone(),
             reader: Reader::new(limits),
+            saved: BTreeMap::new(),
             lock,
         }
     }
@@ -189,22 +193,34 @@ impl Store {
     pub fn save(&mut self, entry: &SourceEntry, part: &Snapshot) -> Result<(), StoreError> {
         let known = self.source(&entry.identity())?;
         let Some(known) = known else {
-            return self.replace(entry, part);
+            return self.write(entry, part, None);
         };
         let mut part = part.clone();
         part.sources = vec![entry.clone()];
         let joined = known.join(part, &self.limits);
         let entry = joined.sources.first().unwrap_or(entry).clone();
-        self.replace(&entry, &joined)
+        self.write(&entry, &joined, None)
     }
 
-    /// As [`save`](Self::save), for a source that only this process knows: what the file has of it
-    /// is an earlier state of the same.
+    /// As [`save`](Self::save), for a source that only this process knows and that only grows, as a
+    /// live run is: what the file has of it is an earlier state, and only what changed is written.
     pub fn replace(&mut self, entry: &SourceEntry, part: &Snapshot) -> Result<(), StoreError> {
+        let key = entry.identity();
+        self.write(entry, part, self.saved.get(&key))?;
+        self.saved.insert(key, Saved::of(part));
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        entry: &SourceEntry,
+        part: &Snapshot,
+        saved: Option<&Saved>,
+    ) -> Result<(), StoreError> {
         let save = || {
             let transaction =
                 rusqlite::Transaction::new_unchecked(&self.sql, TransactionBehavior::Immediate)?;
-            write::replace(&transaction, entry, part)?;
+            write::replace(&transaction, entry, part, saved)?;
             transaction.commit()
         };
         save().map_err(|error| self.error(error))

@@ -256,6 +256,30 @@ proptest! {
         prop_assert_eq!(merged, once);
     }
 
+    /// A source that grows while it is saved again and again is the same as one that was saved once.
+    #[test]
+    fn growing_and_saved_in_steps_is_the_same(
+        records in prop::collection::vec(record(), 1..80),
+        steps in 1_usize..6,
+        tight in any::<bool>(),
+    ) {
+        let limits = if tight {
+            Limits { host_stacks: 2, stack_edges: 1, edge_evidence: 1, edge_attempts: 2, ..Limits::default() }
+        } else {
+            Limits::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = Store::open(&folder.path().join("c.db"), &limits).unwrap();
+        let census = Census::new(&limits);
+        for step in records.chunks(records.len().div_ceil(steps)) {
+            step.iter().for_each(|record| census.add(record));
+            file.replace(&entry("live", 1), &census.snapshot()).unwrap();
+        }
+        let mut merged = Store::merged(&mut [file], |part| part).unwrap();
+        merged.sources.clear();
+        prop_assert_eq!(merged, census.snapshot());
+    }
+
     /// Joining is commutative, associative and idempotent.
     #[test]
     fn joining_depends_on_no_order(
@@ -310,6 +334,12 @@ fn a_large_census() {
         let begun = std::time::Instant::now();
         file.save(&entry(&day.to_string(), 1), &part).unwrap();
         println!("day {day}: saved in {:?}", begun.elapsed());
+        if day == 6 {
+            file.replace(&entry("live", 1), &part).unwrap();
+            let begun = std::time::Instant::now();
+            file.replace(&entry("live", 1), &part).unwrap();
+            println!("nothing new: saved in {:?}", begun.elapsed());
+        }
     }
     drop(file);
     println!("{} MB", fs::metadata(&path).unwrap().len() >> 20);

@@ -24,11 +24,36 @@ type Result<T> = rusqlite::Result<T>;
 /// The tables of facts per source.
 const FACTS: [&str; 5] = ["host_seen", "stack_seen", "server_seen", "edge_seen", "edge_evidence"];
 
-/// Replace everything that is known of a source.
-pub(super) fn replace(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<()> {
+/// How many connections of each host and server are in the file already: what has no more of them
+/// has not changed.
+#[derive(Debug, Default)]
+pub(super) struct Saved {
+    hosts: HashMap<Address, u64, RandomState>,
+    servers: HashMap<Arc<ServerKey>, u64, RandomState>,
+}
+
+impl Saved {
+    pub(super) fn of(part: &Snapshot) -> Self {
+        let hosts = part.hosts.iter().map(|(ip, host)| (*ip, host.tally.connections));
+        let servers =
+            part.servers.iter().map(|(key, server)| (Arc::clone(key), server.tally.connections));
+        Self { hosts: hosts.collect(), servers: servers.collect() }
+    }
+}
+
+/// Replace everything that is known of a source; where this process saved an earlier state of it,
+/// only what has changed since.
+pub(super) fn replace(
+    sql: &Connection,
+    entry: &SourceEntry,
+    part: &Snapshot,
+    saved: Option<&Saved>,
+) -> Result<()> {
     let source = source(sql, entry, part)?;
-    for table in FACTS {
-        sql.execute(&format!("DELETE FROM {table} WHERE source = ?1"), [source])?;
+    if saved.is_none() {
+        for table in FACTS {
+            sql.execute(&format!("DELETE FROM {table} WHERE source = ?1"), [source])?;
+        }
     }
     let mut writer = Writer {
         sql,
@@ -45,10 +70,16 @@ pub(super) fn replace(sql: &Connection, entry: &SourceEntry, part: &Snapshot) ->
         writer.certificate(certificate)?;
     }
     for (key, server) in &part.servers {
-        writer.server(key, server)?;
+        let before = saved.and_then(|saved| saved.servers.get(key));
+        if before != Some(&server.tally.connections) {
+            writer.server(key, server)?;
+        }
     }
     for (ip, host) in &part.hosts {
-        writer.host(*ip, host)?;
+        let before = saved.and_then(|saved| saved.hosts.get(ip));
+        if before != Some(&host.tally.connections) {
+            writer.host(*ip, host, before.is_some())?;
+        }
     }
     Ok(())
 }
@@ -236,7 +267,7 @@ impl Writer<'_> {
         let row = self.server_row(key)?;
         let Tally { connections, first, last } = server.tally;
         self.run(
-            "INSERT INTO server_seen (source, server, macs, connections, first, last, handshake_us)
+            "INSERT OR REPLACE INTO server_seen (source, server, macs, connections, first, last, handshake_us)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 self.source,
@@ -250,12 +281,31 @@ impl Writer<'_> {
         )
     }
 
-    fn host(&mut self, ip: Address, host: &Host) -> Result<()> {
+    /// Forget what the source told of a host: bounds may have let go of a part of it.
+    fn forget(&self, host: i64) -> Result<()> {
+        for statement in [
+            "DELETE FROM edge_evidence WHERE source = ?1 AND edge IN (SELECT edges.id FROM edges
+                 JOIN client_stacks ON client_stacks.id = edges.stack WHERE host = ?2)",
+            "DELETE FROM edge_seen WHERE source = ?1 AND edge IN (SELECT edges.id FROM edges
+                 JOIN client_stacks ON client_stacks.id = edges.stack WHERE host = ?2)",
+            "DELETE FROM stack_seen WHERE source = ?1
+                 AND stack IN (SELECT id FROM client_stacks WHERE host = ?2)",
+            "DELETE FROM host_seen WHERE source = ?1 AND host = ?2",
+        ] {
+            self.run(statement, [self.source, host])?;
+        }
+        Ok(())
+    }
+
+    fn host(&mut self, ip: Address, host: &Host, is_known: bool) -> Result<()> {
         let row = self.shared(
             "SELECT id FROM hosts WHERE ip = ?1",
             "INSERT INTO hosts (ip) VALUES (?1)",
             [ip.to_string()],
         )?;
+        if is_known {
+            self.forget(row)?;
+        }
         let Tally { connections, first, last } = host.tally;
         self.run(
             "INSERT INTO host_seen (source, host, macs, connections, first, last)
