@@ -195,6 +195,20 @@ fn a_kill_leaves_a_census_that_can_be_read() {
 }
 
 #[test]
+fn a_copy_counts_once_with_or_without_a_census() {
+    let folder = tempfile::tempdir().unwrap();
+    let (copy, census) = (path(&folder, "copy.pcap"), path(&folder, "c.db"));
+    fs::copy("captures/curl.pcap", &copy).unwrap();
+    let once = done(&["read", "captures/curl.pcap"]);
+    let output = tlscensus(&["read", "captures/curl.pcap", &copy]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), once);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("is the same capture as"));
+    for capture in ["captures/curl.pcap", copy.as_str()] {
+        assert_eq!(done(&["read", "--census", &census, capture]), once);
+    }
+}
+
+#[test]
 fn the_schema_is_printed() {
     let schema = done(&["report", "--schema"]);
     assert!(schema.contains("tlscensus.inventory/1") && schema.starts_with('{'));

@@ -1,5 +1,7 @@
 //! `tlscensus read`: audit capture files.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use crate::sink::{FlowSink, OutputFile, Sink, Stdout};
 /// What a run is to do, checked.
 struct Plan {
     expansion: Expansion,
+    /// Files that are the same capture as an earlier one, with that one.
+    copies: Vec<(PathBuf, PathBuf)>,
     settings: Settings,
     judging: Judging,
     flows: Option<PathBuf>,
@@ -39,6 +43,10 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
     let plan = Plan::new(*args)?;
     for error in &plan.expansion.errors {
         words.error(&anyhow!("{error}"), None);
+    }
+    for (copy, first) in &plan.copies {
+        let (copy, first) = (copy.display(), first.display());
+        words.warn(&format!("`{copy}` is the same capture as `{first}`: it counts once"), None);
     }
     // Whether all that is to be written can be is known before anything is read.
     let store = plan.census.as_deref().map(|path| Store::open(path, &plan.settings.limits));
@@ -65,7 +73,8 @@ impl Plan {
         let (since, until) = window(&args.window)?;
         let reports = reports(args.report)?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let expansion = paths::expand(&args.paths);
+        let mut expansion = paths::expand(&args.paths);
+        let copies = drop_copies(&mut expansion);
         let settings = Settings {
             limits,
             threads: args.threads.map_or(cores, usize::from),
@@ -77,13 +86,44 @@ impl Plan {
         };
         let fail_on = args.judgement.fail_on;
         let census = args.census;
-        Ok(Self { expansion, settings, judging, flows: args.flows, census, reports, fail_on })
+        Ok(Self {
+            expansion,
+            copies,
+            settings,
+            judging,
+            flows: args.flows,
+            census,
+            reports,
+            fail_on,
+        })
     }
 
     /// Whether standard output is taken by what `-` was asked for.
     fn streams_to_stdout(&self) -> bool {
         self.flows.as_deref() == Some(Path::new("-"))
     }
+}
+
+/// Leave out what is the same capture as one before it: a source counts once.
+fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> {
+    let mut seen: HashMap<String, PathBuf> = HashMap::new();
+    let mut copies = Vec::new();
+    expansion.inputs.retain(|input| {
+        let Input::File { path, size: Some(1..) } = input else { return true };
+        // What cannot be read is told when it is opened.
+        let Ok(id) = paths::file_id(path) else { return true };
+        match seen.entry(id.to_string()) {
+            Entry::Occupied(first) => {
+                copies.push((path.clone(), first.get().clone()));
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert(path.clone());
+                true
+            }
+        }
+    });
+    copies
 }
 
 /// Read with a progress bar, until the end or Ctrl-C.

@@ -272,7 +272,9 @@ proptest! {
         let mut file = Store::open(&folder.path().join("c.db"), &limits).unwrap();
         let census = Census::new(&limits);
         for step in records.chunks(records.len().div_ceil(steps)) {
-            step.iter().for_each(|record| census.add(record));
+            for record in step {
+                census.add(record);
+            }
             file.replace(&entry("live", 1), &census.snapshot()).unwrap();
         }
         let mut merged = Store::merged(&mut [file], |part| part).unwrap();
@@ -312,6 +314,7 @@ proptest! {
 /// A large office over a week, a source a day: `cargo test --lib large -- --ignored --nocapture`.
 #[test]
 #[ignore = "it measures"]
+#[allow(clippy::disallowed_methods, reason = "it measures the time that saving takes")]
 fn a_large_census() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.db");
