@@ -219,3 +219,69 @@ fn shrink(tally: &mut Tally, off: u64, parts: impl Iterator<Item = Tally>) -> bo
     }
     tally.connections > 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::census::Census;
+    use crate::census::sample::{START, Sample, legacy, modern};
+    use crate::limits::Limits;
+    use crate::record::FlowRecord;
+    use crate::tls::codepoint::{AlertDescription, ProtocolVersion};
+
+    const DAY: u64 = 86_400_000;
+
+    fn census(records: &[FlowRecord]) -> Snapshot {
+        let census = Census::new(&Limits::default());
+        for record in records {
+            census.add(record);
+        }
+        census.snapshot()
+    }
+
+    fn days(since: u64, until: u64) -> Window {
+        let midnight = START / 86_400 * 86_400;
+        let at = |day: u64| Some(Timestamp::new(midnight + day * 86_400, 0));
+        Window { since: at(since), until: at(until) }
+    }
+
+    /// Things that were seen on one day each: a window of a day is the census of that day.
+    #[test]
+    fn what_keeps_to_its_day_is_cut_exactly() {
+        let day = |day: u64, host: u8| {
+            let old = || Sample::new(host, 7).offers(&legacy());
+            vec![
+                Sample::new(host, 7).offers(&modern()).at(day * DAY).0,
+                old().at(day * DAY + 9_000).chooses(ProtocolVersion::TLS1_0, 0x002f).0,
+                old().at(day * DAY + 5).refused(AlertDescription::PROTOCOL_VERSION).0,
+                Sample::new(host, 8).at(day * DAY + 70_000).0,
+            ]
+        };
+        let all: Vec<_> = (0..4).flat_map(|at| day(at, u8::try_from(at).unwrap() + 1)).collect();
+        let whole = census(&all);
+        assert_eq!(whole.clone().between(Window::default()), whole);
+        assert_eq!(whole.clone().between(days(0, 4)), whole);
+        let cut = whole.clone().between(days(2, 3));
+        let alone = census(&day(2, 3));
+        assert_eq!(cut.hosts, alone.hosts);
+        assert_eq!(cut.coverage, alone.coverage);
+        let tallies = |snapshot: &Snapshot| -> Vec<_> {
+            snapshot.servers.iter().map(|(key, server)| (Arc::clone(key), server.tally)).collect()
+        };
+        assert_eq!(tallies(&cut), tallies(&alone));
+        let nothing = whole.between(days(7, 9));
+        assert!(nothing.hosts.is_empty() && nothing.servers.is_empty());
+        assert_eq!(nothing.coverage, Coverage::default());
+    }
+
+    #[test]
+    fn what_was_seen_within_and_outside_stays_whole() {
+        let seen = |day: u64| Sample::new(1, 7).offers(&modern()).at(day * DAY).0;
+        let whole = census(&[seen(0), seen(3)]);
+        // By first and last it may have been there; its hours say that it was not.
+        assert!(whole.clone().between(days(1, 3)).hosts.is_empty());
+        let cut = whole.clone().between(days(3, 4));
+        assert_eq!(cut.hosts[0].1.tally, whole.hosts[0].1.tally);
+        assert_eq!(cut.unlisted(), crate::census::Unlisted::default());
+    }
+}
