@@ -223,7 +223,16 @@ impl Store {
             write::replace(&transaction, entry, part, saved)?;
             transaction.commit()
         };
-        save().map_err(|error| self.error(error))
+        let full = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        let saved = match save() {
+            // What is in the log twice needs less room in the file.
+            Err(error) if full(&error) => {
+                let _ = self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+                save()
+            }
+            saved => saved,
+        };
+        saved.map_err(|error| self.error(error))
     }
 
     /// The facts of one source, without the offers and certificates that it shares with others.

@@ -60,6 +60,8 @@ pub(super) fn for_writing(path: &Path) -> Result<(Connection, Lock), StoreError>
         migrate(&sql, STEPS)?;
         sql.pragma_update(None, "journal_mode", "WAL")?;
         sql.pragma_update(None, "synchronous", "FULL")?;
+        // Many small saves must not leave a log that is many times the file.
+        sql.pragma_update(None, "wal_autocheckpoint", 128)?;
         sql.pragma_update(None, "cache_size", -65_536)
     };
     begin().map_err(|error| error_of(path, error))?;
