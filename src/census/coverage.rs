@@ -46,6 +46,27 @@ macro_rules! counters {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
 
+            /// Take the larger of each: another state of the same source.
+            pub(super) fn join(&mut self, other: &Self) {
+                $(self.$name = self.$name.max(other.$name);)*
+            }
+
+            /// Take off what is left out. Of what only the whole is known, at most all that is
+            /// left counts.
+            pub(super) fn take_off(&mut self, other: &Self) {
+                let left = self.connections.saturating_sub(other.connections);
+                $(self.$name = self.$name.saturating_sub(other.$name).min(left);)*
+            }
+
+            /// Set the counter of this name; false if there is none.
+            pub(super) fn set(&mut self, name: &str, value: u64) -> bool {
+                match name {
+                    $(stringify!($name) => self.$name = value,)*
+                    _ => return false,
+                }
+                true
+            }
+
             /// Add what another census counted.
             pub fn add(&mut self, other: &Self) {
                 $(self.$name = self.$name.saturating_add(other.$name);)*
@@ -120,6 +141,17 @@ pub struct SourceEntry {
     pub fault: Option<String>,
 }
 
+/// What makes two sources the same: sensor, kind and identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceKey {
+    /// The sensor's name.
+    pub sensor: Arc<str>,
+    /// The kind.
+    pub kind: SourceKind,
+    /// The identity; the name in its place where a source has none.
+    pub id: Arc<str>,
+}
+
 /// The kind of a [source](SourceEntry).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SourceKind {
@@ -132,6 +164,9 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::File, Self::Stream, Self::Live];
+
     /// The word in reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -167,5 +202,41 @@ impl SourceEntry {
     /// Which source it is: no two entries of a census are of the same.
     pub(super) fn key(&self) -> (Arc<str>, SourceKind, Arc<str>) {
         (Arc::clone(&self.sensor), self.kind, Arc::clone(&self.name))
+    }
+
+    /// What makes it the same source as another one, whatever they are called.
+    pub fn identity(&self) -> SourceKey {
+        let id = self.id.as_deref().unwrap_or(&self.name);
+        SourceKey { sensor: Arc::clone(&self.sensor), kind: self.kind, id: id.into() }
+    }
+
+    /// Another state of the same source: of counters the larger, of names the smaller.
+    pub(super) fn join(&mut self, other: Self) {
+        // How its reading went is told by whoever read further.
+        let fault = (other.packets, other.fault.is_none(), &other.fault)
+            > (self.packets, self.fault.is_none(), &self.fault);
+        if fault {
+            self.fault = other.fault;
+        }
+        if other.name < self.name {
+            self.name = other.name;
+        }
+        self.first = self.first.into_iter().chain(other.first).min();
+        self.last = self.last.max(other.last);
+        for (known, count) in [
+            (&mut self.packets, other.packets),
+            (&mut self.bytes, other.bytes),
+            (&mut self.cut, other.cut),
+            (&mut self.dropped, other.dropped),
+            (&mut self.flows, other.flows),
+            (&mut self.midstream, other.midstream),
+            (&mut self.evicted, other.evicted),
+        ] {
+            *known = (*known).max(count);
+        }
+        for (reason, count) in other.skipped {
+            let known = self.skipped.entry(reason).or_default();
+            *known = (*known).max(count);
+        }
     }
 }

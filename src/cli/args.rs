@@ -45,6 +45,19 @@ Examples:
   tlscensus read --policy entra-connect --report inventory.csv captures/
   tcpdump -i eth0 -w - | tlscensus read --flows flows.ndjson -")]
     Read(Box<Read>),
+    /// Report what is in census files, merged, under any policy.
+    #[command(after_help = "\
+Examples:
+  tlscensus report --policy entra-connect census.db
+  tlscensus report --since 2026-03-01 --report week.csv paris.db berlin.db
+  tlscensus report --schema > inventory.schema.json")]
+    Report(Box<Report>),
+    /// Compare two censuses: what was fixed, what still breaks, what is new.
+    #[command(after_help = "Example: tlscensus diff --fail-on breaks last-week.db this-week.db")]
+    Diff(Box<Diff>),
+    /// Tell one host's story: what it offers, to whom, what becomes of it, and what to change.
+    #[command(after_help = "Example: tlscensus host 10.0.0.5 census.db")]
+    Host(Box<Host>),
     /// List the policies, show one, or check a file of your own.
     #[command(after_help = "Example: tlscensus policy show dataverse")]
     Policy(Policy),
@@ -80,7 +93,10 @@ pub(super) struct Read {
     /// Write one JSON object per TLS connection to FILE, or to standard output (-).
     #[arg(long, value_name = "FILE|-")]
     pub(super) flows: Option<PathBuf>,
-    /// Write the inventory of hosts to FILE (.json or .csv). May be repeated.
+    /// Add what is seen to the census FILE; reports and summary then tell all that is in it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) census: Option<PathBuf>,
+    /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Vec<PathBuf>,
     /// Use N worker threads [default: the cores there are].
@@ -89,6 +105,52 @@ pub(super) struct Read {
     /// Record this name with every flow [default: the host name].
     #[arg(long, value_name = "NAME")]
     pub(super) sensor: Option<String>,
+}
+
+/// `tlscensus report`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Report {
+    /// Census files, as `tlscensus read --census` writes them.
+    #[arg(required_unless_present = "schema", value_name = "CENSUS")]
+    pub(super) censuses: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+    #[command(flatten)]
+    pub(super) window: Window,
+    /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
+    #[arg(long = "report", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Print the JSON Schema of the .json report, and nothing else.
+    #[arg(long)]
+    pub(super) schema: bool,
+}
+
+/// `tlscensus diff`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Diff {
+    /// The earlier census.
+    #[arg(value_name = "OLD")]
+    pub(super) old: PathBuf,
+    /// The later one.
+    #[arg(value_name = "NEW")]
+    pub(super) new: PathBuf,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+}
+
+/// `tlscensus host`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Host {
+    /// The host's address.
+    #[arg(value_name = "IP")]
+    pub(super) ip: std::net::IpAddr,
+    /// Census files or captures.
+    #[arg(required = true, value_name = "CENSUS|CAPTURE")]
+    pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+    #[command(flatten)]
+    pub(super) window: Window,
 }
 
 /// What is judged, and by what.
@@ -106,6 +168,12 @@ pub(super) struct Judgement {
     /// Hosts in this network are ours [default: private and link-local ranges]. May be repeated.
     #[arg(long, value_name = "CIDR")]
     pub(super) internal: Vec<String>,
+    /// Names of hosts: CSV, a hosts file, or DHCP leases (dnsmasq, ISC, Kea, Windows). May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) hosts: Vec<PathBuf>,
+    /// Owners of networks: CSV with network,owner[,site]. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) groups: Vec<PathBuf>,
     /// Exit with 3 where a host in scope breaks, or where a finding is medium or worse.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) fail_on: Option<FailOn>,

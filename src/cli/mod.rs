@@ -4,12 +4,16 @@
 //! anything is read. Results go to standard output, words to standard error.
 
 mod args;
+mod diff;
 mod exit;
 mod explain;
+mod host;
 mod plan;
 mod policy;
 mod progress;
+mod publish;
 mod read;
+mod report;
 mod words;
 
 use std::process::ExitCode;
@@ -44,6 +48,9 @@ fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
     match args.command {
         Command::Read(read) => read::run(read, &args.global, words),
         Command::Explain { id } => explain::run(&id),
+        Command::Report(report) => report::run(*report, &args.global, words),
+        Command::Diff(diff) => diff::run(&diff, &args.global, words),
+        Command::Host(host) => host::run(&host, &args.global, words),
         Command::Policy(policy) => policy::run(&policy),
         Command::Completions { shell } => {
             let mut command = Args::command();

@@ -116,13 +116,7 @@ fn by_policy<'p>(
     let policy = verdict.policy;
     let id = &*policy.id;
     let mut add = |finding, text, fixes: &'static [Fix]| {
-        found.add(Told {
-            id: finding,
-            concerns: Concerns::Server,
-            policy: Some(id),
-            text,
-            fixes,
-        });
+        found.add(Told { id: finding, concerns: Concerns::Server, policy: Some(id), text, fixes });
     };
     let kind = key_kind(leaf.key().algorithm).or(leaf_kind(case));
     let wrong_kind = policy

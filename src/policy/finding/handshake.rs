@@ -92,8 +92,7 @@ fn suite_classes(case: &Case<'_>, found: &mut Found<'_, '_>) -> bool {
                 && !offered.is_tls13()
                 && offered.info().is_some_and(|info| classes(info).all(|class| class != id))
         };
-        let alone =
-            case.offer.is_some_and(|offer| !offer.cipher_suites.iter().any(better));
+        let alone = case.offer.is_some_and(|offer| !offer.cipher_suites.iter().any(better));
         let concerns = if alone { Concerns::Client } else { Concerns::Server };
         let fixes: &[Fix] = match (id, concerns) {
             (Id::SuiteTlsRsa, Concerns::Client) => &[Fix::ClientSuiteMissing],
@@ -197,9 +196,7 @@ fn one_certificate_type(verdict: &Verdict<'_>, offer: &Offer) -> Option<&'static
     if offer.versions().iter().any(|version| version.is_tls13() && versions.contains(*version)) {
         return None;
     }
-    let wanted = |suite: &&CipherSuite| {
-        !suite.is_tls13() && verdict.policy.suites.name(**suite)
-    };
+    let wanted = |suite: &&CipherSuite| !suite.is_tls13() && verdict.policy.suites.name(**suite);
     let kinds = offer
         .cipher_suites
         .iter()

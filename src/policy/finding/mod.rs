@@ -145,11 +145,8 @@ impl<'p> Found<'_, 'p> {
     fn add_as(&mut self, severity: Severity, told: Told<'p>) {
         let Told { id, concerns, policy, text, fixes } = told;
         let side = if concerns == Concerns::Client { Role::Client } else { Role::Server };
-        let candidates = if side == Role::Client && !fixes.is_empty() {
-            (self.software)()
-        } else {
-            Vec::new()
-        };
+        let candidates =
+            if side == Role::Client && !fixes.is_empty() { (self.software)() } else { Vec::new() };
         let remediation = remediation_for(fixes, side, &candidates);
         self.list.push(Finding { id, severity, concerns, policy, text, remediation });
     }

@@ -8,7 +8,7 @@ use crate::census::{Coverage, Snapshot, Unlisted};
 use crate::clock::Timestamp;
 use crate::packet::{Layer, Skip};
 
-use super::HandshakeTimes;
+use super::{HandshakeTimes, WatchLine};
 
 /// A source, as reports name it.
 #[derive(Clone, Debug, Serialize)]
@@ -59,6 +59,8 @@ pub struct CoverageLine {
     pub unlisted: UnlistedLine,
     /// How long handshakes took.
     pub handshake_ms: Option<HandshakeTimes>,
+    /// How long was watched, and how many legacy stacks may not have been seen yet.
+    pub watch: WatchLine,
 }
 
 /// Packets, and what became of them.

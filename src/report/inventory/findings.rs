@@ -120,13 +120,10 @@ impl Gathered {
                 .cloned()
                 .collect();
             // Texts are in order: of several that are as frequent the first one speaks.
-            let mut findings: Vec<Finding> =
-                told.into_values().map(|told| told.finding).collect();
+            let mut findings: Vec<Finding> = told.into_values().map(|told| told.finding).collect();
             let connections = findings.iter().map(|finding| finding.connections).max();
             findings.retain(|finding| Some(finding.connections) == connections);
-            all.extend(
-                findings.into_iter().next().map(|finding| Finding { policies, ..finding }),
-            );
+            all.extend(findings.into_iter().next().map(|finding| Finding { policies, ..finding }));
         }
         all
     }

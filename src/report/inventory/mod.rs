@@ -14,6 +14,7 @@ mod judge;
 mod lines;
 mod servers;
 mod totals;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use lines::Lines;
 
 pub use judge::Question;
 pub use totals::{Counts, OutOfScope, PolicyTotals, Successor, Summary};
+pub use watch::{NewStacks, UnseenLine, WatchLine};
 
 /// The name and version of the JSON schema.
 pub const SCHEMA: &str = "tlscensus.inventory/1";
@@ -129,6 +131,8 @@ pub struct Client {
     pub names: Vec<String>,
     /// Who owns its network.
     pub owner: Option<String>,
+    /// Where its network is.
+    pub site: Option<String>,
     /// It is one of ours.
     pub internal: bool,
     /// It runs more stacks than one host does: perhaps a proxy, or address translation.
@@ -276,6 +280,8 @@ pub struct Server {
     pub mac: Option<Mac>,
     /// Who owns its network.
     pub owner: Option<String>,
+    /// Where its network is.
+    pub site: Option<String>,
     /// It is one of ours.
     pub internal: bool,
     /// The names that it was asked for.
