@@ -73,6 +73,7 @@ pub mod limits;
 pub mod packet;
 pub mod pipeline;
 pub mod policy;
+pub mod quic;
 pub mod recognise;
 pub mod record;
 pub mod report;

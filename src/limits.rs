@@ -25,6 +25,10 @@ pub struct Limits {
     pub flows: usize,
     /// Flows whose handshake is being watched at the same time.
     pub watched_flows: usize,
+    /// Datagram flows that are remembered at the same time, watched or shunted.
+    pub datagram_flows: usize,
+    /// Datagram flows whose handshake is being watched at the same time.
+    pub watched_datagram_flows: usize,
     /// Bytes that all watched flows together may hold, transcripts and reorder buffers alike.
     pub watched_bytes: usize,
     /// Bytes that one direction of a stream may hold while it waits for a hole to be filled.
@@ -49,10 +53,22 @@ pub struct Limits {
     pub transcript_records: usize,
     /// Bytes of cleartext that are kept of each direction before TLS begins, to name the protocol.
     pub preamble_bytes: usize,
-    /// Bytes that one direction may send before a start of TLS is no longer looked for.
+    /// Bytes that one direction may send before a start of TLS is no longer looked for, in a protocol
+    /// that is known to start TLS in its middle.
     pub search_bytes: usize,
+    /// The same in all other protocols: so much does a flow without TLS cost.
+    pub search_bytes_unknown: usize,
+    /// The same for what a proxy sends on a connection on which it may yet be asked for a tunnel.
+    pub search_bytes_proxied: usize,
     /// Largest handshake message that is put together (a Certificate message can be large).
     pub message_bytes: usize,
+    /// DTLS handshake messages of one direction that are put together.
+    pub datagram_messages: usize,
+    /// Pieces that one message, or one QUIC CRYPTO stream, may consist of.
+    pub pieces: usize,
+    /// QUIC keys that are derived for one connection: a Retry, another version or a guess each
+    /// cost one.
+    pub quic_keys: usize,
     /// Certificates of one chain that are looked at.
     pub chain_length: usize,
     /// Certificates that are kept parsed.
@@ -95,6 +111,8 @@ impl Default for Limits {
             fragment_wait: Duration::from_secs(60),
             flows: 1 << 20,
             watched_flows: 1 << 17,
+            datagram_flows: 1 << 18,
+            watched_datagram_flows: 1 << 15,
             watched_bytes: 256 << 20,
             reorder_bytes: 256 << 10,
             reorder_segments: 256,
@@ -104,11 +122,16 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             watched_idle: Duration::from_secs(120),
             shunted_idle: Duration::from_secs(300),
-            transcript_bytes: 256 << 10,
+            transcript_bytes: 2 << 20,
             transcript_records: 256,
             preamble_bytes: 2_048,
             search_bytes: 64 << 10,
-            message_bytes: 128 << 10,
+            search_bytes_unknown: 4 << 10,
+            search_bytes_proxied: 16 << 20,
+            message_bytes: 1 << 20,
+            datagram_messages: 64,
+            pieces: 2_048,
+            quic_keys: 24,
             chain_length: 16,
             cached_certificates: 65_536,
             cached_chains: 65_536,

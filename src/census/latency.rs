@@ -53,6 +53,28 @@ impl Latency {
         }
     }
 
+    /// Add the handshakes of another distribution.
+    pub fn add(&mut self, other: &Self) {
+        match other {
+            Self::Few(few) => {
+                for micros in few {
+                    self.record(Duration::from_micros(u64::from(*micros)));
+                }
+            }
+            Self::Many(more) => match self {
+                Self::Many(histogram) => {
+                    // It may grow: every value of the other one has room.
+                    let _ = histogram.add(&**more);
+                }
+                Self::Few(few) => {
+                    let few = std::mem::take(few);
+                    *self = other.clone();
+                    self.add(&Self::Few(few));
+                }
+            },
+        }
+    }
+
     /// How many handshakes were timed.
     pub fn count(&self) -> u64 {
         match self {
@@ -101,6 +123,23 @@ mod tests {
         assert_eq!(latency.count(), 1_000);
         let median = latency.quantile(0.5).unwrap().as_secs_f64();
         assert!((0.495..=0.505).contains(&median), "{median}");
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        for (left, right) in [(3, 4), (3, 100), (100, 3), (20, 20), (100, 100)] {
+            let mut parts = [Latency::default(), Latency::default()];
+            let mut whole = Latency::default();
+            for (part, samples) in parts.iter_mut().zip([left, right]) {
+                for ms in 0..samples {
+                    part.record(Duration::from_millis(ms * ms));
+                    whole.record(Duration::from_millis(ms * ms));
+                }
+            }
+            let [mut sum, other] = parts;
+            sum.add(&other);
+            assert_eq!(sum, whole, "{left} and {right}");
+        }
     }
 
     #[test]

@@ -48,6 +48,12 @@ Examples:
     /// List the policies, show one, or check a file of your own.
     #[command(after_help = "Example: tlscensus policy show dataverse")]
     Policy(Policy),
+    /// Explain a remediation: steps, registry values, what else it affects, sources.
+    #[command(after_help = "Example: tlscensus explain schannel-tls12-client")]
+    Explain {
+        /// The id, as the summary and reports give it.
+        id: String,
+    },
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example: tlscensus completions bash > /etc/bash_completion.d/tlscensus"

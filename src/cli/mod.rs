@@ -5,6 +5,7 @@
 
 mod args;
 mod exit;
+mod explain;
 mod plan;
 mod policy;
 mod progress;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
 fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
     match args.command {
         Command::Read(read) => read::run(read, &args.global, words),
+        Command::Explain { id } => explain::run(&id),
         Command::Policy(policy) => policy::run(&policy),
         Command::Completions { shell } => {
             let mut command = Args::command();

@@ -2,9 +2,6 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
-
 use super::args::{Policy as Args, PolicyAction};
 use super::exit::{Exit, Failure};
 use super::words::Words;
@@ -13,7 +10,7 @@ use crate::policy::{CipherRule, Level, Policy};
 /// List, show, or check.
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let text = match &args.action {
-        PolicyAction::List => list(Words::width()),
+        PolicyAction::List => list(),
         PolicyAction::Show { policy } => show(&*Policy::resolve(policy).map_err(Failure::usage)?),
         PolicyAction::Check { file } => {
             let policy = Policy::load(file).map_err(Failure::usage)?;
@@ -29,22 +26,25 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// One line a policy: how to call it, whether it stands, what it is.
-fn list(width: usize) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["id", "versions", "status", "what it is"]);
-    for policy in Policy::builtin() {
-        table.add_row([
-            policy.id.to_string(),
+/// One line a policy: how to call it, what it accepts, what it is.
+fn list() -> String {
+    let policies = Policy::builtin();
+    let column = |cell: fn(&Policy) -> String| {
+        policies.iter().map(|policy| cell(policy).len()).max().unwrap_or(0)
+    };
+    let (ids, wide) = (column(|policy| policy.id.to_string()), column(versions));
+    let mut text = String::new();
+    for policy in policies {
+        let superseded = policy.superseded_by().map(|id| format!(" (superseded by {id})"));
+        let _ = writeln!(
+            text,
+            "{:<ids$}  {:<wide$}  {}{}",
+            policy.id,
             versions(policy),
-            policy.about.status.to_string(),
-            policy.about.title.to_string(),
-        ]);
+            policy.about.title,
+            superseded.unwrap_or_default()
+        );
     }
-    let mut text = table.trim_fmt();
-    text.push('\n');
     text
 }
 

@@ -272,9 +272,16 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
         .map(|skip| (skip, source.packets.skipped(skip)))
         .filter(|(_, count)| *count > 0)
         .collect();
-    entry.flows = source.flows.flows;
+    entry.flows = source.flows.flows.saturating_add(source.datagrams.flows);
     entry.midstream = source.joined_late;
-    entry.evicted = source.flows.evicted.saturating_add(source.flows.evicted_watched);
+    entry.evicted = [
+        source.flows.evicted,
+        source.flows.evicted_watched,
+        source.datagrams.evicted,
+        source.datagrams.evicted_watched,
+    ]
+    .into_iter()
+    .fold(0, u64::saturating_add);
     entry.fault = source.error.as_ref().map(ToString::to_string);
     entry
 }

@@ -43,7 +43,7 @@ impl Words {
 
     /// The width that there is for text.
     pub(super) fn width() -> usize {
-        comfy_table::Table::new().width().map_or(DEFAULT_WIDTH, usize::from)
+        terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| usize::from(width.0))
     }
 
     /// Something to read beside a result that goes elsewhere.

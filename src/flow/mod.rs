@@ -11,6 +11,7 @@
     clippy::indexing_slicing
 )]
 
+pub mod datagram;
 mod key;
 mod stream;
 mod syn;

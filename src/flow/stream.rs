@@ -121,6 +121,11 @@ impl StreamAssembler {
         self.held.front().map(|held| (&*held.bytes, held.at))
     }
 
+    /// Whether nothing that was seen so far comes before this number.
+    pub fn is_first(&self, seq: SeqNumber) -> bool {
+        self.held.front().is_none_or(|held| seq.offset_from(held.seq) < 0)
+    }
+
     /// How many segments wait.
     pub fn held_segments(&self) -> usize {
         self.held.len()

@@ -476,7 +476,9 @@ impl<C: StreamConsumer> Flow<C> {
                     stream.begin(syn.isn.plus(1));
                     let initiator = if syn.ack { side.other() } else { side };
                     meta.initiator.get_or_insert(initiator);
-                } else if self.consumer.start(side, segment.payload) == Start::Plausible {
+                } else if stream.is_first(seq)
+                    && self.consumer.start(side, segment.payload) == Start::Plausible
+                {
                     stream.begin(seq);
                 }
             }

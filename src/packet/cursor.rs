@@ -137,18 +137,23 @@ impl<'a> Cursor<'a> {
     }
 
     /// The header of a tunnel was passed.
+    ///
+    /// What IP carries is in another address space than the carrier. The tags outside belong to
+    /// the carrying network, which may send each direction, or a packet's copy, over another of
+    /// its links.
     pub(super) fn enter_tunnel(&mut self, tunnel: Tunnel) -> Result<(), Skip> {
         self.count_header()?;
         self.layers.push_tunnel(tunnel);
+        if !matches!(tunnel, Tunnel::Pppoe | Tunnel::Mpls) {
+            self.domain = Domain::default();
+        }
         Ok(())
     }
 
-    /// The header of a tunnel was passed that has an address space of its own, `id`. The tags
-    /// outside belong to the carrying network, which may send each direction over another of its
-    /// links: they name no address space of what is inside.
-    pub(super) fn enter_network(&mut self, tunnel: Tunnel, id: Option<u32>) -> Result<(), Skip> {
+    /// The header of a tunnel was passed that names the virtual network inside.
+    pub(super) fn enter_network(&mut self, tunnel: Tunnel, id: u32) -> Result<(), Skip> {
         self.enter_tunnel(tunnel)?;
-        self.domain = id.map_or_else(Domain::default, |id| Domain::of_network(tunnel, id));
+        self.domain = Domain::of_network(tunnel, id);
         Ok(())
     }
 }

@@ -61,8 +61,7 @@ impl Decoder {
         frame: &Frame<'_>,
         sink: &mut S,
     ) -> Result<(), Skip> {
-        if let Some(packet) = fast::decode(frame) {
-            self.deliver(&packet, sink);
+        if fast::decode(frame, &mut |packet| self.deliver(packet, sink)).is_some() {
             return Ok(());
         }
         self.decode_general(frame, sink)

@@ -3,10 +3,7 @@
 //!
 //! Whatever is not like that is left to the general way, which gives the same for these as well.
 
-use etherparse::{
-    Ethernet2HeaderSlice, Ipv4HeaderSlice, Ipv6HeaderSlice, SingleVlanHeaderSlice, TcpHeaderSlice,
-    UdpHeaderSlice,
-};
+use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice, TcpHeaderSlice, UdpHeaderSlice};
 
 use crate::bytes::Reader;
 use crate::capture::{Frame, LinkType};
@@ -20,46 +17,58 @@ const VLAN: u16 = 0x8100;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-/// The packet in `frame`, if it is a usual one.
+/// Hand the packet in `frame` to `sink`, if it is a usual one; `None` and nothing done if not.
+///
+/// Addresses are copied as arrays (a wide load and a store) from where they stand to where they
+/// go; the packet is made once, in the caller's frame.
 #[inline]
-pub(super) fn decode<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
+pub(super) fn decode(frame: &Frame<'_>, sink: &mut impl FnMut(&Packet<'_>)) -> Option<()> {
     if frame.link != LinkType::ETHERNET {
         return None;
     }
     let mut bytes = Reader::new(frame.bytes);
-    let ethernet = Ethernet2HeaderSlice::from_slice(bytes.peek()).ok()?;
-    let mut kind = ethernet.ether_type().0;
-    let mut layers = Layers {
-        source_mac: Some(Mac(ethernet.source())),
-        target_mac: Some(Mac(ethernet.destination())),
-        ..Layers::default()
-    };
-    bytes.skip(14)?;
+    let target_mac = Some(Mac(bytes.array()?));
+    let source_mac = Some(Mac(bytes.array()?));
+    let mut layers = Layers { source_mac, target_mac, ..Layers::default() };
     let mut domain = Domain::default();
+    let mut kind = bytes.u16()?;
     if kind == VLAN {
-        let tag = SingleVlanHeaderSlice::from_slice(bytes.peek()).ok()?;
-        let id = tag.vlan_identifier().value();
+        let id = bytes.u16()? & 0x0fff;
+        kind = bytes.u16()?;
         if id != 0 {
             layers.push_vlan(id);
             domain = domain.in_vlan(id);
         }
-        kind = tag.ether_type().0;
-        bytes.skip(4)?;
     }
-    let (source, target, protocol, payload) = match kind {
-        IPV4 => v4(bytes)?,
-        IPV6 => v6(bytes)?,
+    let mut place =
+        Place { source: Address::default(), target: Address::default(), domain, layers };
+    let protocol = match kind {
+        IPV4 => {
+            let header = Ipv4HeaderSlice::from_slice(bytes.peek()).ok()?;
+            if header.slice().len() != 20 || header.is_fragmenting_payload() {
+                return None;
+            }
+            bytes = bytes.sub(usize::from(header.total_len()))?;
+            bytes.skip(12)?;
+            place.source = Address::v4(bytes.array()?);
+            place.target = Address::v4(bytes.array()?);
+            header.protocol().0
+        }
+        IPV6 => {
+            let header = Ipv6HeaderSlice::from_slice(bytes.peek()).ok()?;
+            bytes.skip(8)?;
+            place.source = Address::v6(bytes.array()?);
+            place.target = Address::v6(bytes.array()?);
+            // A length of zero leaves no room for TCP or UDP: the general way knows what it means.
+            bytes = bytes.sub(usize::from(header.payload_length()))?;
+            header.next_header().0
+        }
         _ => return None,
     };
-    let place = Place { source, target, domain, layers };
-    match protocol {
-        TCP => tcp(place, payload),
-        UDP => udp(place, payload),
-        _ => None,
-    }
+    transport(protocol, &place, bytes, sink)
 }
 
-#[derive(Clone, Copy)]
+/// What the headers below TCP and UDP said.
 struct Place {
     source: Address,
     target: Address,
@@ -67,64 +76,48 @@ struct Place {
     layers: Layers,
 }
 
-type Ip<'a> = (Address, Address, u8, Reader<'a>);
-
 #[inline]
-fn v4(mut bytes: Reader<'_>) -> Option<Ip<'_>> {
-    let header = Ipv4HeaderSlice::from_slice(bytes.peek()).ok()?;
-    if header.slice().len() != 20 || header.is_fragmenting_payload() {
-        return None;
+fn transport(
+    protocol: u8,
+    place: &Place,
+    mut bytes: Reader<'_>,
+    sink: &mut impl FnMut(&Packet<'_>),
+) -> Option<()> {
+    match protocol {
+        TCP => {
+            let header = TcpHeaderSlice::from_slice(bytes.peek()).ok()?;
+            let flags = TcpFlags(*header.slice().get(13)?);
+            bytes.skip(header.slice().len())?;
+            sink(&Packet::Segment(Segment {
+                source: Endpoint { address: place.source, port: header.source_port() },
+                target: Endpoint { address: place.target, port: header.destination_port() },
+                domain: place.domain,
+                seq: SeqNumber(header.sequence_number()),
+                ack: SeqNumber(header.acknowledgment_number()),
+                flags,
+                payload: bytes.rest(),
+                cut: 0,
+                layers: place.layers,
+            }));
+        }
+        UDP => {
+            let header = UdpHeaderSlice::from_slice(bytes.peek()).ok()?;
+            let (source, target) = (header.source_port(), header.destination_port());
+            if tunnel::is_tunnel(source, target) {
+                return None;
+            }
+            let mut datagram = bytes.sub(usize::from(header.length()))?;
+            datagram.skip(8)?;
+            sink(&Packet::Datagram(Datagram {
+                source: Endpoint { address: place.source, port: source },
+                target: Endpoint { address: place.target, port: target },
+                domain: place.domain,
+                payload: datagram.rest(),
+                cut: 0,
+                layers: place.layers,
+            }));
+        }
+        _ => return None,
     }
-    let mut payload = bytes.sub(usize::from(header.total_len()))?;
-    payload.skip(20)?;
-    let (source, target) = (Address::v4(header.source()), Address::v4(header.destination()));
-    Some((source, target, header.protocol().0, payload))
-}
-
-#[inline]
-fn v6(mut bytes: Reader<'_>) -> Option<Ip<'_>> {
-    let header = Ipv6HeaderSlice::from_slice(bytes.peek()).ok()?;
-    bytes.skip(40)?;
-    // A length of zero leaves no room for TCP or UDP: the general way knows what it means.
-    let payload = bytes.sub(usize::from(header.payload_length()))?;
-    let (source, target) = (Address::v6(header.source()), Address::v6(header.destination()));
-    Some((source, target, header.next_header().0, payload))
-}
-
-#[inline]
-fn tcp(place: Place, mut bytes: Reader<'_>) -> Option<Packet<'_>> {
-    let header = TcpHeaderSlice::from_slice(bytes.peek()).ok()?;
-    let flags = TcpFlags(*header.slice().get(13)?);
-    bytes.skip(header.slice().len())?;
-    Some(Packet::Segment(Segment {
-        source: Endpoint { address: place.source, port: header.source_port() },
-        target: Endpoint { address: place.target, port: header.destination_port() },
-        domain: place.domain,
-        seq: SeqNumber(header.sequence_number()),
-        ack: SeqNumber(header.acknowledgment_number()),
-        flags,
-        payload: bytes.rest(),
-        cut: 0,
-        layers: place.layers,
-    }))
-}
-
-#[inline]
-fn udp(place: Place, bytes: Reader<'_>) -> Option<Packet<'_>> {
-    let header = UdpHeaderSlice::from_slice(bytes.peek()).ok()?;
-    let (source, target) = (header.source_port(), header.destination_port());
-    if tunnel::is_tunnel(source, target) {
-        return None;
-    }
-    let mut datagram = bytes;
-    let mut datagram = datagram.sub(usize::from(header.length()))?;
-    datagram.skip(8)?;
-    Some(Packet::Datagram(Datagram {
-        source: Endpoint { address: place.source, port: source },
-        target: Endpoint { address: place.target, port: target },
-        domain: place.domain,
-        payload: datagram.rest(),
-        cut: 0,
-        layers: place.layers,
-    }))
+    Some(())
 }

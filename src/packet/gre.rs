@@ -16,6 +16,8 @@ const VERSION: u16 = 0x0007;
 const ERSPAN: u16 = 0x88be;
 const ERSPAN_III: u16 = 0x22eb;
 const WCCP: u16 = 0x883e;
+/// Ethernet over IP of `MikroTik`'s routers, in PPTP's version of GRE.
+const EOIP: u16 = 0x6400;
 
 /// A GRE header.
 pub(super) fn gre(cursor: &mut Cursor<'_>) -> Result<Next, Skip> {
@@ -44,7 +46,7 @@ pub(super) fn gre(cursor: &mut Cursor<'_>) -> Result<Next, Skip> {
     match (protocol, key) {
         // RFC 7637 §3.2: a key without checksum and sequence is a virtual subnet and a flow id.
         (BRIDGING, Some(key)) if flags & (CHECKSUM | SEQUENCE) == 0 => {
-            cursor.enter_network(Tunnel::Nvgre, Some(key >> 8))?;
+            cursor.enter_network(Tunnel::Nvgre, key >> 8)?;
             Ok(Next::Ethernet)
         }
         (ERSPAN, _) => erspan(cursor, flags),
@@ -70,9 +72,11 @@ fn point_to_point(cursor: &mut Cursor<'_>, flags: u16, protocol: u16) -> Result<
     for _ in [SEQUENCE, ACKNOWLEDGEMENT].into_iter().filter(|bit| flags & bit != 0) {
         cursor.skip(4, Layer::Tunnel)?;
     }
-    if protocol != PPP {
-        return Err(Skip::Malformed(Layer::Tunnel));
-    }
+    let next = match protocol {
+        PPP => Next::Ppp,
+        EOIP => Next::Ethernet,
+        _ => return Err(Skip::Malformed(Layer::Tunnel)),
+    };
     let length = usize::from(u16::from_be_bytes([high, low]));
     // Nothing but an acknowledgement.
     if length == 0 {
@@ -80,13 +84,13 @@ fn point_to_point(cursor: &mut Cursor<'_>, flags: u16, protocol: u16) -> Result<
     }
     cursor.enter_tunnel(Tunnel::Gre)?;
     cursor.limit(length);
-    Ok(Next::Ppp)
+    Ok(next)
 }
 
 /// draft-foschiano-erspan-03 §4.1, §4.2: type I has no header of its own and is told by the
 /// missing sequence number; type II has eight bytes.
 fn erspan(cursor: &mut Cursor<'_>, flags: u16) -> Result<Next, Skip> {
-    cursor.enter_network(Tunnel::Erspan, None)?;
+    cursor.enter_tunnel(Tunnel::Erspan)?;
     if flags & SEQUENCE != 0 {
         let [a, b, c, _] = cursor.header(Layer::Tunnel)?;
         cursor.skip(4, Layer::Tunnel)?;
@@ -103,7 +107,7 @@ fn erspan(cursor: &mut Cursor<'_>, flags: u16) -> Result<Next, Skip> {
 
 /// draft-foschiano-erspan-03 §4.3: twelve bytes, and eight more if the last bit says so.
 fn erspan_iii(cursor: &mut Cursor<'_>) -> Result<Next, Skip> {
-    cursor.enter_network(Tunnel::Erspan, None)?;
+    cursor.enter_tunnel(Tunnel::Erspan)?;
     let [a, ..] = cursor.header::<10>(Layer::Tunnel)?;
     let [frame, options] = cursor.header(Layer::Tunnel)?;
     if a >> 4 != 2 {

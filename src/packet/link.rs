@@ -128,7 +128,7 @@ fn tag(cursor: &mut Cursor<'_>) -> Result<Next, Skip> {
 /// IEEE 802.1Q-2018 §9.7, the I-TAG of 802.1ah: a service id and the customer's whole frame.
 fn backbone_bridging(cursor: &mut Cursor<'_>) -> Result<Next, Skip> {
     let [_, a, b, c] = cursor.header(Layer::Tunnel)?;
-    cursor.enter_network(Tunnel::Pbb, Some(u32::from_be_bytes([0, a, b, c])))?;
+    cursor.enter_network(Tunnel::Pbb, u32::from_be_bytes([0, a, b, c]))?;
     Ok(Next::Ethernet)
 }
 

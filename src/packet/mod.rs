@@ -91,8 +91,9 @@ pub struct Address([u8; 16]);
 
 impl Address {
     /// An IPv4 address.
-    pub const fn v4([a, b, c, d]: [u8; 4]) -> Self {
-        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    pub const fn v4(octets: [u8; 4]) -> Self {
+        // As a number, which is one wide store; byte by byte it would be sixteen.
+        Self((0xffff_0000_0000 | u32::from_be_bytes(octets) as u128).to_be_bytes())
     }
 
     /// An IPv6 address.
@@ -151,7 +152,8 @@ impl fmt::Display for Endpoint {
 }
 
 /// Which address space an address belongs to: a hash over VLAN tags and virtual network ids, zero
-/// where there are none. What differs by direction (MPLS labels, tunnel end points) is not in it.
+/// where there are none. What differs by direction (MPLS labels, tunnel end points) is not in it,
+/// nor are the tags of a network that carries this one in a tunnel over IP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain(pub u32);
 

@@ -40,12 +40,15 @@ pub(super) fn behind_cookie(cursor: &mut Cursor<'_>) -> Option<Next> {
     Some(next)
 }
 
+/// A look at what seems to begin at a place.
+type Sign = fn(&Cursor<'_>) -> bool;
+
 /// What begins after one of so many bytes, the strongest sign first: an Ethernet frame with an IP
 /// packet whose length fits, an IP packet whose length fits, PPP, an Ethernet frame of a type that
 /// may occur. MAC addresses look like anything, a control word among it, and an IP address may
 /// stand where the type of a frame would be.
 fn guess<const N: usize>(cursor: &Cursor<'_>, offsets: [usize; N]) -> Option<(usize, Next)> {
-    let signs: [(fn(&Cursor<'_>) -> bool, Next); 4] = [
+    let signs: [(Sign, Next); 4] = [
         (is_ip_in_ethernet, Next::Ethernet),
         (is_ip, Next::Ip),
         (|cursor| matches!(cursor.bytes.peek(), [0xff, 3, 0, 0x21 | 0x57, ..]), Next::Ppp),

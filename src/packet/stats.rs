@@ -150,7 +150,8 @@ impl PacketStats {
     ///
     /// ```
     /// use tlscensus::packet::PacketStats;
-    /// let stats = PacketStats { segments: 3, ..PacketStats::default() };
+    /// let mut stats = PacketStats::default();
+    /// stats.segments = 3;
     /// assert_eq!(stats.iter().find(|(_, count)| *count > 0), Some(("segments", 3)));
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {

@@ -11,16 +11,9 @@ use crate::packet::{Layer, Skip, Tunnel, mpls, wlan};
 /// What a tunnel's header said.
 struct Inside {
     tunnel: Tunnel,
-    network: Network,
+    /// The id of the virtual network, if it named one.
+    network: Option<u32>,
     next: Next,
-}
-
-/// Which address space is inside a tunnel.
-enum Network {
-    /// The one outside.
-    Same,
-    /// A virtual network, by its id if it has one.
-    Own(Option<u32>),
 }
 
 const GTP: u16 = 2152;
@@ -62,8 +55,8 @@ pub(super) fn udp(cursor: &mut Cursor<'_>, source: u16, target: u16) -> Option<R
         },
     }?;
     let entered = match inside.network {
-        Network::Same => cursor.enter_tunnel(inside.tunnel),
-        Network::Own(id) => cursor.enter_network(inside.tunnel, id),
+        None => cursor.enter_tunnel(inside.tunnel),
+        Some(id) => cursor.enter_network(inside.tunnel, id),
     };
     Some(entered.map(|()| inside.next))
 }
@@ -87,7 +80,7 @@ fn vxlan(cursor: &mut Cursor<'_>) -> Option<Inside> {
         }
         _ => return None,
     };
-    Some(Inside { tunnel: Tunnel::Vxlan, network: Network::Own(Some(id)), next: Next::Ethernet })
+    Some(Inside { tunnel: Tunnel::Vxlan, network: Some(id), next: Next::Ethernet })
 }
 
 /// draft-ietf-nvo3-vxlan-gpe §3.1: a flag says that the fourth byte is the protocol inside.
@@ -100,7 +93,7 @@ fn vxlan_gpe(cursor: &mut Cursor<'_>) -> Option<Inside> {
         _ => return None,
     };
     let id = (flags & 0x08 != 0).then(|| u32::from_be_bytes([0, x, y, z]));
-    Some(Inside { tunnel: Tunnel::Vxlan, network: Network::Own(id), next })
+    Some(Inside { tunnel: Tunnel::Vxlan, network: id, next })
 }
 
 /// RFC 8926 §3.4.
@@ -116,7 +109,7 @@ fn geneve(cursor: &mut Cursor<'_>) -> Option<Inside> {
         kind @ (0x0800 | 0x86dd | 0x8847 | 0x8848 | 0x894f) => Next::EtherType(kind),
         _ => return None,
     };
-    let network = Network::Own(Some(u32::from_be_bytes([0, x, y, z])));
+    let network = Some(u32::from_be_bytes([0, x, y, z]));
     Some(Inside { tunnel: Tunnel::Geneve, network, next })
 }
 
@@ -138,8 +131,7 @@ fn gtp(cursor: &mut Cursor<'_>) -> Option<Inside> {
             extension = cursor.bytes.u8()?;
         }
     }
-    let network = Network::Same;
-    mpls::is_ip(cursor).then_some(Inside { tunnel: Tunnel::Gtp, network, next: Next::Ip })
+    mpls::is_ip(cursor).then_some(Inside { tunnel: Tunnel::Gtp, network: None, next: Next::Ip })
 }
 
 /// RFC 4380 §5.1.1: an IPv6 packet that fills the datagram, behind the headers of a server.
@@ -156,10 +148,9 @@ fn teredo(cursor: &mut Cursor<'_>) -> Option<Inside> {
     let mut ahead = cursor.bytes;
     let [first, _, _, _, high, low] = ahead.array()?;
     let length = usize::from(u16::from_be_bytes([high, low])).saturating_add(40);
-    let network = Network::Same;
     (first >> 4 == 6 && length == cursor.wire()).then_some(Inside {
         tunnel: Tunnel::Teredo,
-        network,
+        network: None,
         next: Next::Ip,
     })
 }
@@ -182,7 +173,14 @@ fn l2tp(cursor: &mut Cursor<'_>) -> Option<Inside> {
                 let padding = usize::from(cursor.bytes.u16()?);
                 cursor.bytes.skip(padding)?;
             }
-            Next::Ppp
+            // An address, or the first byte of a protocol that PPP carries: the header alone is
+            // too little to go by.
+            match cursor.bytes.peek() {
+                [0xff, 0x03, ..] | [0x00 | 0x02 | 0x21 | 0x57 | 0x80 | 0x82 | 0xc0 | 0xc2, ..] => {
+                    Next::Ppp
+                }
+                _ => return None,
+            }
         }
         0x0003 if flags & 0x7ff0 == 0 => {
             // Reserved, session.
@@ -191,7 +189,7 @@ fn l2tp(cursor: &mut Cursor<'_>) -> Option<Inside> {
         }
         _ => return None,
     };
-    Some(Inside { tunnel: Tunnel::L2tp, network: Network::Same, next })
+    Some(Inside { tunnel: Tunnel::L2tp, network: None, next })
 }
 
 /// RFC 3931 §4.1.1.1: a session id, zero for control messages.

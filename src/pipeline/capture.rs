@@ -1,5 +1,6 @@
 //! The capture thread: sources → frames → packets → flows → batches of finished handshakes.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -12,8 +13,10 @@ use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Poll, Source};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
+use crate::flow::datagram::{DatagramStats, DatagramTable};
 use crate::flow::table::{Finished, FlowTable};
 use crate::packet::{Decoder, Packet, PacketStats};
+use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
 use crate::tls::conversation::Conversation;
 
@@ -32,8 +35,10 @@ pub struct SourceReport {
     pub capture: CaptureStats,
     /// What became of the frames.
     pub packets: PacketStats,
-    /// What became of the flows.
+    /// What became of the TCP flows.
     pub flows: TableStats,
+    /// What became of the UDP flows.
+    pub datagrams: DatagramStats,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
 }
@@ -80,6 +85,7 @@ fn read_one(
         capture: CaptureStats::default(),
         packets: PacketStats::default(),
         flows: TableStats::default(),
+        datagrams: DatagramStats::default(),
         joined_late: 0,
     };
     let opened = match input {
@@ -99,14 +105,26 @@ fn read_one(
     let mut decoder = Decoder::new(&settings.limits);
     let mut flows = FlowTable::<Conversation>::new(&settings.limits);
     let mut span = None;
+    let mut datagrams = DatagramTable::<DatagramConversation>::new(&settings.limits);
     let mut joined_late = 0_u64;
+    let batcher = &RefCell::new(batcher);
     let mut finish = |finished: Finished<Conversation>| {
         let Finished { meta, consumer, .. } = finished;
         joined_late = joined_late.saturating_add(u64::from(consumer.is_encrypted_only()));
         if consumer.transcript().has_messages() {
             let transcript = consumer.into_transcript();
             let source = Arc::clone(&name);
-            batcher.push(Job { source, transport: Transport::Tcp, meta, transcript });
+            let transport = Transport::Tcp;
+            batcher.borrow_mut().push(Job { source, transport, meta, transcript });
+        }
+    };
+    let mut finish_datagrams = |finished: Finished<DatagramConversation>| {
+        let Finished { meta, consumer, .. } = finished;
+        let transport = consumer.transport();
+        let transcript = consumer.into_transcript();
+        if transcript.has_messages() {
+            let source = Arc::clone(&name);
+            batcher.borrow_mut().push(Job { source, transport, meta, transcript });
         }
     };
     loop {
@@ -117,7 +135,9 @@ fn read_one(
             // What cannot be decoded is counted by the decoder.
             let _ = decoder.decode(&frame, &mut |packet| match packet {
                 Packet::Segment(segment) => flows.push(segment, at, &mut finish),
-                Packet::Datagram(_) => {}
+                Packet::Datagram(datagram) => {
+                    datagrams.push(datagram, at, &mut finish_datagrams);
+                }
             });
         });
         let stats = source.stats();
@@ -141,10 +161,12 @@ fn read_one(
     }
     decoder.finish();
     flows.finish_all(&mut finish);
+    datagrams.finish_all(&mut finish_datagrams);
     report.span = span;
     report.capture = source.stats();
     report.packets = *decoder.stats();
     report.flows = *flows.stats();
+    report.datagrams = *datagrams.stats();
     report.joined_late = joined_late;
     report
 }

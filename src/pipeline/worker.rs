@@ -11,13 +11,14 @@ use crate::census::Census;
 use crate::flow::Side;
 use crate::packet::Layers;
 use crate::policy;
+use crate::quic;
 use crate::record::community::{self, community_id};
 use crate::record::line::Line;
 use crate::record::{FlowRecord, Peer, Seen, Sides};
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
-use crate::tls::message;
 use crate::tls::parse::HelloParser;
+use crate::tls::starttls::application;
 use crate::x509::chain::{ChainReport, ChainStatus};
 use crate::x509::{Certificate, CertificateCache, ChainCache};
 
@@ -96,7 +97,7 @@ impl<'a> Worker<'a> {
     fn record(&mut self, job: Job) -> Option<FlowRecord> {
         let Job { source, transport, meta, transcript } = job;
         let limits = &self.settings.limits;
-        let events = message::events(&transcript, limits);
+        let events = quic::conversation::events(transport, &transcript, limits);
         let [low, high] = meta.endpoints;
         let lower_port = if low.port <= high.port { Side::Low } else { Side::High };
         let circumstances = Circumstances {
@@ -122,6 +123,9 @@ impl<'a> Worker<'a> {
         let layers: Layers =
             client.of(&meta.layers).or(*server.of(&meta.layers)).unwrap_or_default();
         let chain = self.chain(&summary);
+        let offered = summary.client_hello.as_ref().map_or(&[][..], |hello| &hello.offer.alpn);
+        let negotiated = summary.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref());
+        let application = application(transcript.preamble(), client, offered, negotiated);
         let protocol = match transport {
             Transport::Tcp => community::TCP,
             Transport::Udp | Transport::Quic => community::UDP,
@@ -134,13 +138,13 @@ impl<'a> Worker<'a> {
             source,
             community_id: community_id(low, high, protocol),
             transport,
-            application: None,
-            starttls: false,
+            application: application.name,
+            starttls: application.starttls,
             vlan: layers.vlans().to_vec(),
             tunnel: layers.tunnels().collect(),
             client: peer(client),
             server: peer(server),
-            target: None,
+            target: application.target,
             certificates: summary.certificates,
             client_certificates: summary.client_certificates,
             certificate_requested: summary.certificate_requested,

@@ -62,7 +62,7 @@ fn client_row(client: &Client, stack: &Stack, at: usize) -> Option<Row> {
     row.list(client.names.iter().cloned());
     row.own(client.mac.map(|mac| mac.to_string()).unwrap_or_default());
     row.list(client.owner.iter().cloned());
-    row.list(stack.software.iter().map(|software| software.name.clone()));
+    row.list(stack.software.iter().map(|software| software.name.to_string()));
     row.own(stack.max_version.map(|version| version.to_string()).unwrap_or_default());
     row.list(stack.ja4.iter().cloned());
     row.list([verdict.policy.to_string()]);

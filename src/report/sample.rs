@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::census::sample::{Sample, legacy, modern, offer, wrong_suites};
+use crate::census::sample::{Sample, modern, offer, wrong_suites};
 use crate::census::{Census, Snapshot, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -13,11 +13,21 @@ use crate::report::inventory::{Inventory, Question};
 use crate::report::scope::{Networks, Scope};
 use crate::tls::Transport;
 use crate::tls::codepoint::{AlertDescription, ProtocolVersion};
+use crate::tls::hello::Offer;
 use crate::x509::{Certificate, TrustStores};
 
 /// The certificate that servers of the sample send: no real one, so that nothing depends on dates.
 fn certificate() -> Arc<Certificate> {
     Arc::new(Certificate::parse(b"no certificate"))
+}
+
+/// What a program offers that leaves the choice to Schannel of Windows 7.
+fn windows_7() -> Arc<Offer> {
+    let suites = [
+        0xc014, 0xc013, 0x0039, 0x0033, 0x0035, 0x002f, 0xc00a, 0xc009, 0x0038, 0x0032, 0x000a,
+        0x0013, 0x0005, 0x0004,
+    ];
+    Arc::new(offer(ProtocolVersion::TLS1_0, &suites))
 }
 
 /// Records of the office: 10.0.0.0/24 clients, 203.0.113.0/24 servers of others, 10.9.0.0/24 ours.
@@ -28,10 +38,10 @@ pub(crate) fn office() -> Vec<FlowRecord> {
     let mut push = |sample: Sample| records.push(sample.0);
     // An old service: three times a minute, to two services.
     for minute in 0..4 {
-        let old = Sample::new(5, 7).offers(&legacy()).asks_for(crm).at(minute * 60_000);
+        let old = Sample::new(5, 7).offers(&windows_7()).asks_for(crm).at(minute * 60_000);
         push(old.chooses(ProtocolVersion::TLS1_0, 0xc013).sends(&[certificate()]));
     }
-    let old = Sample::new(5, 8).offers(&legacy()).asks_for("login.contoso.example").at(250_000);
+    let old = Sample::new(5, 8).offers(&windows_7()).asks_for("login.contoso.example").at(250_000);
     push(old.refused(AlertDescription::PROTOCOL_VERSION));
     // … on a machine that also has a browser.
     push(Sample::new(5, 7).offers(&modern()).asks_for(crm).at(9_000).chooses(v12, 0xc02f));

@@ -75,7 +75,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
 pub(crate) fn listed(items: &[String], limit: usize) -> String {
     if items.len() > limit {
         let shown = limit.saturating_sub(1).max(1);
-        let more = items.len() - shown;
+        let more = grouped((items.len() - shown) as u64);
         return format!("{} and {more} more", items[..shown].join(", "));
     }
     match items {
@@ -120,6 +120,11 @@ pub(crate) fn named(name: &str) -> String {
         text.push('…');
     }
     if !text.is_empty() && name.chars().all(plain) { text } else { format!("\"{text}\"") }
+}
+
+/// How to learn more of a finding, a reason or a remedy.
+pub(crate) fn explain(id: &str) -> String {
+    format!("(tlscensus{GLUE}explain{GLUE}{})", printable(id))
 }
 
 /// A text for one line, whatever its length.

@@ -8,12 +8,15 @@
 
 pub mod codepoint;
 pub mod conversation;
+pub mod dtls;
 pub mod fingerprint;
 pub mod handshake;
 pub mod hello;
 pub mod message;
 pub mod parse;
+pub(crate) mod pieces;
 pub mod sslv2;
+pub mod starttls;
 pub mod transcript;
 
 use serde::{Serialize, Serializer};

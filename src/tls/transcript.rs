@@ -75,12 +75,17 @@ impl Transcript {
         self.entries.is_empty()
     }
 
-    /// Whether there is a byte of a message in it, not only encrypted records.
+    /// Whether there is a byte of a message in it, not only encrypted records and holes.
     pub fn has_messages(&self) -> bool {
-        self.entries.iter().any(|entry| !matches!(entry.kind, Kind::Encrypted { .. }))
+        self.entries.iter().any(|entry| {
+            matches!(
+                entry.kind,
+                Kind::Handshake | Kind::Alert | Kind::SslV2 | Kind::Dtls | Kind::Quic
+            )
+        })
     }
 
-    /// The cleartext before TLS, low end's then high end's.
+    /// The cleartext before TLS, low end's then high end's: of a long one its beginning and its end.
     pub const fn preamble(&self) -> &[Vec<u8>; 2] {
         &self.preamble
     }
@@ -128,11 +133,29 @@ impl Transcript {
         self.push(Entry { side, kind, begun: at, ended: at, start, len: 0 }, limits);
     }
 
-    /// Keep cleartext before TLS, up to the bound.
+    /// Keep cleartext before TLS: within the bound its beginning, where a protocol shows itself,
+    /// and its end, where TLS is asked for.
     pub fn keep_preamble(&mut self, side: Side, bytes: &[u8], limits: &Limits) {
+        let (first, rest) = bytes.split_at(limits.preamble_bytes.min(bytes.len()));
+        let last = rest.len().saturating_sub(limits.preamble_bytes);
+        for part in [first, rest.get(last..).unwrap_or_default()] {
+            self.keep_preamble_part(side, part, limits);
+        }
+    }
+
+    fn keep_preamble_part(&mut self, side: Side, bytes: &[u8], limits: &Limits) {
         let kept = side.of_mut(&mut self.preamble);
-        let room = limits.preamble_bytes.saturating_sub(kept.len());
-        kept.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        kept.extend_from_slice(bytes);
+        let excess = kept.len().saturating_sub(limits.preamble_bytes);
+        if excess > 0 {
+            let head = limits.preamble_bytes / 2;
+            kept.drain(head..head.saturating_add(excess));
+        }
+    }
+
+    /// What an end sent so far does not matter for what follows.
+    pub fn restart_preamble(&mut self, side: Side) {
+        side.of_mut(&mut self.preamble).clear();
     }
 
     fn refuse(&mut self, side: Side, at: Timestamp, size: usize, limits: &Limits) {

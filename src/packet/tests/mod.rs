@@ -1,8 +1,12 @@
 //! Tests of the whole module: frames in, packets out.
 
+// A test that overflows fails, as it should.
+#![allow(clippy::arithmetic_side_effects)]
+
 mod corpus;
 mod fragments;
 mod links;
+mod robust;
 mod tunnels;
 mod types;
 

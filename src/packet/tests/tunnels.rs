@@ -79,6 +79,9 @@ fn pptp() {
         let head = [&flags[..], &[0x88, 0x0b], &length, &[0, 5], &vec![0; numbers]].concat();
         assert_tunnels(&over_ip4(47, &head, &ppp), &["gre"]);
     }
+    let length = u16::try_from(inner().len()).unwrap().to_be_bytes();
+    let bridged = [&[0x20, 1, 0x64, 0][..], &length, &[0x19, 2]].concat();
+    assert_tunnels(&over_ip4(47, &bridged, &inner()), &["gre"]);
     let acknowledgement = [0x20, 0x81, 0x88, 0x0b, 0, 0, 0, 5, 0, 0, 0, 1];
     assert_eq!(ethernet(&over_ip4(47, &acknowledgement, &[])), Err(Skip::NotTcpOrUdp));
 }
@@ -108,7 +111,7 @@ fn erspan_of_each_type() {
     // The tag was taken off and stands in the header.
     assert_eq!((seen.layers.vlans(), seen.domain), (&[100][..], Domain(0).in_vlan(100)));
     let seen = assert_tunnels(&over_ip4(47, &three, &inner()), &["erspan"]);
-    assert_eq!(seen.layers.vlans(), []);
+    assert!(seen.layers.vlans().is_empty());
     assert_tunnels(&over_ip4(47, &three_more, &inner()), &["erspan"]);
     assert_tunnels(&over_ip4(47, &three_ip, &tcp4()), &["erspan"]);
     let mut wrong = two;
@@ -117,10 +120,22 @@ fn erspan_of_each_type() {
 }
 
 #[test]
-fn the_tags_outside_a_virtual_network_are_not_its_own() {
+fn the_tags_outside_a_tunnel_are_not_of_its_address_space() {
+    let tag = |packet: &[u8]| eth([0x81, 0], &[&[0, 7, 8, 0], packet].concat());
+    for (packet, tunnel) in
+        [(ip4(4, &tcp4()), "ipip"), (ip4(47, &[&[0, 0, 8, 0], &tcp4()[..]].concat()), "gre")]
+    {
+        let seen = assert_tunnels(&tag(&packet), &[tunnel]);
+        assert_eq!((seen.domain, seen.layers.vlans()), (Domain(0), &[7][..]));
+    }
+    // The tags inside are.
+    let inside = eth([0x81, 0], &[&[0, 9, 8, 0], &tcp4()[..]].concat());
+    let seen =
+        assert_tunnels(&tag(&ip4(47, &[&[0, 0, 0x65, 0x58], &inside[..]].concat())), &["gre"]);
+    assert_eq!((seen.domain, seen.layers.vlans()), (Domain(0).in_vlan(9), &[7, 9][..]));
     let vxlan = udp4(40_000, 4789, &[&[8, 0, 0, 0, 0, 0, 42, 0][..], &inner()].concat());
     let plain = assert_tunnels(&eth(IPV4, &vxlan), &["vxlan"]);
-    let tagged = assert_tunnels(&eth([0x81, 0], &[&[0, 7, 8, 0][..], &vxlan].concat()), &["vxlan"]);
+    let tagged = assert_tunnels(&tag(&vxlan), &["vxlan"]);
     assert_eq!(plain.domain, tagged.domain);
     assert_eq!(tagged.layers.vlans(), [7]);
 }

@@ -8,7 +8,7 @@ use crate::policy::{Outcome, Reason};
 use crate::record::Tally;
 
 use super::edges::sum;
-use super::findings::{self, Side};
+use super::findings;
 use super::judge::{EdgeFacts, Facts, Judged, StackJudged};
 
 use super::{Client, HostVerdict, ServerName, Stack, StackVerdict};
@@ -112,20 +112,21 @@ fn stack(
     let offer = offer(key);
     let cases: Vec<_> = edges.iter().flat_map(|edge| facts.cases(edge)).collect();
     let findings = findings::of_stack(facts, offer.as_deref(), &cases, judged);
-    let software = offer.as_deref().map(findings::software).unwrap_or_default();
+    let software = facts.software(key);
+    // The successor of the first policy was not asked for.
+    let asked = judged.outcomes.get(..facts.question.policies.len()).unwrap_or_default();
     Stack {
         transport: key.transport,
         ja4: offer.as_ref().map(|offer| offer.ja4.clone()),
         ja3: offer.as_ref().map(|offer| offer.ja3.clone()),
         max_version: offer.as_ref().and_then(|offer| offer.max_version()),
         fallback_of: earlier.map(|offer| offer.ja4.clone()),
-        software,
         connections: tally.connections,
         first_seen: tally.first,
         last_seen: tally.last,
         servers: edges
             .iter()
-            .map(|edge| ServerName::from(&*edge.key.server))
+            .map(|edge| ServerName::from(edge.server))
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect(),
@@ -147,7 +148,8 @@ fn stack(
                 evidence: judged.sentence(),
             })
             .collect(),
-        remediations: findings::remedies(facts, Side::Client, offer.as_deref(), &findings),
+        remediations: findings::client_remedies(asked, &software),
+        software,
         findings,
         offer,
     }

@@ -65,7 +65,7 @@ pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Edge> {
                 client: edge.client,
                 transport: edge.stack.transport,
                 ja4: offer.map(|offer| offer.ja4.clone()),
-                server: ServerName::from(&*edge.key.server),
+                server: ServerName::from(edge.server),
                 sni: edge.key.sni.clone(),
                 connections: edge.edge.tally.connections,
                 first_seen: edge.edge.tally.first,
@@ -87,7 +87,7 @@ fn verdicts(
 ) -> Vec<EdgeVerdict> {
     let cases: Vec<_> = facts.cases(edge).collect();
     let client = judged.stacks.get(&(edge.client, edge.stack)).map(|stack| &stack.outcomes);
-    let server = judged.servers.get(&*edge.key.server);
+    let server = judged.servers.get(edge.server);
     let ends = client.into_iter().flatten().zip(server.into_iter().flatten());
     let policies = facts.question.policies.iter();
     policies
@@ -126,7 +126,7 @@ pub(super) fn certificates(facts: &Facts<'_>) -> Vec<CertificateLine> {
             for fingerprint in evidence.certificates.iter().collect::<BTreeSet<_>>() {
                 let entry = seen.entry(*fingerprint).or_default();
                 entry.tally = sum(entry.tally.into_iter().chain([*tally]));
-                entry.servers.insert(ServerName::from(&*edge.key.server));
+                entry.servers.insert(ServerName::from(edge.server));
             }
             for fingerprint in evidence.client_certificates.iter().collect::<BTreeSet<_>>() {
                 let entry = seen.entry(*fingerprint).or_default();

@@ -7,7 +7,9 @@ use crate::census::{self, EdgeKey, ServerKey, Snapshot, StackKey};
 use crate::limits::Limits;
 use crate::packet::{Address, Mac};
 use crate::policy::{self, ClientOutcome, Outcome, Policy, Reason, ServerOutcome};
+use crate::recognise::{Candidate, recognise};
 use crate::record::Case;
+use crate::tls::hello::OfferId;
 use crate::x509::TrustStores;
 
 use super::chains::Chains;
@@ -91,6 +93,10 @@ pub(super) struct Facts<'a> {
     pub(super) chains: Chains<'a>,
     /// Every edge in scope, in the order of the snapshot.
     pub(super) edges: Vec<EdgeFacts<'a>>,
+    /// Whose software the offers are.
+    software: HashMap<OfferId, Arc<[Candidate]>>,
+    /// Servers of which the protocol was not seen, and as which ones they are taken.
+    named: HashMap<&'a ServerKey, &'a ServerKey>,
     /// MAC addresses of routers: they prove nothing of a host.
     routers: HashSet<Mac>,
 }
@@ -100,28 +106,40 @@ pub(super) struct Facts<'a> {
 pub(super) struct EdgeFacts<'a> {
     pub(super) client: Address,
     pub(super) stack: StackKey,
+    /// The server, by the protocol that is known of it.
+    pub(super) server: &'a ServerKey,
     pub(super) key: &'a EdgeKey,
     pub(super) edge: &'a census::Edge,
 }
 
 impl<'a> Facts<'a> {
     fn new(snapshot: &'a Snapshot, question: &'a Question<'a>, policies: Vec<&'a Policy>) -> Self {
+        let named = named(snapshot);
         let mut edges = Vec::new();
         for (client, host) in &snapshot.hosts {
             for (stack, facts) in host.stacks.iter() {
                 for (key, edge) in facts.edges.iter() {
                     if question.scope.covers(&key.server, key.sni.as_deref()) {
-                        edges.push(EdgeFacts { client: *client, stack: *stack, key, edge });
+                        let server = named.get(&*key.server).copied().unwrap_or(&key.server);
+                        edges.push(EdgeFacts { client: *client, stack: *stack, server, key, edge });
                     }
                 }
             }
         }
+        let offers = edges.iter().filter_map(|edge: &EdgeFacts<'_>| edge.stack.offer);
+        let software = offers
+            .collect::<HashSet<OfferId>>()
+            .into_iter()
+            .filter_map(|id| Some((id, recognise(snapshot.offers.get(&id)?).into())))
+            .collect();
         Self {
             snapshot,
             question,
             policies,
+            software,
             chains: Chains::of(snapshot, question.trust, question.limits),
             edges,
+            named,
             routers: routers(snapshot),
         }
     }
@@ -129,6 +147,20 @@ impl<'a> Facts<'a> {
     /// What an edge proves.
     pub(super) fn cases(&self, edge: &EdgeFacts<'a>) -> impl Iterator<Item = Case<'_>> {
         self.chains.cases(self.snapshot, edge.key, edge.edge)
+    }
+
+    /// Whose software a stack may be.
+    pub(super) fn software(&self, stack: StackKey) -> Arc<[Candidate]> {
+        let known = stack.offer.and_then(|id| self.software.get(&id));
+        known.cloned().unwrap_or_else(|| Arc::new([]))
+    }
+
+    /// What was counted of a server, under the protocol that is known of it.
+    pub(super) fn servers(&self) -> impl Iterator<Item = (&'a ServerKey, &'a census::Server)> {
+        self.snapshot
+            .servers
+            .iter()
+            .map(|(key, server)| (self.named.get(&**key).copied().unwrap_or(key), server))
     }
 
     /// A host's own MAC address: the only one it was seen with, and not a router's.
@@ -143,6 +175,25 @@ impl<'a> Facts<'a> {
     pub(super) fn policy_ids(&self) -> impl Iterator<Item = &Arc<str>> {
         self.question.policies.iter().map(|policy| &policy.id)
     }
+}
+
+/// Connections that did not show their protocol (a client without ALPN, a start that was missed)
+/// belong to the server of the same address and port, where only one protocol is known of it.
+fn named(snapshot: &Snapshot) -> HashMap<&ServerKey, &ServerKey> {
+    let same = |left: &ServerKey, right: &ServerKey| {
+        (left.ip, left.port, &left.target) == (right.ip, right.port, &right.target)
+    };
+    snapshot
+        .servers
+        .chunk_by(|(left, _), (right, _)| same(left, right))
+        // Keys are sorted, and no protocol comes before any.
+        .filter_map(|siblings| match siblings {
+            [(nameless, _), (named, _)] if nameless.application.is_none() => {
+                Some((&**nameless, &**named))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 /// The MAC addresses that show more addresses than one host has.
@@ -222,7 +273,7 @@ fn echo(outcome: ClientOutcome) -> ClientOutcome {
 fn server_outcomes<'a>(facts: &'a Facts<'a>) -> BTreeMap<&'a ServerKey, Vec<ServerOutcome>> {
     let mut cases: BTreeMap<&ServerKey, Vec<Case<'_>>> = BTreeMap::new();
     for edge in &facts.edges {
-        cases.entry(&edge.key.server).or_default().extend(facts.cases(edge));
+        cases.entry(edge.server).or_default().extend(facts.cases(edge));
     }
     cases
         .into_iter()

@@ -11,6 +11,7 @@ mod edges;
 mod fallback;
 mod findings;
 mod judge;
+mod lines;
 mod servers;
 mod totals;
 
@@ -24,6 +25,7 @@ use crate::census::ServerKey;
 use crate::clock::Timestamp;
 use crate::packet::{Address, Endpoint, Mac};
 use crate::policy::{Outcome, Reason};
+use crate::recognise::Candidate;
 use crate::tls::Transport;
 use crate::tls::codepoint::ProtocolVersion;
 use crate::tls::hello::Offer;
@@ -31,6 +33,8 @@ use crate::x509::chain::ChainReport;
 use crate::x509::{Certificate, Fingerprint, StoreSummary};
 
 pub use coverage::{CoverageLine, PacketCoverage, SourceLine, UnlistedLine};
+use lines::Lines;
+
 pub use judge::Question;
 pub use totals::{Counts, OutOfScope, PolicyTotals, Successor, Summary};
 
@@ -73,7 +77,7 @@ impl Inventory {
 
     /// Write the JSON report.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, self)?;
+        self.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Lines::default()))?;
         out.write_all(b"\n")
     }
 }
@@ -166,7 +170,7 @@ pub struct Stack {
     /// What it offers.
     pub offer: Option<Arc<Offer>>,
     /// Whose software it may be.
-    pub software: Vec<Software>,
+    pub software: Arc<[Candidate]>,
     /// Connections to servers in scope.
     pub connections: u64,
     /// When the first of them was seen.
@@ -196,17 +200,6 @@ pub struct StackVerdict {
     pub reasons: Vec<Reason>,
     /// What it rests on, in a sentence.
     pub evidence: String,
-}
-
-/// Software that may have made an offer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Software {
-    /// Its name.
-    pub name: String,
-    /// How sure that is.
-    pub confidence: String,
-    /// What speaks for it.
-    pub evidence: Vec<String>,
 }
 
 /// A finding, with how often it was found.

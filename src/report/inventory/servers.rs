@@ -2,44 +2,65 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::census::{Latency, ServerKey};
+use crate::census::{self, Latency, ServerKey};
+use crate::packet::Mac;
 use crate::policy::{Outcome, ServerOutcome};
 use crate::record::{Evidence, Tally};
 use crate::x509::chain::{ChainReport, ChainStatus};
 
 use super::clients::clients_of;
 use super::edges::{Negotiated, sum};
-use super::findings::{self, Side};
+use super::findings;
 use super::judge::{EdgeFacts, Facts, Judged};
 use super::{HandshakeTimes, Server, ServerName, ServerVerdict};
 
 pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Server> {
     let mut edges: BTreeMap<&ServerKey, Vec<&EdgeFacts<'_>>> = BTreeMap::new();
     for edge in &facts.edges {
-        edges.entry(&edge.key.server).or_default().push(edge);
+        edges.entry(edge.server).or_default().push(edge);
     }
     // Without a scope every server is listed, even one whose edges found no room.
     if facts.question.scope.is_all() {
-        for (key, _) in &facts.snapshot.servers {
+        for (key, _) in facts.servers() {
             edges.entry(key).or_default();
         }
     }
-    edges.iter().filter_map(|(key, edges)| line(facts, judged, key, edges)).collect()
+    let mut whole: BTreeMap<&ServerKey, Whole> = BTreeMap::new();
+    for (key, server) in facts.servers() {
+        whole.entry(key).or_default().add(server);
+    }
+    let nothing = Whole::default();
+    let whole = |key| whole.get(key).unwrap_or(&nothing);
+    edges.iter().filter_map(|(key, edges)| line(facts, judged, (*key, edges), whole(key))).collect()
+}
+
+/// What was counted of a server, whatever of its connections is listed.
+#[derive(Default)]
+struct Whole {
+    macs: BTreeSet<Mac>,
+    tally: Option<Tally>,
+    latency: Latency,
+}
+
+impl Whole {
+    fn add(&mut self, server: &census::Server) {
+        self.macs.extend(&server.macs);
+        self.tally = sum(self.tally.into_iter().chain([server.tally]));
+        self.latency.add(&server.latency);
+    }
 }
 
 fn line(
     facts: &Facts<'_>,
     judged: &Judged<'_>,
-    key: &ServerKey,
-    edges: &[&EdgeFacts<'_>],
+    (key, edges): (&ServerKey, &[&EdgeFacts<'_>]),
+    whole: &Whole,
 ) -> Option<Server> {
-    let servers = &facts.snapshot.servers;
-    let at = servers.binary_search_by(|(other, _)| (**other).cmp(key)).ok();
-    let whole = at.and_then(|at| servers.get(at)).map(|(_, server)| server);
-    let tally = match whole {
-        Some(whole) if facts.question.scope.is_all() => whole.tally,
+    let tally = match whole.tally {
+        Some(tally) if facts.question.scope.is_all() => tally,
         _ => sum(edges.iter().map(|edge| edge.edge.tally))?,
     };
+    let macs: Vec<Mac> = whole.macs.iter().copied().collect();
     let mut negotiated = Negotiated::default();
     let evidence = || edges.iter().flat_map(|edge| edge.edge.evidence.iter());
     for (evidence, tally) in evidence() {
@@ -52,11 +73,12 @@ fn line(
     );
     let cases: Vec<_> = edges.iter().flat_map(|edge| facts.cases(edge)).collect();
     let outcomes = judged.servers.get(key).map_or(&[][..], Vec::as_slice);
+    let asked = outcomes.get(..facts.question.policies.len()).unwrap_or_default();
     let findings = findings::of_server(facts, &cases, outcomes);
     Some(Server {
         name: ServerName::from(key),
         names: Vec::new(),
-        mac: whole.and_then(|whole| facts.own_mac(&whole.macs)),
+        mac: facts.own_mac(&macs),
         owner: None,
         internal: facts.question.internal.contain(key.ip),
         snis: edges
@@ -73,7 +95,7 @@ fn line(
         connections: tally.connections,
         first_seen: tally.first,
         last_seen: tally.last,
-        handshake_ms: whole.and_then(|whole| HandshakeTimes::of(&whole.latency)),
+        handshake_ms: HandshakeTimes::of(&whole.latency),
         verdicts: facts
             .question
             .policies
@@ -87,7 +109,7 @@ fn line(
                 snis: worst_names(judged),
             })
             .collect(),
-        remediations: findings::remedies(facts, Side::Server, None, &findings),
+        remediations: findings::server_remedies(asked),
         findings,
     })
 }

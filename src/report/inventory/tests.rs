@@ -27,7 +27,9 @@ fn csv(inventory: &Inventory) -> String {
 #[test]
 fn the_json_report() {
     let records = &office()[4..7];
-    insta::assert_snapshot!(json(&judge(&snapshot(records), &["dataverse"], &[])));
+    let inventory = judge(&snapshot(records), &["dataverse"], &[]);
+    // Indented for the eye; the report itself has a line for each item.
+    insta::assert_snapshot!(serde_json::to_string_pretty(&inventory).unwrap());
 }
 
 #[test]
@@ -183,6 +185,22 @@ proptest! {
         prop_assert_eq!(json(&left), json(&right));
         prop_assert_eq!(csv(&left), csv(&right));
     }
+}
+
+#[test]
+fn a_protocol_that_was_not_seen_is_the_only_known_one() {
+    let ask = |application, at| {
+        let sample = Sample::new(1, 1).offers(&modern()).at(at);
+        sample.with(|record| record.application = application).0
+    };
+    let inventory = inventory(&[ask(None, 0), ask(Some("http"), 5)]);
+    assert_eq!(inventory.servers.len(), 1);
+    assert_eq!(inventory.servers[0].connections, 2);
+    assert_eq!(inventory.servers[0].handshake_ms.unwrap().count, 2);
+    assert_eq!(inventory.summary.out_of_scope, OutOfScope::default());
+    let records = [ask(None, 0), ask(Some("http"), 5), ask(Some("imap"), 9)];
+    let doubtful = judge(&snapshot(&records), &["dataverse"], &[]);
+    assert_eq!(doubtful.servers.len(), 3, "two are known: in doubt it is neither");
 }
 
 #[test]

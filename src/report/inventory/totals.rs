@@ -1,6 +1,6 @@
 //! The numbers of an inventory, policy by policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -99,6 +99,7 @@ impl Summary {
         clients: &[Client],
         servers: &[Server],
     ) -> Self {
+        let all_servers = facts.servers().map(|(key, _)| key).collect::<BTreeSet<_>>().len();
         let left_out = |all: usize, listed: usize| all.saturating_sub(listed) as u64;
         Self {
             policies: facts
@@ -109,7 +110,7 @@ impl Summary {
             successor: successor(facts, judged, clients),
             out_of_scope: OutOfScope {
                 clients: left_out(facts.snapshot.hosts.len(), clients.len()),
-                servers: left_out(facts.snapshot.servers.len(), servers.len()),
+                servers: left_out(all_servers, servers.len()),
             },
         }
     }

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::page::{Ink, Page};
 use crate::packet::Address;
 use crate::policy::Outcome;
-use crate::report::inventory::{Client, Edge, Inventory, ServerName, Stack};
-use crate::report::text::{count, listed, minute, named, printable};
+use crate::report::inventory::{Client, Edge, Inventory, Remedy, ServerName, Stack};
+use crate::report::text::{count, explain, listed, minute, named, printable};
 
 /// Hosts, or groups of hosts, in a screenful.
 const HOSTS: usize = 12;
 /// Services, stacks and software that are named of a host.
 const NAMED: usize = 3;
+/// Remedies that are named of a host where there is room, best first.
+pub(super) const FIXES: usize = 3;
 /// Addresses that are named of a group.
 const ADDRESSES: usize = 12;
 
@@ -27,7 +29,7 @@ struct Broken<'a> {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Fault {
     reasons: BTreeSet<String>,
-    software: BTreeSet<String>,
+    software: Vec<String>,
     fixes: Vec<String>,
 }
 
@@ -100,8 +102,9 @@ fn groups(page: &mut Page, hosts: &[Broken<'_>]) {
             loss.connections += host.loss.connections;
             loss.last = loss.last.max(host.loss.last.clone());
         }
-        let addresses: Vec<_> = hosts.iter().map(|host| host.client.ip.to_string()).collect();
-        let mut parts = fault.parts(Some((&loss, "they lose")), false);
+        let addresses: BTreeSet<_> = hosts.iter().map(|host| host.client.ip).collect();
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        let mut parts = fault.parts((&loss, "they lose"), false);
         parts.insert(0, (Ink::Bold, listed(&addresses, ADDRESSES)));
         let term = count(hosts.len() as u64, "host", "hosts");
         page.entry((Ink::Bold, &term), &parts);
@@ -120,8 +123,7 @@ impl Broken<'_> {
         if let Some(who) = who(client, verbose) {
             parts.push((Ink::Plain, who));
         }
-        let loss = (self.loss.connections > 0).then_some((&self.loss, "loses"));
-        parts.extend(self.fault.parts(loss, verbose));
+        parts.extend(self.fault.parts((&self.loss, "loses"), verbose));
         if client.maybe_several_hosts {
             parts.push((Ink::Dim, "may be several hosts behind one address".to_owned()));
         }
@@ -131,25 +133,19 @@ impl Broken<'_> {
 
 impl Fault {
     fn of(client: &Client) -> Self {
-        let mut fault =
-            Self { reasons: BTreeSet::new(), software: BTreeSet::new(), fixes: Vec::new() };
+        let mut fault = Self { reasons: BTreeSet::new(), software: Vec::new(), fixes: Vec::new() };
         for stack in stacks(client, Outcome::Breaks) {
             let reasons = stack.verdicts.iter().take(1);
             fault.reasons.extend(reasons.map(|one| printable(&one.evidence).into_owned()));
-            let names = stack.software.iter().map(|one| printable(&one.name).into_owned());
-            fault.software.extend(names.take(NAMED));
-            for remedy in &stack.remediations {
-                let words =
-                    format!("fix: {} (tlscensus explain {})", printable(&remedy.title), remedy.id);
-                if !fault.fixes.contains(&words) {
-                    fault.fixes.push(words);
-                }
-            }
+            // Names with commas in them could not be told apart in a sentence.
+            let names = stack.software.iter().map(|one| printable(&one.name).replace(", ", " / "));
+            names.for_each(|name| push_new(&mut fault.software, name));
+            stack.remediations.iter().for_each(|remedy| push_new(&mut fault.fixes, fix(remedy)));
         }
         fault
     }
 
-    fn parts(&self, loss: Option<(&Loss, &str)>, verbose: bool) -> Vec<(Ink, String)> {
+    fn parts(&self, (loss, verb): (&Loss, &str), verbose: bool) -> Vec<(Ink, String)> {
         let limit = if verbose { usize::MAX } else { NAMED };
         let mut parts: Vec<_> =
             self.reasons.iter().take(limit).map(|why| (Ink::Plain, why.clone())).collect();
@@ -157,14 +153,23 @@ impl Fault {
         if more > 0 {
             parts.push((Ink::Dim, format!("… and {more} more such offers")));
         }
-        parts.extend(loss.map(|(loss, verb)| (Ink::Warn, loss.words(verb, limit))));
-        if !self.software.is_empty() {
-            let names: Vec<_> = self.software.iter().cloned().collect();
-            parts.push((Ink::Plain, format!("looks like {}", either(&names, limit))));
+        // A stack may break although what was seen of it goes on: nothing is lost then.
+        if loss.connections > 0 {
+            parts.push((Ink::Warn, loss.words(verb, limit)));
         }
-        let fixes = self.fixes.iter().take(if verbose { usize::MAX } else { 1 });
+        if !self.software.is_empty() {
+            parts.push((Ink::Plain, format!("looks like {}", either(&self.software, limit))));
+        }
+        let fixes = self.fixes.iter().take(if verbose { FIXES } else { 1 });
         parts.extend(fixes.map(|fix| (Ink::Bold, fix.clone())));
         parts
+    }
+}
+
+/// Add to a list that has an order of its own, and everything once.
+fn push_new(list: &mut Vec<String>, item: String) {
+    if !list.contains(&item) {
+        list.push(item);
     }
 }
 
@@ -176,14 +181,24 @@ fn who(client: &Client, verbose: bool) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// `a, b or c`.
+/// `a, b or c`, likeliest first; of more than `limit` the first ones and how many others.
 fn either(names: &[String], limit: usize) -> String {
     match names {
-        [first @ .., last] if !first.is_empty() && names.len() <= limit => {
-            format!("{} or {last}", first.join(", "))
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] if names.len() <= limit => format!("{} or {last}", first.join(", ")),
+        _ => {
+            let shown = limit.saturating_sub(1).max(1);
+            let others = count((names.len() - shown) as u64, "other", "others");
+            let names: Vec<&str> = names.iter().take(shown).map(String::as_str).collect();
+            format!("{} or {others}", names.join(", "))
         }
-        _ => listed(names, limit),
     }
+}
+
+/// What to change, and where to read how.
+pub(super) fn fix(remedy: &Remedy) -> String {
+    format!("fix: {} {}", printable(&remedy.title), explain(&remedy.id))
 }
 
 impl Loss {
@@ -224,7 +239,7 @@ fn service(edge: &Edge) -> String {
         (None, _) => address(&edge.server),
     };
     match edge.server.application.as_deref() {
-        None | Some("http" | "h2" | "http/1.1") => words,
+        None | Some("http" | "http-connect" | "socks") => words,
         Some(application) => format!("{words} ({})", printable(application)),
     }
 }

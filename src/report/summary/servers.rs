@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::clients::address;
+use super::clients::{FIXES, address, fix};
 use super::page::{Ink, Page};
 use crate::policy::Outcome;
 use crate::report::inventory::{Inventory, Server};
@@ -67,9 +67,8 @@ fn server(page: &mut Page, outcome: Outcome, server: &Server, verbose: bool) {
     );
     let used = if all.is_empty() { used } else { format!("{used} as {}", listed(&all, limit)) };
     parts.push((Ink::Warn, used));
-    for remedy in server.remediations.iter().take(if verbose { usize::MAX } else { 1 }) {
-        let title = printable(&remedy.title);
-        parts.push((Ink::Bold, format!("fix: {title} (tlscensus explain {})", remedy.id)));
+    for remedy in server.remediations.iter().take(if verbose { FIXES } else { 1 }) {
+        parts.push((Ink::Bold, fix(remedy)));
     }
     page.entry((Ink::Bold, &address(&server.name)), &parts);
 }

@@ -9,18 +9,23 @@ fn an_office() {
     insta::assert_snapshot!(inventory.summary(PLAIN), @r#"
         2 of 8 client hosts break when dataverse is enforced.
         5 go on working, 1 could not be judged.
-        Under dataverse-2024-12, which took the place of dataverse, the same hosts
-        break.
+        Under dataverse-2024-12, which took its place, it is the same hosts.
 
         Clients that break
           10.0.0.5        offers at most TLS 1.0; dataverse needs TLS 1.2
                           loses crm.contoso.example and login.contoso.example
                           (5 connections, last on 2026-03-01 08:04 UTC)
+                          looks like Windows 7 SP1 / Windows Server 2008 R2 SP1, Windows
+                          8.1 / Windows Server 2012 R2 or 5 others
+                          fix: Switch on TLS 1.2 for Schannel clients
+                          (tlscensus explain schannel-tls12-client)
           10.0.0.6        offers TLS 1.2, but none of the 8 suites that dataverse
                           accepts (3 others)
                           loses "evil\u{1b}[2j\u{202e}=cmd|' /c calc'!a0":587 (smtp) and
                           crm.contoso.example (2 connections, last on
                           2026-03-01 08:01 UTC)
+                          fix: Client: enable a suite of the policy
+                          (tlscensus explain client-enable-ecdhe)
 
         Clients that could not be judged
           10.0.0.20: its ClientHello was not seen
@@ -29,6 +34,8 @@ fn an_office() {
           10.9.0.1:443    chose TLS 1.0 although the client offered TLS 1.2
                           used by 2 client hosts (2 connections) as
                           intranet.contoso.example
+                          fix: Switch on TLS 1.2 for Schannel servers
+                          (tlscensus explain schannel-tls12-server)
 
         What could not be seen
           6 % of connections have no ClientHello in the capture: what these clients can
@@ -46,20 +53,158 @@ fn an_office() {
 fn a_crowd_fits_a_screen() {
     let inventory = judge(&snapshot(&crowd(40)), &["dataverse"], &[]);
     let text = inventory.summary(PLAIN);
-    println!("{text}");
+    assert!(text.lines().count() < 24, "{text}");
+    insta::assert_snapshot!(text, @r#"
+        All 40 client hosts break when dataverse is enforced.
+        Under dataverse-2024-12, which took its place, it is the same hosts.
+
+        Clients that break
+          40 hosts        10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, 10.0.0.6,
+                          10.0.0.7, 10.0.0.8, 10.0.0.9, 10.0.0.10, 10.0.0.11 and 29 more
+                          offers at most TLS 1.1; dataverse needs TLS 1.2
+                          they lose crm.contoso.example (120 connections, last on
+                          2026-03-01 08:00 UTC)
+                          fix: Switch on TLS 1.2 for Schannel clients
+                          (tlscensus explain schannel-tls12-client)
+          -v shows every host, --report inventory.html or .csv has them
+
+        Seen: 120 TLS connections in 1 source, 2026-03-01 08:00 UTC.
+        "#);
+    let all = inventory.summary(Style { verbose: true, ..PLAIN });
+    for host in 1..=40 {
+        assert!(all.contains(&format!("  10.0.0.{host} ")), "{all}");
+    }
 }
 
 #[test]
-fn narrow() {
+fn a_narrow_terminal_with_everything() {
     let inventory = judge(&snapshot(&office()), &["dataverse"], &["*.contoso.example"]);
-    let text = inventory.summary(Style { width: 50, colour: true, verbose: true });
-    println!("{text}");
+    let text = inventory.summary(Style { width: 50, colour: false, verbose: true });
+    insta::assert_snapshot!(text, @r#"
+        2 of 6 client hosts that talk to
+        `*.contoso.example` break when dataverse is
+        enforced.
+        4 go on working.
+        Under dataverse-2024-12, which took its place, it
+        is the same hosts.
+
+        Clients that break
+          10.0.0.5
+            02:00:00:00:00:05
+            offers at most TLS 1.0; dataverse needs
+            TLS 1.2
+            loses crm.contoso.example and
+            login.contoso.example (5 connections, last on
+            2026-03-01 08:04 UTC)
+            looks like Windows 7 SP1 / Windows Server 2008
+            R2 SP1, Windows 8.1 / Windows Server 2012 R2,
+            Windows 10 1507, .NET Framework 4.5 / 4.5.1 /
+            4.5.2, .NET Framework 2.0 - 3.5.1, .NET
+            Framework 4.0 or Windows PowerShell 3.0 - 5.1
+            fix: Switch on TLS 1.2 for Schannel clients
+            (tlscensus explain schannel-tls12-client)
+            fix: WinHTTP: default secure protocols
+            (tlscensus explain winhttp-default-secure-prot
+            ocols)
+            fix: .NET Framework: use the system
+            TLS versions and strong crypto
+            (tlscensus explain dotnet-strong-crypto)
+          10.0.0.6
+            02:00:00:00:00:06
+            offers TLS 1.2, but none of the 8 suites that
+            dataverse accepts (3 others)
+            loses crm.contoso.example (1 connection, on
+            2026-03-01 08:01 UTC)
+            fix: Client: enable a suite of the policy
+            (tlscensus explain client-enable-ecdhe)
+            fix: Java: upgrade
+            (tlscensus explain java-upgrade)
+
+        Servers of ours that break
+          10.9.0.1:443
+            chose TLS 1.0 although the client offered
+            TLS 1.2
+            used by 2 client hosts (2 connections) as
+            intranet.contoso.example
+            fix: Switch on TLS 1.2 for Schannel servers
+            (tlscensus explain schannel-tls12-server)
+            fix: nginx: protocol versions
+            (tlscensus explain nginx-ssl-protocols)
+            fix: Apache httpd: protocol versions
+            (tlscensus explain apache-ssl-protocol)
+
+        What could not be seen
+          6 % of connections have no ClientHello in the
+          capture: what these clients can do is not known
+          6 % of connections hide their certificate
+          (TLS 1.3)
+          6 % of connections were captured in one
+          direction only
+          6 % of connections run over QUIC, which tells
+          nothing of what the client offers over TCP
+          12 packets not looked at: they carry no IP
+
+        Seen: 17 TLS connections in 1 source, 2026-03-01
+        08:00 to 08:04 UTC.
+        "#);
 }
 
 #[test]
-fn nothing() {
+fn colour_says_nothing_that_words_do_not() {
+    let inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
+    let colour = inventory.summary(Style { colour: true, ..PLAIN });
+    let mut plain = String::new();
+    let mut parts = colour.split('\u{1b}');
+    plain.push_str(parts.next().unwrap());
+    for part in parts {
+        plain.push_str(part.split_once('m').unwrap().1);
+    }
+    assert_eq!(plain, inventory.summary(PLAIN));
+}
+
+#[test]
+fn no_handshake_at_all() {
     let inventory = judge(&snapshot(&[]), &["dataverse"], &[]);
-    println!("{}", inventory.summary(PLAIN));
+    insta::assert_snapshot!(inventory.summary(PLAIN), @r#"
+        No TLS handshake was seen in 1 source (4,120 packets, 31 flows).
+        Packets were followed, but none of them begins TLS. Does the mirror port carry
+        the VLAN of the clients, and does a capture filter let their ports through?
+        "#);
+}
+
+#[test]
+fn nobody_in_scope() {
     let inventory = judge(&snapshot(&office()), &["dataverse"], &["*.nowhere.example"]);
-    println!("{}", inventory.summary(PLAIN));
+    insta::assert_snapshot!(inventory.summary(PLAIN).lines().take(3).collect::<Vec<_>>().join("\n"), @r#"
+        Nobody was seen to talk to `*.nowhere.example`; 8 client hosts talked to 5 other
+        servers.
+        "#);
+}
+
+#[test]
+fn all_is_well() {
+    let records = &office()[7..10];
+    let inventory = judge(&snapshot(records), &["dataverse-2024-12"], &[]);
+    insta::assert_snapshot!(inventory.summary(PLAIN), @r#"
+        None of 3 client hosts breaks when dataverse-2024-12 is enforced.
+
+        Seen: 3 TLS connections in 1 source, 2026-03-01 08:00 UTC.
+        "#);
+}
+
+#[test]
+fn a_file_that_ends_too_soon_is_named() {
+    let mut facts = snapshot(&office()[7..8]);
+    facts.sources[0].fault = Some("`a\u{1b}.pcap` is cut short at byte 7".to_owned());
+    facts.sources[0].dropped = 41;
+    let text = judge(&facts, &["dataverse-2024-12"], &[]).summary(PLAIN);
+    insta::assert_snapshot!(text, @r#"
+        The one client host goes on working when dataverse-2024-12 is enforced.
+
+        What could not be seen
+          41 packets were lost while capturing (1 %)
+          `a\u{1b}.pcap` is cut short at byte 7
+
+        Seen: 1 TLS connection in 1 source, 2026-03-01 08:00 UTC.
+        "#);
 }

@@ -5,17 +5,31 @@
 //! [`Transcript`], counts what is encrypted, and says when nothing more is to be learnt.
 //!
 //! ```text
+//!   packets of TDS or OpenVPN ──Framing──╮
+//!                                        ▼
 //!   Search ──first record──▶ Records ◀──header found── Lost
 //!     │                        │  ╰──hole across a header──▲
 //!     ╰──too much cleartext──▶ Ignored ◀───────────────────╯
 //! ```
+//!
+//! TLS is found by its own bytes, in whatever protocol it starts. How much cleartext is searched
+//! for it depends on what that cleartext looks like: see [`Patience`].
 
+mod classify;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use classify::{Context, Found, Within, classify, hello_within, record_within};
+use record::{ALERT, APPLICATION_DATA, Body, CHANGE_CIPHER_SPEC, HANDSHAKE, PROBE, Past, Record};
+
+use super::sslv2;
+use super::starttls::framing::{Framing, Piece};
+use super::starttls::patience::{self, Patience};
+use super::transcript::{Kind, Transcript};
 use crate::clock::Timestamp;
 use crate::flow::{Chunk, Control, Side, Start, StreamConsumer};
 use crate::limits::Limits;
-
-use super::sslv2;
-use super::transcript::{Kind, Transcript};
 
 /// The capture thread's view of one TLS connection over TCP.
 #[derive(Debug)]
@@ -27,17 +41,18 @@ pub struct Conversation {
 
 /// One direction.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 struct Track {
     state: State,
+    /// What TLS is wrapped in.
+    framing: Option<Framing>,
     /// Cleartext bytes that were searched.
     searched: usize,
     /// Bytes that may be the beginning of a first record.
     doubt: Vec<u8>,
     /// A hole, or an unknown beginning, lies before what is searched now.
     torn: bool,
-    /// A ChangeCipherSpec was seen: what follows is encrypted, TLS 1.3's hellos aside.
-    changed_cipher: bool,
+    /// What came before the next record.
+    past: Past,
     /// A hole lies in the handshake bytes: where the next record begins is worth noting.
     holed: bool,
     /// A handshake message in the clear was seen.
@@ -62,44 +77,6 @@ enum State {
     /// No TLS, or no way back to it.
     Ignored,
 }
-
-/// Where a direction stands in its current record.
-#[derive(Debug, Default)]
-struct Record {
-    header: [u8; HEADER],
-    /// How much of the header was seen.
-    have: usize,
-    /// How much of the body is still to come.
-    left: usize,
-    body: Body,
-}
-
-/// What is done with a record's body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Body {
-    #[default]
-    Skipped,
-    Handshake,
-    Alert,
-    /// After a ChangeCipherSpec a handshake record is encrypted, unless it is one of the hellos
-    /// that TLS 1.3 sends after a HelloRetryRequest: its first bytes tell.
-    Probe {
-        first: [u8; PROBE],
-        have: usize,
-    },
-}
-
-const HEADER: usize = 5;
-const PROBE: usize = 6;
-
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-const HEARTBEAT: u8 = 24;
-
-/// Largest body of a record: 2^14 and the 2048 that TLS ≤ 1.2 may add (RFC 5246 §6.2.3).
-const MAX_BODY: usize = (1 << 14) + 2048;
 
 /// Smallest body of a TLS 1.3 record that holds a Finished message: a header of 4, verify data of at
 /// least 32, the content type, a tag of at least 8 (RFC 8446 §4.4.4, §5.2). An alert is shorter: 19
@@ -132,6 +109,32 @@ impl Conversation {
     }
 
     fn data(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
+        let mut rest = bytes;
+        loop {
+            let track = side.of_mut(&mut self.tracks);
+            let Some(framing) = &mut track.framing else {
+                self.bare(side, at, rest);
+                return;
+            };
+            match framing.next(&mut rest) {
+                Piece::Header(bytes) => {
+                    if matches!(track.state, State::Search) {
+                        self.transcript.keep_preamble(side, bytes, &self.limits);
+                    }
+                }
+                Piece::Payload(bytes) => self.bare(side, at, bytes),
+                Piece::End => return,
+                Piece::Bare => track.framing = None,
+                Piece::Broken => {
+                    track.state = State::Ignored;
+                    track.framing = None;
+                }
+            }
+        }
+    }
+
+    /// Bytes of TLS, or of the cleartext before it, out of whatever they were wrapped in.
+    fn bare(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
         match &side.of(&self.tracks).state {
             State::Search | State::Lost => self.search(side, at, bytes),
             State::Records(_) => self.records(side, at, bytes),
@@ -140,9 +143,9 @@ impl Conversation {
         }
     }
 
-    /// Look for the first record, at the beginning of what a segment brought.
+    /// Look for the first record, at the beginning of what a segment brought and within it.
     fn search(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
-        let other_speaks = side.other().of(&self.tracks).spoke;
+        let context = self.context(side);
         let track = side.of_mut(&mut self.tracks);
         let mut joined = std::mem::take(&mut track.doubt);
         let bytes = if joined.is_empty() {
@@ -151,39 +154,89 @@ impl Conversation {
             joined.extend_from_slice(bytes);
             &joined
         };
-        let first = track.searched == 0;
-        let lost = matches!(track.state, State::Lost);
-        match classify(bytes, first && !track.torn, other_speaks || lost || track.torn) {
-            Found::Tls => {
-                if lost || track.torn {
-                    self.transcript.note(side, Kind::Resumed, at, &self.limits);
-                }
-                track.state = State::Records(Record::default());
-                self.records(side, at, bytes);
-                return;
-            }
+        match classify(bytes, context) {
+            Found::Tls => return self.enter(side, at, bytes),
             Found::SslV2 => {
                 track.state = State::SslV2(sslv2::Deframer::default());
-                self.sslv2(side, at, bytes);
-                return;
+                return self.sslv2(side, at, bytes);
+            }
+            Found::Framed(framing) if track.framing.is_none() => {
+                track.framing = Some(framing);
+                return self.data(side, at, bytes);
             }
             Found::TooShort => {
                 track.doubt = bytes.to_vec();
                 return;
             }
-            Found::Nothing => {}
+            Found::Framed(_) | Found::Nothing => {}
         }
-        let deep = if lost { None } else { hello_within(bytes, DEEP_SEARCH) };
-        let clear = deep.and_then(|at| bytes.get(..at)).unwrap_or(bytes);
-        track.searched = track.searched.saturating_add(clear.len());
-        if !lost {
-            self.transcript.keep_preamble(side, clear, &self.limits);
+        let expected = if context == Context::Expected { record_within(bytes) } else { None };
+        let found = expected.map_or_else(|| hello_within(bytes, DEEP_SEARCH), Within::Hello);
+        let (Within::Hello(start) | Within::Perhaps(start)) = found else {
+            return self.cleartext(side, bytes);
+        };
+        let (clear, rest) = bytes.split_at(start.min(bytes.len()));
+        self.cleartext(side, clear);
+        if matches!(found, Within::Hello(_)) {
+            self.enter(side, at, rest);
+        } else {
+            side.of_mut(&mut self.tracks).doubt = rest.to_vec();
         }
-        if let Some(hello) = deep.and_then(|at| bytes.get(at..)) {
-            track.state = State::Records(Record::default());
-            self.records(side, at, hello);
-        } else if track.searched > self.limits.search_bytes {
-            track.state = State::Ignored;
+    }
+
+    /// What is known of a direction in which TLS is looked for.
+    fn context(&self, side: Side) -> Context {
+        let track = side.of(&self.tracks);
+        let lost = track.torn || matches!(track.state, State::Lost);
+        if lost || side.other().of(&self.tracks).spoke {
+            Context::Expected
+        } else if track.searched == 0 {
+            Context::Beginning
+        } else {
+            Context::Cleartext
+        }
+    }
+
+    /// TLS begins here, or goes on.
+    fn enter(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
+        let track = side.of_mut(&mut self.tracks);
+        if track.torn || matches!(track.state, State::Lost) {
+            // What is missing may hold a ChangeCipherSpec.
+            if track.past == Past::Clear {
+                track.past = Past::Torn;
+            }
+            self.transcript.note(side, Kind::Resumed, at, &self.limits);
+        }
+        track.torn = false;
+        track.state = State::Records(Record::default());
+        self.records(side, at, bytes);
+    }
+
+    /// There was no TLS in these bytes: keep them to name the protocol, and have patience or not.
+    fn cleartext(&mut self, side: Side, bytes: &[u8]) {
+        let track = side.of_mut(&mut self.tracks);
+        track.searched = track.searched.saturating_add(bytes.len());
+        let searched = track.searched;
+        if matches!(track.state, State::Lost) {
+            if searched > self.limits.search_bytes {
+                track.state = State::Ignored;
+            }
+            return;
+        }
+        if patience::begins_tunnel(bytes) {
+            self.transcript.restart_preamble(side);
+        }
+        self.transcript.keep_preamble(side, bytes, &self.limits);
+        if searched > self.limits.search_bytes_unknown {
+            let patience = self.transcript.preamble().iter().map(|text| Patience::of(text)).max();
+            let bound = match patience.unwrap_or(Patience::Unknown) {
+                Patience::Unknown => self.limits.search_bytes_unknown,
+                Patience::Known => self.limits.search_bytes,
+                Patience::Proxy => self.limits.search_bytes_proxied,
+            };
+            if searched > bound {
+                side.of_mut(&mut self.tracks).state = State::Ignored;
+            }
         }
     }
 
@@ -196,16 +249,15 @@ impl Conversation {
             if record.left == 0 {
                 let Some(rest) = record.fill_header(bytes) else { return };
                 bytes = rest;
-                let [content_type, major, minor, _, _] = record.header;
-                if !is_record(content_type, major, minor, record.left) {
+                if !record.is_sound() {
                     track.state = State::Lost;
                     track.searched = 0;
-                    let gap = Kind::Gap(0);
-                    self.transcript.note(side, gap, at, &self.limits);
+                    self.transcript.note(side, Kind::Gap(0), at, &self.limits);
                     return;
                 }
-                record.body = track_record(content_type, record.left, &mut track.changed_cipher);
-                let size = u16::try_from(record.left).unwrap_or(u16::MAX);
+                record.begin_body(&mut track.past);
+                let [content_type, ..] = record.header;
+                let size = record.size();
                 match content_type {
                     CHANGE_CIPHER_SPEC => {
                         self.transcript.note(side, Kind::ChangeCipherSpec, at, &self.limits);
@@ -242,8 +294,16 @@ impl Conversation {
                         continue;
                     }
                     let first = *first;
-                    if is_hello_after_change(first) {
+                    let size = record.size();
+                    if record::is_clear(track.past, first, size) {
                         record.body = Body::Handshake;
+                        track.spoke = true;
+                        if track.past == Past::Torn {
+                            track.past = Past::Clear;
+                        }
+                        if std::mem::take(&mut track.holed) {
+                            self.transcript.note(side, Kind::Resumed, at, &self.limits);
+                        }
                         // What was probed in earlier segments is no longer in this slice.
                         let early = PROBE.saturating_sub(taken);
                         let head = first.get(..early).unwrap_or_default();
@@ -251,7 +311,7 @@ impl Conversation {
                         self.transcript.append(side, Kind::Handshake, at, body, &self.limits);
                     } else {
                         record.body = Body::Skipped;
-                        let size = u16::from_be_bytes([record.header[3], record.header[4]]);
+                        track.past = Past::Changed;
                         track.count_encrypted(true);
                         self.note_encrypted(side, HANDSHAKE, size, at);
                     }
@@ -302,7 +362,13 @@ impl Conversation {
     /// A hole in one direction.
     fn gap(&mut self, side: Side, at: Timestamp, missing: u64) {
         let track = side.of_mut(&mut self.tracks);
-        track.doubt.clear();
+        let missing = track.framing.as_mut().map_or(missing, |framing| framing.gap(missing));
+        let doubt = std::mem::take(&mut track.doubt);
+        // Nothing will show any more whether this was a hello.
+        if let [HANDSHAKE, 3, 0..=4, _, _, 1 | 2, ..] = doubt.as_slice() {
+            self.enter(side, at, &doubt);
+        }
+        let track = side.of_mut(&mut self.tracks);
         match &mut track.state {
             State::Search => track.torn = true,
             State::Records(record) => {
@@ -330,10 +396,13 @@ impl Conversation {
     fn control(&self) -> Control {
         let [low, high] = &self.tracks;
         let done = low.settled > 0 && high.settled > 0;
-        let ignored =
-            |track: &Track, other: &Track| matches!(track.state, State::Ignored) && !other.is_tls();
+        // An end that spoke and can no longer be followed leaves the other one's answer to be seen.
+        let ignored = |track: &Track, other: &Track| {
+            matches!(track.state, State::Ignored)
+                && ((!other.is_tls() && !track.spoke) || other.encrypted > NOTED_RECORDS)
+        };
         let one_sided = |track: &Track, other: &Track| {
-            track.encrypted > ONE_SIDED_RECORDS && other.encrypted == 0
+            track.encrypted > ONE_SIDED_RECORDS && other.settled == 0
         };
         // Encrypted records from both ends and nothing else: the handshake is long over.
         let joined_late = low.encrypted > 1 && high.encrypted > 1 && !low.spoke && !high.spoke;
@@ -369,16 +438,14 @@ impl StreamConsumer for Conversation {
     }
 
     fn start(&self, side: Side, bytes: &[u8]) -> Start {
-        let other_speaks = side.other().of(&self.tracks).spoke;
-        match classify(bytes, true, other_speaks) {
-            Found::Tls | Found::SslV2 => Start::Plausible,
-            // Text may be the beginning of any of the protocols that TLS starts in.
-            Found::Nothing | Found::TooShort
-                if bytes.iter().take(16).all(|byte| matches!(byte, 9..=13 | 32..=126)) =>
-            {
-                Start::Plausible
-            }
-            Found::Nothing | Found::TooShort => Start::Doubtful,
+        let found = match self.context(side) {
+            Context::Cleartext => classify(bytes, Context::Beginning),
+            context => classify(bytes, context),
+        };
+        match found {
+            Found::Tls | Found::SslV2 | Found::Framed(_) | Found::TooShort => Start::Plausible,
+            Found::Nothing if patience::is_beginning(bytes) => Start::Plausible,
+            Found::Nothing => Start::Doubtful,
         }
     }
 
@@ -398,100 +465,4 @@ impl Track {
             self.settled = self.settled.saturating_add(1);
         }
     }
-}
-
-impl Record {
-    /// Take header bytes; what is behind a whole header, with the state set up for its body.
-    fn fill_header<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let room = self.header.iter_mut().skip(self.have);
-        let taken = room.zip(bytes).map(|(slot, byte)| *slot = *byte).count();
-        self.have = self.have.saturating_add(taken);
-        if self.have < HEADER {
-            return None;
-        }
-        self.have = 0;
-        self.left = usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
-        bytes.get(taken..)
-    }
-}
-
-/// What is to be done with a record, by its type and what came before it.
-fn track_record(content_type: u8, size: usize, changed_cipher: &mut bool) -> Body {
-    match content_type {
-        CHANGE_CIPHER_SPEC => {
-            *changed_cipher = true;
-            Body::Skipped
-        }
-        // An alert in the clear is two bytes; a cipher or a MAC makes it longer.
-        ALERT if size == 2 => Body::Alert,
-        HANDSHAKE if *changed_cipher => Body::Probe { first: [0; PROBE], have: 0 },
-        HANDSHAKE => Body::Handshake,
-        _ => Body::Skipped,
-    }
-}
-
-/// Whether a handshake record after a ChangeCipherSpec is in the clear: a ClientHello or ServerHello
-/// of TLS 1.3 after a HelloRetryRequest (RFC 8446 §D.4).
-const fn is_hello_after_change([kind, high, _, _, major, minor]: [u8; PROBE]) -> bool {
-    matches!(kind, 1 | 2) && high == 0 && major == 3 && minor == 3
-}
-
-/// Whether this is the header of a TLS record (or of one of the Chinese TLCP, version 1.1).
-const fn is_record(content_type: u8, major: u8, minor: u8, size: usize) -> bool {
-    matches!(content_type, CHANGE_CIPHER_SPEC..=HEARTBEAT)
-        && matches!((major, minor), (3, 0..=4) | (1, 1) | (0x7f, _))
-        && size <= MAX_BODY
-}
-
-/// What the first bytes of a segment are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    Tls,
-    SslV2,
-    TooShort,
-    Nothing,
-}
-
-/// Whether bytes begin with a record. `first`: they are the first of their direction. `lenient`:
-/// TLS is expected here, any record will do; otherwise it has to be a hello.
-fn classify(bytes: &[u8], first: bool, lenient: bool) -> Found {
-    if sslv2::is_hello(bytes) && (first || lenient) {
-        return Found::SslV2;
-    }
-    let [content_type, rest @ ..] = bytes else { return Found::Nothing };
-    if !matches!(*content_type, CHANGE_CIPHER_SPEC..=HEARTBEAT) {
-        return Found::Nothing;
-    }
-    let [major, minor, high, low, body @ ..] = rest else {
-        let version = rest.first().is_none_or(|major| matches!(major, 3 | 1));
-        return if version { Found::TooShort } else { Found::Nothing };
-    };
-    let size = usize::from(u16::from_be_bytes([*high, *low]));
-    if !is_record(*content_type, *major, *minor, size) || size == 0 {
-        return Found::Nothing;
-    }
-    let found = match (*content_type, body) {
-        (HANDSHAKE, []) => return Found::TooShort,
-        // A ClientHello, or at the very beginning a ServerHello of which no ClientHello was seen.
-        (HANDSHAKE, [1, rest @ ..]) => rest.first().is_none_or(|high| *high <= 1),
-        (HANDSHAKE, [2, 0, _, _, 3, 0..=4, ..]) => true,
-        (HANDSHAKE, [2, rest @ ..]) => (first || lenient) && rest.first().is_none_or(|h| *h == 0),
-        (HANDSHAKE, [kind, ..]) => lenient && (matches!(kind, 0..=25 | 67) || size >= 32),
-        (ALERT, [level, ..]) => {
-            (first || lenient) && (size == 2 && matches!(level, 1 | 2) || lenient && size >= 18)
-        }
-        (CHANGE_CIPHER_SPEC, _) => lenient && size == 1,
-        // Data on a connection that was joined late. A tag alone is 16 bytes.
-        (APPLICATION_DATA, _) => (first || lenient) && *major == 3 && size >= 16,
-        _ => false,
-    };
-    if found { Found::Tls } else { Found::Nothing }
-}
-
-/// Where within the first `depth` bytes a ClientHello begins that does not begin them.
-fn hello_within(bytes: &[u8], depth: usize) -> Option<usize> {
-    let searched = bytes.get(..depth).unwrap_or(bytes);
-    searched
-        .windows(11)
-        .position(|window| matches!(window, [HANDSHAKE, 3, 0..=4, _, _, 1, 0, _, _, 3, 0..=4]))
 }

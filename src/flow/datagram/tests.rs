@@ -1,0 +1,156 @@
+//! The table with a consumer that takes its orders from the bytes.
+
+use super::*;
+use crate::packet::{Address, Domain, Endpoint, Layers};
+
+/// `o` opens, `l` belongs, `e` ends, `a` begins another one; the second byte is the name.
+#[derive(Debug)]
+struct Orders {
+    name: u8,
+    taken: Vec<u8>,
+}
+
+impl DatagramConsumer for Orders {
+    type Memory = u8;
+
+    fn glance(payload: &[u8], _: u32) -> Glance {
+        match payload {
+            [b'o' | b'a', ..] => Glance::Opening,
+            [b'l' | b'e', ..] => Glance::Later,
+            _ => Glance::Nothing,
+        }
+    }
+
+    fn open(_: &Limits, payload: &[u8]) -> Self {
+        Self { name: payload[1], taken: Vec::new() }
+    }
+
+    fn feed(&mut self, _: Side, _: Timestamp, payload: &[u8], _: u32, _: &u8) -> Fed {
+        if payload[0] == b'a' && payload[1] != self.name {
+            return Fed::Another;
+        }
+        self.taken.push(payload[0]);
+        if payload[0] == b'e' { Fed::Shunt } else { Fed::Continue }
+    }
+
+    fn reopens(earlier: &u8, payload: &[u8]) -> bool {
+        payload[1] != *earlier
+    }
+
+    fn remember(&self, _: u8) -> u8 {
+        self.name
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.taken.len()
+    }
+}
+
+struct Run {
+    table: DatagramTable<Orders>,
+    over: Vec<(u8, usize, FlowEnd)>,
+}
+
+impl Run {
+    fn new(limits: &Limits) -> Self {
+        Self { table: DatagramTable::new(limits), over: Vec::new() }
+    }
+
+    fn push(&mut self, seconds: u64, port: u16, back: bool, payload: &[u8]) {
+        let client = Endpoint { address: Address::v4([10, 0, 0, 1]), port };
+        let server = Endpoint { address: Address::v4([10, 0, 0, 2]), port: 443 };
+        let (source, target) = if back { (server, client) } else { (client, server) };
+        let (domain, layers) = (Domain(0), Layers::default());
+        let datagram = Datagram { source, target, domain, payload, cut: 0, layers };
+        let over = &mut self.over;
+        self.table.push(&datagram, Timestamp::new(seconds, 0), &mut |finished| {
+            over.push((finished.consumer.name, finished.consumer.taken.len(), finished.end));
+        });
+    }
+
+    fn end(mut self) -> Vec<(u8, usize, FlowEnd)> {
+        let over = &mut self.over;
+        self.table.finish_all(&mut |finished| {
+            over.push((finished.consumer.name, finished.consumer.taken.len(), finished.end));
+        });
+        assert!(self.table.is_empty());
+        assert_eq!(self.table.held_bytes, 0);
+        self.over
+    }
+}
+
+#[test]
+fn what_does_not_matter_leaves_no_trace() {
+    let mut run = Run::new(&Limits::default());
+    for port in 0..1_000 {
+        run.push(0, port, false, b"x");
+        run.push(0, port, true, b"l");
+    }
+    assert!(run.table.is_empty() && run.table.entries.is_empty());
+    assert_eq!(run.table.stats().datagrams, 2_000);
+    assert_eq!(run.end(), []);
+}
+
+#[test]
+fn both_directions_are_one_flow_and_its_end_is_remembered() {
+    let mut run = Run::new(&Limits::default());
+    run.push(0, 1, false, b"oA");
+    run.push(0, 1, true, b"l");
+    run.push(0, 1, false, b"e");
+    assert_eq!(run.over, [(b'A', 3, FlowEnd::Shunted)]);
+    // A copy opens nothing; another connection does.
+    run.push(1, 1, false, b"oA");
+    run.push(1, 1, true, b"l");
+    assert_eq!((run.table.len(), run.over.len()), (1, 1));
+    run.push(2, 1, false, b"oB");
+    assert_eq!(run.table.stats().reopened, 1);
+    assert_eq!(run.end(), [(b'A', 3, FlowEnd::Shunted), (b'B', 1, FlowEnd::EndOfCapture)]);
+}
+
+#[test]
+fn another_connection_ends_the_one_before() {
+    let mut run = Run::new(&Limits::default());
+    run.push(0, 1, false, b"oA");
+    run.push(0, 1, false, b"aB");
+    run.push(0, 1, false, b"l");
+    assert_eq!(run.end(), [(b'A', 1, FlowEnd::Reused), (b'B', 2, FlowEnd::EndOfCapture)]);
+}
+
+#[test]
+fn silence_ends_a_flow_on_capture_time() {
+    let limits = Limits::default();
+    let idle = limits.watched_idle.as_secs();
+    let mut run = Run::new(&limits);
+    run.push(0, 1, false, b"oA");
+    run.push(idle, 2, false, b"oB");
+    assert_eq!(run.over, []);
+    run.push(idle + 1, 2, false, b"l");
+    assert_eq!(run.over, [(b'A', 1, FlowEnd::Idle)]);
+    let mut ended = Vec::new();
+    let later = Timestamp::new(idle * 20, 0);
+    for _ in 0..2 {
+        run.table.tick(later, &mut |finished| ended.push(finished.end));
+    }
+    assert_eq!((ended.len(), run.table.len()), (1, 0));
+}
+
+#[test]
+fn the_bounds_hold() {
+    let limits = Limits { datagram_flows: 8, watched_datagram_flows: 4, ..Limits::default() };
+    let mut run = Run::new(&limits);
+    for port in 0..100 {
+        run.push(0, port, false, b"oA");
+        assert!(run.table.len() <= 8);
+        assert!(run.table.watched.len() <= 4);
+    }
+    let evicted = run.table.stats().evicted_watched;
+    assert!(evicted > 80);
+    assert_eq!(run.end().len(), 100);
+
+    let mut run = Run::new(&Limits { watched_bytes: 10, ..Limits::default() });
+    run.push(0, 1, false, b"oA");
+    for _ in 0..20 {
+        run.push(0, 1, false, b"l");
+    }
+    assert_eq!(run.end(), [(b'A', 11, FlowEnd::Evicted)]);
+}

@@ -1,0 +1,267 @@
+//! [`Watch`]: the capture thread's half of QUIC. It knows long headers: it keeps the packets that
+//! a worker can open, counts those that nobody can, and tells connections on the same ports apart.
+//!
+//! A client's Handshake packet that is long enough for its Finished, or any 1-RTT packet of it, is
+//! the proof that it went through with the handshake: it has the keys only once it accepted the
+//! server's part (RFC 9001 §4.1.4). Shorter Handshake packets hold acknowledgements, or a
+//! CONNECTION_CLOSE, and prove nothing.
+
+use super::keys::InitialKeys;
+use super::packet::{LongPacket, MAX_ID, is_version_negotiation, next_packet};
+use super::version::{PacketKind, protections};
+use crate::bytes::Reader;
+use crate::clock::Timestamp;
+use crate::flow::Side;
+use crate::flow::datagram::Fed;
+use crate::limits::Limits;
+use crate::tls::transcript::{Kind, Transcript};
+
+/// A connection id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConnectionId {
+    len: u8,
+    bytes: [u8; MAX_ID as usize],
+}
+
+/// The capture thread's view of one QUIC connection.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// Connection ids to which the first sender sent its packets, or may.
+    known: Vec<ConnectionId>,
+    /// Who sent the first Initial packet.
+    opener: Option<Side>,
+    ends: [End; 2],
+    /// The server asked for another version: the client begins anew.
+    negotiated: bool,
+}
+
+/// What was seen of one end.
+#[derive(Debug, Default)]
+struct End {
+    /// The connection id that it chose for itself.
+    id: Option<ConnectionId>,
+    /// It sent an Initial packet.
+    spoke: bool,
+    /// Packets that prove that it has the keys of the handshake.
+    settled: u32,
+}
+
+/// Connection ids that are kept of one connection: the client's first choice, those of a Retry and
+/// of the server, and one more.
+const KNOWN_IDS: usize = 4;
+
+/// A Handshake packet's number, a CRYPTO frame with a Finished of SHA-256, and the tag; shorter
+/// ones hold none.
+const FINISHED: usize = 1 + 3 + 4 + 32 + 16;
+
+/// A short header packet has at least its first byte and what is protected (RFC 9001 §5.4.2).
+const SHORT: usize = 21;
+
+/// Packets of each direction that are noted one by one.
+const NOTED_PACKETS: u32 = 4;
+
+/// Packets after which an Initial packet is no longer expected.
+const LATE_PACKETS: u32 = 16;
+
+/// Packets of one direction after which the other one is no longer waited for.
+const ONE_SIDED_PACKETS: u32 = 256;
+
+/// Shortest id that a client may choose for a server it does not know yet (RFC 9000 §7.2).
+const MIN_FIRST_ID: usize = 8;
+
+impl ConnectionId {
+    fn new(id: &[u8]) -> Self {
+        let mut bytes = [0; MAX_ID as usize];
+        for (slot, byte) in bytes.iter_mut().zip(id) {
+            *slot = *byte;
+        }
+        Self { len: u8::try_from(id.len()).unwrap_or(MAX_ID).min(MAX_ID), bytes }
+    }
+
+    /// Its bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            known: Vec::with_capacity(KNOWN_IDS),
+            opener: None,
+            ends: [End::default(), End::default()],
+            negotiated: false,
+        }
+    }
+}
+
+impl Watch {
+    /// The ids by which the connection is told from others.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &[u8]> {
+        let own = self.ends.iter().filter_map(|end| end.id.as_ref());
+        self.known.iter().chain(own).map(ConnectionId::as_bytes)
+    }
+
+    /// Heap bytes that it holds.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.known.capacity().saturating_mul(size_of::<ConnectionId>())
+    }
+
+    /// The next datagram. `is_earlier` tells the ids of connections that are over.
+    pub(crate) fn feed(
+        &mut self,
+        side: Side,
+        at: Timestamp,
+        (payload, cut): (&[u8], u32),
+        is_earlier: impl Fn(&[u8]) -> bool,
+        transcript: &mut Transcript,
+        limits: &Limits,
+    ) -> Fed {
+        let cut_len = usize::try_from(cut).unwrap_or(usize::MAX);
+        let mut reader = Reader::new(payload);
+        let mut taken = false;
+        // Up to where a worker can read.
+        let mut readable = 0;
+        let mut secret = Vec::new();
+        while let Some(packet) = next_packet(&mut reader, cut_len) {
+            if packet.kind == PacketKind::Initial && !taken {
+                match self.belongs(side, &packet, &is_earlier) {
+                    Fed::Continue => {}
+                    other => return other,
+                }
+            }
+            taken = true;
+            self.learn(side, &packet);
+            match packet.kind {
+                PacketKind::Initial | PacketKind::Retry => {
+                    readable = payload.len().saturating_sub(reader.remaining());
+                }
+                PacketKind::Handshake if packet.protected_len() >= FINISHED => {
+                    secret.push(packet.protected_len());
+                }
+                PacketKind::Handshake | PacketKind::ZeroRtt => {}
+            }
+        }
+        if self.is_short(side, reader.peek()) {
+            taken = true;
+            secret.push(reader.remaining().saturating_add(cut_len));
+        } else if !taken && side.other() == self.opener.unwrap_or(side) {
+            self.negotiated |= is_version_negotiation(payload);
+        }
+        if !taken {
+            return Fed::Ignored;
+        }
+        if readable > 0 {
+            let kept = payload.get(..readable).unwrap_or(payload);
+            transcript.append(side, Kind::Quic, at, kept, limits);
+        }
+        let end = side.of_mut(&mut self.ends);
+        for size in secret {
+            end.settled = end.settled.saturating_add(1);
+            if end.settled <= NOTED_PACKETS {
+                // No content type is to be seen: it is encrypted with the rest.
+                let size = u16::try_from(size).unwrap_or(u16::MAX);
+                transcript.note(side, Kind::Encrypted { content_type: 0, size }, at, limits);
+            }
+        }
+        self.fate()
+    }
+
+    /// Whether anything can still be learnt.
+    fn fate(&self) -> Fed {
+        let [low, high] = &self.ends;
+        let one_sided =
+            |end: &End, other: &End| end.settled > ONE_SIDED_PACKETS && other.settled == 0;
+        // Packets are captured out of order: the first ones may still come.
+        let complete =
+            (low.spoke && high.spoke) || low.settled.saturating_add(high.settled) > LATE_PACKETS;
+        let done = low.settled > 0 && high.settled > 0 && complete;
+        if done || one_sided(low, high) || one_sided(high, low) {
+            Fed::Shunt
+        } else {
+            Fed::Continue
+        }
+    }
+
+    /// Whether an Initial packet belongs to this connection.
+    ///
+    /// The client sends to an id of its own choice, then to those that the server chose. Any other
+    /// id may be one that the server chose in a packet that was not captured, or another
+    /// connection's first: only of the latter do the keys derive from the id itself.
+    fn belongs(
+        &self,
+        side: Side,
+        packet: &LongPacket<'_>,
+        is_earlier: &impl Fn(&[u8]) -> bool,
+    ) -> Fed {
+        let end = side.of(&self.ends);
+        let target = ConnectionId::new(packet.target);
+        if self.opener != Some(side) || self.known.contains(&target) {
+            return Fed::Continue;
+        }
+        let same_source =
+            !packet.source.is_empty() && end.id.is_some_and(|id| id.as_bytes() == packet.source);
+        let unseen_retry = !packet.token.is_empty() && !side.other().of(&self.ends).spoke;
+        if same_source || unseen_retry || self.negotiated {
+            return Fed::Continue;
+        }
+        if is_earlier(packet.target) {
+            return Fed::Ignored;
+        }
+        if is_first(packet) { Fed::Another } else { Fed::Continue }
+    }
+
+    fn learn(&mut self, side: Side, packet: &LongPacket<'_>) {
+        let end = side.of_mut(&mut self.ends);
+        let source = ConnectionId::new(packet.source);
+        if packet.kind == PacketKind::Initial {
+            end.spoke = true;
+        }
+        if packet.kind != PacketKind::Retry {
+            end.id.get_or_insert(source);
+        }
+        let mut know = |id| {
+            if !self.known.contains(&id) && self.known.len() < KNOWN_IDS {
+                self.known.push(id);
+            }
+        };
+        match self.opener {
+            None => {
+                self.opener = Some(side);
+                know(ConnectionId::new(packet.target));
+            }
+            Some(opener) if opener == side => {
+                if packet.kind == PacketKind::Initial {
+                    know(ConnectionId::new(packet.target));
+                }
+            }
+            Some(_) => know(source),
+        }
+    }
+
+    /// Whether what is left of a datagram is a 1-RTT packet to the other end's connection id.
+    fn is_short(&self, side: Side, rest: &[u8]) -> bool {
+        let [0x40..=0x7f, target @ ..] = rest else { return false };
+        let id = side.other().of(&self.ends).id;
+        rest.len() >= SHORT && id.is_none_or(|id| target.starts_with(id.as_bytes()))
+    }
+}
+
+/// Whether a datagram begins with the first Initial packet of a connection; `is_earlier` tells the
+/// ids of connections that are over.
+pub(crate) fn opens_another(payload: &[u8], is_earlier: impl Fn(&[u8]) -> bool) -> bool {
+    next_packet(&mut Reader::new(payload), 0).is_some_and(|packet| {
+        packet.kind == PacketKind::Initial && !is_earlier(packet.target) && is_first(&packet)
+    })
+}
+
+/// Whether the keys of an Initial packet derive from the connection id that it is sent to.
+fn is_first(packet: &LongPacket<'_>) -> bool {
+    let mut buffer = Vec::new();
+    packet.target.len() >= MIN_FIRST_ID
+        && packet.missing == 0
+        && protections(packet.version).iter().any(|protection| {
+            InitialKeys::new(protection, packet.target)
+                .is_some_and(|keys| keys.client.open(packet, None, &mut buffer).is_some())
+        })
+}

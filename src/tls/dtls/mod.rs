@@ -1,0 +1,222 @@
+//! DTLS 1.0, 1.2 and 1.3: handshake messages out of datagrams.
+//!
+//! In go the datagrams that the capture thread kept in a [`Transcript`], out come the [`Event`]s
+//! that TLS over a stream would give. Fragments are put together by the number of their message,
+//! in any order, each byte once (RFC 6347 §4.2.2). The messages of one direction come out in the
+//! order of their numbers, each as soon in the course of the capture as it was whole. A
+//! HelloVerifyRequest is a message of its own; which version it names is no choice (§4.2.1).
+
+pub(crate) mod record;
+pub(crate) mod watch;
+
+use std::collections::BTreeMap;
+
+use self::record::{Fragment, Record, content, next_fragment, next_record};
+use super::codepoint::HandshakeType;
+use super::message::{Event, What};
+use super::pieces::Pieces;
+use super::transcript::{Entry, Kind, Transcript};
+use crate::bytes::Reader;
+use crate::clock::Timestamp;
+use crate::flow::Side;
+use crate::limits::Limits;
+
+/// The events of a transcript of DTLS.
+pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>> {
+    let mut reading = Reading {
+        limits,
+        place: 0,
+        placed: Vec::new(),
+        tracks: [Track::default(), Track::default()],
+    };
+    for (entry, bytes) in transcript.entries() {
+        let what = match entry.kind {
+            Kind::Dtls => {
+                reading.datagram(entry, bytes);
+                continue;
+            }
+            Kind::Encrypted { content_type, size } => What::Encrypted { content_type, size },
+            Kind::Gap(_) => What::Lost,
+            _ => continue,
+        };
+        reading.add(entry, what);
+    }
+    reading.finish()
+}
+
+struct Reading<'a, 'l> {
+    limits: &'l Limits,
+    /// Number of the record that is being read, in order of capture.
+    place: usize,
+    placed: Vec<(usize, Event<'a>)>,
+    tracks: [Track<'a>; 2],
+}
+
+/// One direction.
+#[derive(Default)]
+struct Track<'a> {
+    messages: BTreeMap<MessageId, Message<'a>>,
+    /// More messages than the bounds allow.
+    refused: bool,
+    /// Sequence numbers of alerts and ChangeCipherSpecs that were seen.
+    seen: Vec<(u8, u64)>,
+}
+
+/// Number of a message, and its rank among those with the same number: a HelloVerifyRequest and
+/// the ServerHello after it may both have number 0 (RFC 4347 says nothing else).
+type MessageId = (u16, u16);
+
+struct Message<'a> {
+    kind: HandshakeType,
+    length: usize,
+    pieces: Pieces<'a>,
+    begun: Timestamp,
+    ended: Timestamp,
+    /// Where it was whole, or its last part was seen.
+    place: usize,
+    whole: bool,
+}
+
+/// Alerts and ChangeCipherSpecs of one direction that are told from their copies.
+const NOTED: usize = 32;
+
+impl<'a> Reading<'a, '_> {
+    fn datagram(&mut self, entry: &Entry, bytes: &'a [u8]) {
+        let mut reader = Reader::new(bytes);
+        // The capture may have cut the last record; what cannot be a record ends the walk anyway.
+        while let Some(record) = next_record(&mut reader, u32::from(u16::MAX)) {
+            self.place = self.place.saturating_add(1);
+            self.record(entry, record);
+        }
+    }
+
+    fn record(&mut self, entry: &Entry, record: Record<'a>) {
+        if record.is_encrypted() {
+            if let Some((content_type, size)) = counts_as(&record) {
+                self.add(entry, What::Encrypted { content_type, size });
+            }
+            return;
+        }
+        match (record.content_type, record.body) {
+            (content::HANDSHAKE, body) => {
+                let mut reader = Reader::new(body);
+                while let Some(fragment) = next_fragment(&mut reader) {
+                    self.fragment(entry, fragment);
+                }
+            }
+            (content::ALERT, &[level, description]) if self.is_first(entry.side, &record) => {
+                self.add(entry, What::Alert { level, description });
+            }
+            // OpenSSL's DTLS before the standard has two more bytes in it.
+            (content::CHANGE_CIPHER_SPEC, [1] | [1, _, _])
+                if self.is_first(entry.side, &record) =>
+            {
+                self.add(entry, What::ChangeCipherSpec);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a record is no copy of an earlier one, as a mirror port may make them.
+    fn is_first(&mut self, side: Side, record: &Record<'_>) -> bool {
+        let seen = &mut side.of_mut(&mut self.tracks).seen;
+        let id = (record.content_type, record.sequence);
+        if seen.contains(&id) {
+            return false;
+        }
+        if seen.len() < NOTED {
+            seen.push(id);
+        }
+        true
+    }
+
+    fn fragment(&mut self, entry: &Entry, fragment: Fragment<'a>) {
+        let track = entry.side.of_mut(&mut self.tracks);
+        let kind = HandshakeType(fragment.kind);
+        let verify = kind == HandshakeType::HELLO_VERIFY_REQUEST;
+        let rank = if verify { 0 } else { u16::from(fragment.kind).saturating_add(1) };
+        let id = (fragment.message_seq, rank);
+        if !track.messages.contains_key(&id)
+            && track.messages.len() >= self.limits.datagram_messages
+        {
+            track.refused = true;
+            return;
+        }
+        let end = fragment.length.min(self.limits.message_bytes);
+        let message = track.messages.entry(id).or_insert_with(|| Message {
+            kind,
+            length: fragment.length,
+            pieces: Pieces::new(end, self.limits.pieces),
+            begun: entry.begun,
+            ended: entry.ended,
+            place: self.place,
+            whole: false,
+        });
+        if message.length != fragment.length || message.whole {
+            return; // Sent again, or a contradiction: the first counts.
+        }
+        message.pieces.insert(fragment.offset, fragment.bytes);
+        message.ended = entry.ended;
+        message.place = self.place;
+        message.whole = message.pieces.prefix() >= message.length;
+    }
+
+    fn add(&mut self, entry: &Entry, what: What<'a>) {
+        let event = Event { side: entry.side, begun: entry.begun, ended: entry.ended, what };
+        self.placed.push((self.place, event));
+    }
+
+    /// The messages of each direction in order of their numbers, then all in order of capture.
+    fn finish(mut self) -> Vec<Event<'a>> {
+        for (track, side) in self.tracks.into_iter().zip([Side::Low, Side::High]) {
+            let mut place = 0;
+            let mut expected: Option<u16> = None;
+            for ((number, _), message) in track.messages {
+                place = message.place.max(place);
+                let Message { kind, begun, ended, length, .. } = message;
+                // Before a hello nothing need be missing: the number of the first depends on how
+                // the sender counts a HelloVerifyRequest.
+                let is_hello = matches!(
+                    kind,
+                    HandshakeType::CLIENT_HELLO
+                        | HandshakeType::SERVER_HELLO
+                        | HandshakeType::HELLO_VERIFY_REQUEST
+                );
+                if expected.map_or(number > 0, |expected| number > expected) && !is_hello {
+                    self.placed.push((place, Event { side, begun, ended, what: What::Lost }));
+                }
+                expected = number.checked_add(1);
+                let body = message.pieces.read(0, length);
+                let what = What::Message { kind, body, whole: message.whole };
+                self.placed.push((place, Event { side, begun, ended, what }));
+                if !message.whole {
+                    self.placed.push((place, Event { side, begun, ended, what: What::Lost }));
+                }
+            }
+            if track.refused
+                && let Some((_, last)) = self.placed.iter().rfind(|(_, event)| event.side == side)
+            {
+                let event = Event { what: What::Lost, ..last.clone() };
+                self.placed.push((self.place, event));
+            }
+        }
+        self.placed.sort_by_key(|(place, _)| *place);
+        self.placed.into_iter().map(|(_, event)| event).collect()
+    }
+}
+
+/// How an encrypted record counts as evidence: its content type and size. `None` for early data
+/// of DTLS 1.3 (epoch 1, RFC 9147 §6.1), which says nothing of how the handshake went.
+pub(crate) const fn counts_as(record: &Record<'_>) -> Option<(u8, u16)> {
+    match (record.content_type, record.epoch) {
+        (_, 1) if record.unified => None,
+        // The type of a record with a connection id is encrypted with it; what DTLS ≤ 1.2 encrypts
+        // first is its Finished (RFC 9146 §3).
+        (content::TLS12_CID, _) if record.sequence == 0 => Some((content::HANDSHAKE, record.size)),
+        (content::TLS12_CID, _) => Some((content::APPLICATION_DATA, record.size)),
+        (kind, _) => Some((kind, record.size)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

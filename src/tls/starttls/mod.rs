@@ -1,0 +1,55 @@
+//! TLS inside other protocols: what TLS began in, how long to look for it, and how to unwrap it.
+//!
+//! On the capture thread [`framing`] takes TLS out of the packets of MS-SQL and OpenVPN, and
+//! [`patience`] bounds the search. On a worker [`application`] names the protocol from the cleartext
+//! that came before TLS, whatever the port. [`eap`] and [`radius`] put together the TLS of networks'
+//! own log-ins, for which there is no TCP.
+
+mod alpn;
+mod binary;
+pub mod eap;
+pub(in crate::tls) mod framing;
+mod openvpn;
+pub(in crate::tls) mod patience;
+mod proxy;
+pub mod radius;
+mod tds;
+mod text;
+
+use crate::flow::Side;
+
+/// The protocol that TLS carries or began in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Application {
+    /// Its name, if that was seen. It is the innermost of these: the cleartext protocol in the
+    /// middle of which TLS began; the proxy that was asked to connect (`http-connect`, `socks`);
+    /// what was negotiated by ALPN, or, where the server's answer is encrypted or was not seen, what
+    /// all names that the client offers stand for; `proxy` for a PROXY protocol header alone.
+    pub name: Option<&'static str>,
+    /// TLS began in the middle of a cleartext protocol of the server itself. A proxy's protocol, or
+    /// a PROXY header, is not: behind it TLS begins at once.
+    pub starttls: bool,
+    /// What a proxy was asked to connect to, as `host:port`.
+    pub target: Option<String>,
+}
+
+/// Name the protocol, from the cleartext before TLS (the low end's, then the high end's) and from
+/// the protocol names in the hellos. A port number is no evidence.
+pub fn application(
+    preamble: &[Vec<u8>; 2],
+    client: Side,
+    offered: &[Box<[u8]>],
+    negotiated: Option<&[u8]>,
+) -> Application {
+    let (of_client, of_server) = (client.of(preamble), client.other().of(preamble));
+    let opened = proxy::open(of_client, of_server);
+    let cleartext = binary::name(opened.client, opened.server)
+        .or_else(|| text::name(opened.client, opened.server));
+    // A server's words alone, in a protocol that is not known, may be its answer to the hello.
+    let starttls = cleartext.is_some() || !opened.client.is_empty();
+    let name = cleartext
+        .or(opened.proxy)
+        .or_else(|| alpn::name(offered, negotiated))
+        .or_else(|| opened.header.then_some("proxy"));
+    Application { name, starttls, target: opened.target }
+}

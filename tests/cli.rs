@@ -1,0 +1,297 @@
+//! The built program, as people run it: exit codes, messages, outputs.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn tlscensus(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tlscensus"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(args)
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+const OFFICE: &str = "captures/office-network.pcap";
+
+#[test]
+fn the_summary_names_the_legacy_hosts_and_no_others() {
+    let output = tlscensus(&["read", "-v", OFFICE]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    let text = stdout(&output);
+    assert!(text.starts_with("5 of 12 client hosts break when dataverse is enforced."), "{text}");
+    let breaking = text.split("\n\n").find(|part| part.starts_with("Clients that break")).unwrap();
+    for host in ["10.20.0.13", "10.20.0.14", "10.20.0.15", "10.20.0.16", "10.20.0.21"] {
+        assert!(breaking.contains(host), "{host} is missing in {breaking}");
+    }
+    for host in ["10.20.0.12", "10.20.0.17", "10.20.0.18", "10.20.0.19", "10.20.0.20"] {
+        assert!(!breaking.contains(host), "{host} is able, in {breaking}");
+    }
+    // A legacy server is not its able client's fault.
+    let servers = text.split("\n\n").find(|part| part.starts_with("Servers of ours")).unwrap();
+    assert!(servers.contains("10.20.1.12:443"), "{servers}");
+}
+
+#[test]
+fn records_go_to_standard_output_and_the_summary_beside_them() {
+    let output = tlscensus(&["read", OFFICE, "--flows", "-"]);
+    assert_eq!(code(&output), 0);
+    let records: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(records.len() > 20);
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for record in &records {
+        assert_eq!(keys(record).len(), 27, "a record has every key, seen or not");
+        assert_eq!(record["schema"], "tlscensus.flow/1");
+        assert_eq!(record["source"], OFFICE);
+    }
+    assert!(stderr(&output).contains("client hosts break"));
+    let quiet = tlscensus(&["read", OFFICE, "--flows", "-", "-q"]);
+    assert_eq!((stdout(&quiet), stderr(&quiet)), (stdout(&output), String::new()));
+}
+
+#[test]
+fn outputs_appear_whole_and_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let run = |threads: &str, run: &str| {
+        let flows = path(&format!("{run}.ndjson"));
+        let (json, csv) = (path(&format!("{run}.json")), path(&format!("{run}.csv")));
+        let output = tlscensus(&[
+            "read",
+            "captures",
+            "--threads",
+            threads,
+            "--sensor",
+            "s",
+            "--flows",
+            &flows,
+            "--report",
+            &json,
+            "--report",
+            &csv,
+        ]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        [flows, json, csv].map(|path| fs::read(path).unwrap())
+    };
+    let [flows, json, csv] = run("1", "a");
+    assert!([flows, json.clone(), csv.clone()] == run("3", "b"));
+    let inventory: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(inventory["schema"], "tlscensus.inventory/1");
+    for key in ["sources", "policies", "summary", "clients", "servers", "edges", "certificates"] {
+        assert!(!inventory[key].is_null(), "{key} is missing");
+    }
+    let csv = String::from_utf8(csv).unwrap();
+    assert_eq!(
+        csv.lines().next().unwrap().trim_end(),
+        "role,ip,addresses,port,application,name,mac,owner,software,max_version,ja4,policy,outcome,\
+         reasons,connections,first_seen,last_seen,peers,snis,findings,remediations"
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6, "nothing is left aside");
+}
+
+#[test]
+fn standard_input_is_read_to_its_end() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tlscensus"))
+        .args(["read", "-", "--flows", "-", "-q"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let bytes = fs::read(common::project("captures/tls12-rsa-kx.pcap")).unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for piece in bytes.chunks(333) {
+        stdin.write_all(piece).unwrap();
+    }
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["source"], "-");
+    assert_eq!(record["server_hello"]["cipher_suite_name"], "TLS_RSA_WITH_AES_128_GCM_SHA256");
+}
+
+#[test]
+fn a_closed_pipe_ends_the_output_and_not_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("inventory.json");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tlscensus"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["read", "captures", "--flows", "-", "-q", "--report"])
+        .arg(&report)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    assert!(report.exists());
+}
+
+#[test]
+fn wrong_usage_reads_nothing() {
+    for (args, words) in [
+        (vec!["read"], "PATH"),
+        (vec!["read", OFFICE, "--policy", "datavers"], "dataverse"),
+        (vec!["read", OFFICE, "--policy", "./none.toml"], "none.toml"),
+        (vec!["read", OFFICE, "--trust", "corp=/nonexistent.pem"], "/nonexistent.pem"),
+        (vec!["read", OFFICE, "--scope", "10.0.0.0/99"], "10.0.0.0/99"),
+        (vec!["read", OFFICE, "--since", "yesterday"], "yesterday"),
+        (vec!["read", OFFICE, "--report", "inventory.xlsx"], ".csv"),
+        (vec!["read", OFFICE, "--threads", "0"], "threads"),
+    ] {
+        let output = tlscensus(&args);
+        assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_no_capture_is_named_with_the_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let text = file("notes.txt", b"no capture at all");
+    let empty = file("empty.pcap", b"");
+    let missing = folder.path().join("missing.pcap").to_string_lossy().into_owned();
+    for path in [&text, &empty, &missing] {
+        let output = tlscensus(&["read", path]);
+        assert_eq!(code(&output), 1, "{path}");
+        assert!(stderr(&output).contains(&**path), "{}", stderr(&output));
+        // The others are read all the same.
+        let output = tlscensus(&["read", path, OFFICE]);
+        assert_eq!(code(&output), 4, "{path}: {}", stderr(&output));
+        assert!(stderr(&output).contains(&**path), "{}", stderr(&output));
+        assert!(stdout(&output).contains("client hosts break"));
+    }
+}
+
+#[test]
+fn a_directory_skips_what_is_no_capture() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    fs::write(empty.join("README.md"), "text").unwrap();
+    let output = tlscensus(&["read", &empty.to_string_lossy()]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("no capture in"), "{}", stderr(&output));
+    fs::copy(common::project(OFFICE), empty.join("office.pcap")).unwrap();
+    let output = tlscensus(&["read", &empty.to_string_lossy()]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+}
+
+#[test]
+fn a_capture_cut_in_a_packet_is_reported_as_far_as_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let cut = folder.path().join("cut.pcap");
+    let bytes = fs::read(common::project(OFFICE)).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() - 7]).unwrap();
+    let output = tlscensus(&["read", &cut.to_string_lossy()]);
+    assert_eq!(code(&output), 4);
+    let words = stderr(&output);
+    assert!(words.contains("cut short at byte") && words.contains("cut.pcap"), "{words}");
+    assert!(stdout(&output).starts_with("5 of 12 client hosts break"), "{}", stdout(&output));
+}
+
+#[test]
+fn an_unknown_link_type_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("odd.pcap");
+    let mut bytes = fs::read(common::project("captures/tls12-rsa-kx.pcap")).unwrap();
+    bytes[20..24].copy_from_slice(&147_u32.to_le_bytes());
+    fs::write(&odd, bytes).unwrap();
+    let output = tlscensus(&["read", &odd.to_string_lossy()]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).contains("link"), "{}", stdout(&output));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_unreadable_file_does_not_stop_the_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let locked = folder.path().join("locked.pcap");
+    fs::copy(common::project(OFFICE), &locked).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&locked).is_ok() {
+        return; // Root may read everything.
+    }
+    let output = tlscensus(&["read", &locked.to_string_lossy(), OFFICE]);
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("locked.pcap"));
+}
+
+#[test]
+fn fail_on_matches_what_it_says() {
+    assert_eq!(code(&tlscensus(&["read", OFFICE, "--fail-on", "breaks"])), 3);
+    let able = "captures/tls12-ecdhe-rsa.pcap";
+    assert_eq!(code(&tlscensus(&["read", able, "--fail-on", "breaks"])), 0);
+}
+
+#[test]
+fn colours_are_for_terminals_or_for_those_who_ask() {
+    let plain = tlscensus(&["read", OFFICE]);
+    assert!(!stdout(&plain).contains('\x1b'));
+    let colored = tlscensus(&["read", OFFICE, "--color", "always"]);
+    assert!(stdout(&colored).contains('\x1b'));
+}
+
+#[test]
+fn policies_are_listed_shown_and_checked() {
+    let list = stdout(&tlscensus(&["policy", "list"]));
+    let ids = [
+        "dataverse",
+        "dataverse-on-premises",
+        "dynamics365-finance-operations",
+        "dynamics365-customer-engagement",
+        "entra-connect",
+    ];
+    for id in ids {
+        assert!(list.contains(id), "{id} is missing in {list}");
+        let shown = stdout(&tlscensus(&["policy", "show", id]));
+        assert!(shown.starts_with(id) && shown.contains("TLS1.2"), "{shown}");
+    }
+    let own = "src/policy/builtin/entra-connect.toml";
+    let checked = tlscensus(&["policy", "check", own]);
+    assert_eq!(code(&checked), 0, "{}", stderr(&checked));
+    let wrong = tlscensus(&["policy", "check", "Cargo.toml"]);
+    assert_eq!(code(&wrong), 2);
+    assert!(stderr(&wrong).contains("Cargo.toml"));
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    for args in [vec!["--help"], vec!["read", "--help"], vec!["policy", "show", "--help"]] {
+        let help = tlscensus(&args);
+        assert_eq!(code(&help), 0);
+        assert!(stdout(&help).contains("Example"), "{args:?}: {}", stdout(&help));
+    }
+    assert!(stdout(&tlscensus(&["man"])).contains(".TH tlscensus"));
+    assert!(stdout(&tlscensus(&["completions", "bash"])).contains("tlscensus"));
+    assert!(Path::new(env!("CARGO_BIN_EXE_tlscensus")).exists());
+}
