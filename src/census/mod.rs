@@ -46,7 +46,7 @@ use offers::Offers;
 use sorted::keep_smallest;
 
 pub use bins::Bins;
-pub use coverage::{Coverage, SourceEntry, SourceKind};
+pub use coverage::{Coverage, Lost, SourceEntry, SourceKind};
 pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
 pub use latency::Latency;
 pub use server::{Server, ServerKey};

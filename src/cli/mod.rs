@@ -6,6 +6,10 @@
 mod args;
 mod exit;
 mod explain;
+#[cfg(feature = "live")]
+mod interfaces;
+#[cfg(feature = "live")]
+mod live;
 mod plan;
 mod policy;
 mod progress;
@@ -44,6 +48,10 @@ fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
     match args.command {
         Command::Read(read) => read::run(read, &args.global, words),
         Command::Explain { id } => explain::run(&id),
+        #[cfg(feature = "live")]
+        Command::Live(live) => live::run(*live, &args.global, words),
+        #[cfg(feature = "live")]
+        Command::Interfaces => interfaces::run(),
         Command::Policy(policy) => policy::run(&policy),
         Command::Completions { shell } => {
             let mut command = Args::command();

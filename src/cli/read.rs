@@ -57,18 +57,7 @@ impl Plan {
         let limits = Limits::default();
         let judging = Judging::new(&args.judgement)?;
         let (since, until) = window(&args.window)?;
-        let reports = args
-            .report
-            .into_iter()
-            .map(|path| match Format::of(&path) {
-                Some(format) => Ok((path, format)),
-                None => Err(Failure::usage(anyhow!(
-                    "cannot tell the format of report `{}` by its name",
-                    path.display()
-                ))
-                .with_hint(format!("let it end in one of {}", Format::ENDINGS.join(", ")))),
-            })
-            .collect::<Result<_, _>>()?;
+        let reports = report_formats(args.report)?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let expansion = paths::expand(&args.paths);
         let settings = Settings {
@@ -183,14 +172,29 @@ fn report(
     })
 }
 
+/// Report files, each with the format that its name asks for.
+pub(super) fn report_formats(paths: Vec<PathBuf>) -> Result<Vec<(PathBuf, Format)>, Failure> {
+    paths
+        .into_iter()
+        .map(|path| match Format::of(&path) {
+            Some(format) => Ok((path, format)),
+            None => Err(Failure::usage(anyhow!(
+                "cannot tell the format of report `{}` by its name",
+                path.display()
+            ))
+            .with_hint(format!("let it end in one of {}", Format::ENDINGS.join(", ")))),
+        })
+        .collect()
+}
+
 /// Whether a client host or a server in scope breaks under the first policy.
-fn breaks(inventory: &Inventory) -> bool {
+pub(super) fn breaks(inventory: &Inventory) -> bool {
     let first = inventory.summary.policies.first();
     first.is_some_and(|totals| totals.client_hosts.breaks > 0 || totals.servers.breaks > 0)
 }
 
 /// Whether there is a finding of severity medium or worse.
-fn has_findings(inventory: &Inventory) -> bool {
+pub(super) fn has_findings(inventory: &Inventory) -> bool {
     let of_clients = inventory.clients.iter().flat_map(|client| &client.stacks);
     let mut findings = of_clients
         .flat_map(|stack| &stack.findings)
@@ -198,7 +202,11 @@ fn has_findings(inventory: &Inventory) -> bool {
     findings.any(|finding| matches!(finding.severity, "critical" | "high" | "medium"))
 }
 
-fn write_report(path: &Path, format: Format, inventory: &Inventory) -> std::io::Result<()> {
+pub(super) fn write_report(
+    path: &Path,
+    format: Format,
+    inventory: &Inventory,
+) -> std::io::Result<()> {
     let mut file = OutputFile::create(path)?;
     inventory.write(format, &mut file)?;
     file.finish()
@@ -287,7 +295,7 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
 }
 
 /// The host's own name, or `localhost` where it has none.
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
 }
