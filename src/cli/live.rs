@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use super::args::{FailOn, Global, Live};
 use super::exit::{Exit, Failure};
 use super::plan::Judging;
+use super::privileges::Privileges;
 use super::read::{breaks, has_findings, host_name, report_formats, write_report};
 use super::words::Words;
 use crate::capture::Error;
@@ -41,6 +42,7 @@ struct Plan {
     rotation: Option<Rotation>,
     reports: Vec<(PathBuf, Format)>,
     fail_on: Option<FailOn>,
+    privileges: Privileges,
 }
 
 /// What signals have asked for.
@@ -55,6 +57,13 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
     let plan = Plan::new(args)?;
     let signals = Signals::hear()?;
     let sources = open(&plan)?;
+    let missing = plan.privileges.drop()?;
+    if !missing.is_empty() {
+        words.warn(
+            &format!("this kernel has no {}: the run is less confined", missing.join(" and no ")),
+            None,
+        );
+    }
     let mut sink = plan.open_sink()?;
     let census = Census::new(&plan.settings.limits);
     let watch = Watch::new(&sources);
@@ -75,6 +84,10 @@ impl Plan {
             return Err(Failure::usage(anyhow!("`{}` is no size for --buffer", args.buffer))
                 .with_hint("as 128MB or 1GB"));
         };
+        let reports = report_formats(args.report)?;
+        let flows = args.flows.as_deref().filter(|path| *path != Path::new("-"));
+        let outputs = flows.into_iter().chain(reports.iter().map(|(path, _)| path.as_path()));
+        let privileges = Privileges::new(args.user.as_deref(), outputs)?;
         let mut interfaces = args.interface;
         let mut seen = std::collections::BTreeSet::new();
         interfaces.retain(|name| seen.insert(name.clone()));
@@ -100,7 +113,8 @@ impl Plan {
             judging,
             flows: args.flows,
             rotation,
-            reports: report_formats(args.report)?,
+            reports,
+            privileges,
         })
     }
 
@@ -115,8 +129,13 @@ impl Plan {
         }
         RollingFile::open(path, self.rotation)
             .map(|file| Some(LiveSink::File(Arc::new(Mutex::new(file)))))
-            .with_context(|| format!("cannot write `{}`", path.display()))
-            .map_err(Failure::impossible)
+            .map_err(|error| {
+                let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+                let path = path.display();
+                let failure = Failure::impossible(anyhow!("cannot write `{path}`: {error}"));
+                let name = self.privileges.name();
+                if denied { failure.with_hint(format!("chown {name} {path}")) } else { failure }
+            })
     }
 
     fn inventory(&self, census: &Census, watch: &Watch) -> Inventory {
@@ -251,7 +270,10 @@ impl Keeper<'_> {
         if self.signals.report.swap(false, Ordering::Relaxed) {
             let inventory = self.plan.inventory(self.census, self.watch);
             match self.plan.write_reports(&inventory) {
-                Ok(()) => self.warn("the reports were written as of now", None),
+                Ok(()) if self.words.quiet => {}
+                Ok(()) => {
+                    self.status.aside(|| Words::aside("the reports were written as of now\n"))
+                }
                 Err(error) => self.status.aside(|| self.words.error(&error, None)),
             }
         }

@@ -12,6 +12,8 @@ mod interfaces;
 mod live;
 mod plan;
 mod policy;
+#[cfg(feature = "live")]
+mod privileges;
 mod progress;
 mod read;
 mod words;

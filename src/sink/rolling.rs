@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn it_is_set_aside_by_age_and_by_size() {
-        let at = |seconds| Timestamp::new(1_772_352_930 + seconds, 0);
+        let at = |seconds: u64| Timestamp::new(1_772_352_930 + seconds, 0);
         for rotation in [Rotation::Age(Duration::from_secs(60)), Rotation::Size(10)] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("flows.ndjson");
