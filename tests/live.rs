@@ -124,6 +124,7 @@ impl Net {
                 for frame in frames {
                     wire.sendpacket(&*frame).unwrap();
                     sent += 1;
+                    #[expect(clippy::cast_precision_loss, reason = "a rate")]
                     if let Some(rate) = rate.filter(|_| sent.is_multiple_of(16)) {
                         let due = begun + Duration::from_secs_f64(sent as f64 / f64::from(rate));
                         thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -229,7 +230,7 @@ fn handshakes(numbers: Range<u32>) -> impl Iterator<Item = Vec<u8>> + Send {
     let client = frames[0][26..30].to_vec();
     numbers.flat_map(move |number| {
         let [_, one, two, three] = number.to_be_bytes();
-        let address = [10, 100 | one, two, three];
+        let address = [10, one + 100, two, three];
         let client = client.clone();
         frames.clone().into_iter().map(move |mut frame| {
             let place = if frame[26..30] == *client { 26 } else { 30 };

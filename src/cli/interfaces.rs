@@ -1,5 +1,7 @@
 //! `tlscensus interfaces`: what can be watched.
 
+use std::fmt::Write as _;
+
 use anyhow::Context;
 
 use super::exit::{Exit, Failure};
@@ -33,7 +35,8 @@ pub(super) fn run() -> Result<Exit, Failure> {
         let mut padded = String::new();
         for (column, cell) in line.iter().enumerate() {
             let wide = width(column);
-            padded.push_str(&format!("{cell:wide$}  "));
+            // Writing to a String does not fail.
+            let _ = write!(padded, "{cell:wide$}  ");
         }
         text.push_str(padded.trim_end());
         text.push('\n');

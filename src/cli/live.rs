@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use super::args::{FailOn, Global, Live};
 use super::exit::{Exit, Failure};
+use super::notify::Notify;
 use super::plan::Judging;
 use super::privileges::Privileges;
 use super::read::{breaks, has_findings, host_name, report_formats, write_report};
@@ -57,6 +58,7 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
     let plan = Plan::new(args)?;
     let signals = Signals::hear()?;
     let sources = open(&plan)?;
+    let notify = Notify::new();
     let missing = plan.privileges.drop()?;
     if !missing.is_empty() {
         words.warn(
@@ -67,7 +69,20 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
     let mut sink = plan.open_sink()?;
     let census = Census::new(&plan.settings.limits);
     let watch = Watch::new(&sources);
-    let finished = watch_over(&plan, &signals, sources, &census, sink.as_mut(), &watch, words);
+    notify.ready();
+    let keeper = Keeper {
+        plan: &plan,
+        signals: &signals,
+        census: &census,
+        watch: &watch,
+        words,
+        file: sink.as_ref().and_then(LiveSink::file),
+        notify,
+        status: Status::new(words.quiet),
+        conditions: vec![Condition::Up; plan.interfaces.len()],
+        trouble: None,
+    };
+    let finished = watch_over(keeper, sources, sink.as_mut());
     conclude(&plan, &census, &watch, &finished, sink.as_ref(), global, words)
 }
 
@@ -212,27 +227,12 @@ fn refusal(error: Error) -> Failure {
 
 /// Capture while files are looked after and signals heard.
 fn watch_over(
-    plan: &Plan,
-    signals: &Signals,
+    mut keeper: Keeper<'_>,
     sources: Vec<LiveSource>,
-    census: &Census,
     sink: Option<&mut LiveSink>,
-    watch: &Watch,
-    words: &Words,
 ) -> LiveFinished {
     let over = AtomicBool::new(false);
-    let file = sink.as_deref().and_then(LiveSink::file);
-    let mut keeper = Keeper {
-        plan,
-        signals,
-        census,
-        watch,
-        words,
-        file,
-        status: Status::new(words.quiet),
-        conditions: vec![Condition::Up; plan.interfaces.len()],
-        trouble: None,
-    };
+    let (plan, census, watch) = (keeper.plan, keeper.census, keeper.watch);
     thread::scope(|scope| {
         let over = &over;
         let keeping = scope.spawn(move || {
@@ -260,11 +260,15 @@ struct Keeper<'a> {
     status: Status,
     conditions: Vec<Condition>,
     trouble: Option<String>,
+    notify: Notify,
 }
 
 impl Keeper<'_> {
     fn tick<'scope>(&mut self, scope: &'scope thread::Scope<'scope, '_>, over: &'scope AtomicBool) {
         if self.signals.stop.load(Ordering::Relaxed) || self.watch.is_over() {
+            if !self.watch.progress().is_stopping() {
+                self.notify.stopping();
+            }
             self.watch.progress().stop();
         }
         if self.signals.report.swap(false, Ordering::Relaxed) {
@@ -272,13 +276,14 @@ impl Keeper<'_> {
             match self.plan.write_reports(&inventory) {
                 Ok(()) if self.words.quiet => {}
                 Ok(()) => {
-                    self.status.aside(|| Words::aside("the reports were written as of now\n"))
+                    self.status.aside(|| Words::aside("the reports were written as of now\n"));
                 }
                 Err(error) => self.status.aside(|| self.words.error(&error, None)),
             }
         }
         self.look_after_file(scope, over);
         let interfaces = self.watch.interfaces();
+        self.notify.alive(interfaces.iter().map(|report| report.beats).sum());
         self.tell_conditions(&interfaces);
         self.status.draw(&interfaces, self.plan, self.census, self.watch);
     }

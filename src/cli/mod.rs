@@ -10,6 +10,8 @@ mod explain;
 mod interfaces;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "live")]
+mod notify;
 mod plan;
 mod policy;
 #[cfg(feature = "live")]

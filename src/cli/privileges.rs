@@ -68,7 +68,7 @@ impl Privileges {
             let metadata = fs::metadata(folder)
                 .with_context(|| format!("cannot write `{}`", path.display()))
                 .map_err(Failure::impossible)?;
-            owner.get_or_insert((metadata.uid(), metadata.gid()));
+            owner.get_or_insert_with(|| (metadata.uid(), metadata.gid()));
             folders.insert(folder.canonicalize()?);
         }
         let root = rustix::process::geteuid().is_root();

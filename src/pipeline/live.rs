@@ -70,6 +70,8 @@ pub struct InterfaceReport {
     pub joined_late: u64,
     /// How often a thread had to wait for the workers.
     pub waits: u64,
+    /// How often its threads have said all this: a thread that hangs says it no more.
+    pub beats: u64,
 }
 
 /// How a live run stands, for whoever watches it.
@@ -136,6 +138,7 @@ impl InterfaceReport {
             datagrams: DatagramStats::default(),
             joined_late: 0,
             waits: 0,
+            beats: 0,
         }
     }
 
@@ -177,6 +180,7 @@ impl InterfaceReport {
         datagrams.evicted_watched = sum(datagrams.evicted_watched, others.evicted_watched);
         self.joined_late = sum(self.joined_late, other.joined_late);
         self.waits = sum(self.waits, other.waits);
+        self.beats = sum(self.beats, other.beats);
     }
 }
 
@@ -320,7 +324,8 @@ impl<'a> CaptureThread<'a> {
     /// Show what was counted.
     fn publish(&self, fault: Option<String>) {
         let Followed { span, packets, flows, datagrams, joined_late } = self.follower.followed();
-        let report = InterfaceReport {
+        let mut shown = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = InterfaceReport {
             name: Arc::clone(self.source.name()),
             condition: self.source.condition(),
             fault,
@@ -332,7 +337,7 @@ impl<'a> CaptureThread<'a> {
             datagrams,
             joined_late,
             waits: self.waits,
+            beats: shown.beats.saturating_add(1),
         };
-        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
     }
 }

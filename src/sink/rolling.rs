@@ -64,8 +64,7 @@ impl RollingFile {
         if self.backlog.len().saturating_add(lines.len()) <= BACKLOG {
             self.backlog.extend_from_slice(lines);
         } else {
-            let lost = lines.iter().filter(|byte| **byte == b'\n').count();
-            self.lost_lines = self.lost_lines.saturating_add(lost as u64);
+            self.lost_lines = self.lost_lines.saturating_add(count_lines(lines));
         }
     }
 
@@ -110,7 +109,7 @@ impl RollingFile {
 
     /// Lines that wait.
     pub fn waiting_lines(&self) -> u64 {
-        self.backlog.iter().filter(|byte| **byte == b'\n').count() as u64
+        count_lines(&self.backlog)
     }
 
     /// Write what waits.
@@ -193,6 +192,10 @@ pub fn compress(path: &Path, go_on: &dyn Fn() -> bool) -> io::Result<()> {
 #[cfg(not(feature = "compression"))]
 pub fn compress(_path: &Path, _go_on: &dyn Fn() -> bool) -> io::Result<()> {
     Ok(())
+}
+
+fn count_lines(lines: &[u8]) -> u64 {
+    lines.split_inclusive(|byte| *byte == b'\n').count() as u64
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

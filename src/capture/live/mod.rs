@@ -18,6 +18,8 @@
 mod counters;
 mod interfaces;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::io;
@@ -245,7 +247,7 @@ impl LiveSource {
         // Asking takes the error off the socket.
         let _ = rustix::net::sockopt::socket_error(&self.capture);
         self.absence = Absence::default();
-        self.condition = match name_to_index(&self.capture, &*self.name) {
+        self.condition = match name_to_index(&self.capture, &self.name) {
             Ok(index) if index == self.index && self.is_up() => Condition::Up,
             Ok(index) if index == self.index => Condition::Down,
             _ => Condition::Gone,
@@ -262,7 +264,7 @@ impl LiveSource {
     ///
     /// The socket is bound anew, as a process that has given up its rights cannot open another.
     fn come_back(&mut self) -> Result<(), Error> {
-        let Ok(index) = name_to_index(&self.capture, &*self.name) else { return Ok(()) };
+        let Ok(index) = name_to_index(&self.capture, &self.name) else { return Ok(()) };
         if !self.is_up() {
             return Ok(());
         }

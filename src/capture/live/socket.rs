@@ -121,3 +121,9 @@ fn length_of<T>(value: &T) -> libc::socklen_t {
 fn outcome(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Which kind of ring the socket has.
+#[cfg(test)]
+pub(super) fn ring_version(socket: &impl AsFd) -> io::Result<libc::c_uint> {
+    get_option(socket, libc::SOL_PACKET, libc::PACKET_VERSION)
+}
