@@ -468,3 +468,22 @@ fn it_gives_up_its_rights() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("hint: chown "), "{said}");
 }
+
+#[test]
+fn interfaces_are_listed_whatever_their_link() {
+    let Some(net) = Net::new() else { return };
+    // A tunnel has no Ethernet header.
+    let tunnel =
+        net.ip(&["tuntap", "add", "tun0", "mode", "tun"]) && net.ip(&["link", "set", "tun0", "up"]);
+    let mut listing = net.start(env!("CARGO_BIN_EXE_tlscensus"), &["interfaces"]);
+    let output = listing.0.take().unwrap().wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    assert!(line("span0 ").contains(" EN10MB ") && line("span0 ").ends_with("yes"), "{text}");
+    assert!(line("lo ").contains("down"), "{text}");
+    if tunnel {
+        assert!(line("tun0 ").contains(" RAW ") && line("tun0 ").ends_with("yes"), "{text}");
+    } else {
+        eprintln!("skipped: no tunnel can be made here");
+    }
+}

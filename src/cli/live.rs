@@ -1,14 +1,12 @@
 //! `tlscensus live`: watch interfaces until asked to stop.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use super::args::{FailOn, Global, Live};
@@ -17,6 +15,7 @@ use super::notify::Notify;
 use super::plan::Judging;
 use super::privileges::Privileges;
 use super::read::{breaks, has_findings, host_name, report_formats, write_report};
+use super::status::Status;
 use super::words::Words;
 use crate::capture::Error;
 use crate::capture::live::{Condition, LiveSource, Options};
@@ -285,7 +284,11 @@ impl Keeper<'_> {
         let interfaces = self.watch.interfaces();
         self.notify.alive(interfaces.iter().map(|report| report.beats).sum());
         self.tell_conditions(&interfaces);
-        self.status.draw(&interfaces, self.plan, self.census, self.watch);
+        let connections = self.watch.progress().connections();
+        self.status.draw(&interfaces, connections, || {
+            let inventory = self.plan.inventory(self.census, self.watch);
+            inventory.summary.policies.first().map_or(0, |totals| totals.client_hosts.breaks)
+        });
     }
 
     /// Rotate, open anew, write what waits.
@@ -345,87 +348,6 @@ impl Keeper<'_> {
 
     fn warn(&self, text: &str, hint: Option<&str>) {
         self.status.aside(|| self.words.warn(text, hint));
-    }
-}
-
-/// A line on a terminal: rate, drops, connections, hosts that break.
-struct Status {
-    bar: ProgressBar,
-    drawn: Option<Instant>,
-    before: (u64, u64),
-    legacy: u64,
-    /// Counting hosts costs time: it is done when it costs little of it.
-    next_count: Option<Instant>,
-    counted: u64,
-}
-
-#[allow(clippy::disallowed_methods, reason = "rates are by the clock on the wall")]
-impl Status {
-    fn new(quiet: bool) -> Self {
-        let bar = if quiet || !std::io::stderr().is_terminal() {
-            ProgressBar::hidden()
-        } else {
-            let bar = ProgressBar::new_spinner();
-            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  {wide_msg}") {
-                bar.set_style(style);
-            }
-            bar
-        };
-        Self { bar, drawn: None, before: (0, 0), legacy: 0, next_count: None, counted: 0 }
-    }
-
-    fn draw(
-        &mut self,
-        interfaces: &[InterfaceReport],
-        plan: &Plan,
-        census: &Census,
-        watch: &Watch,
-    ) {
-        if self.bar.is_hidden() {
-            return;
-        }
-        let now = Instant::now();
-        let connections = watch.progress().connections();
-        if connections != self.counted && self.next_count.is_none_or(|next| now >= next) {
-            let inventory = plan.inventory(census, watch);
-            let first = inventory.summary.policies.first();
-            self.legacy = first.map_or(0, |totals| totals.client_hosts.breaks);
-            self.counted = connections;
-            let took = now.elapsed();
-            self.next_count = Some(now + took.saturating_mul(50).max(Duration::from_secs(2)));
-        }
-        let passed = self.drawn.map(|drawn| now.duration_since(drawn));
-        if passed.is_some_and(|passed| passed < Duration::from_secs(1)) {
-            return;
-        }
-        let (mut frames, mut bytes, mut lost) = (0, 0, 0);
-        for report in interfaces {
-            frames += report.capture.frames;
-            bytes += report.capture.frame_bytes;
-            lost += report.lost.total();
-        }
-        let seconds = passed.map_or(1.0, |passed| passed.as_secs_f64());
-        #[expect(clippy::cast_precision_loss, reason = "a rate that a person reads")]
-        let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
-        self.bar.set_message(format!(
-            "{:.0} packets/s  {:.1} Mbit/s  {lost} lost  {connections} TLS connections  {} hosts break",
-            rate(frames, self.before.0),
-            rate(bytes, self.before.1) * 8.0 / 1e6,
-            self.legacy,
-        ));
-        self.bar.tick();
-        self.before = (frames, bytes);
-        self.drawn = Some(now);
-    }
-
-    /// Say something beside the line.
-    fn aside(&self, say: impl FnOnce()) {
-        self.bar.suspend(say);
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
     }
 }
 

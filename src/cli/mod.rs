@@ -18,6 +18,8 @@ mod policy;
 mod privileges;
 mod progress;
 mod read;
+#[cfg(feature = "live")]
+mod status;
 mod words;
 
 use std::process::ExitCode;
