@@ -67,6 +67,7 @@ impl Follower {
     }
 
     /// Time has passed: what has been silent for too long is over.
+    #[cfg(feature = "live")]
     pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher) {
         let Self { name, flows, datagrams, joined_late, .. } = self;
         flows.tick(at, &mut |over| stream(over, name, joined_late, batcher));
