@@ -61,7 +61,6 @@ pub(super) struct Batcher {
     current: Option<Batch>,
     /// The number of the next batch of all threads.
     next_number: Arc<AtomicU64>,
-    #[cfg_attr(not(feature = "live"), expect(dead_code, reason = "files wait for their reader"))]
     waits: u64,
 }
 

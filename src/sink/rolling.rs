@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -169,7 +169,7 @@ impl RollingFile {
 /// whole, and only then the file goes. `go_on` is asked now and then whether there is time.
 #[cfg(feature = "compression")]
 pub fn compress(path: &Path, go_on: &dyn Fn() -> bool) -> io::Result<()> {
-    let mut input = BufReader::new(File::open(path)?);
+    let mut input = File::open(path)?;
     let mut output = flate2::write::GzEncoder::new(
         super::OutputFile::create(&with_ending(path, ".gz"))?,
         flate2::Compression::default(),
