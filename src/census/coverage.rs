@@ -129,6 +129,8 @@ pub struct SourceEntry {
     pub cut: u64,
     /// Packets that the capturing system says it lost.
     pub dropped: u64,
+    /// Of an interface: who lost them.
+    pub lost: Lost,
     /// Packets that gave neither segment nor datagram, by reason.
     pub skipped: BTreeMap<Skip, u64>,
     /// Flows that were followed.
@@ -150,6 +152,37 @@ pub struct SourceKey {
     pub kind: SourceKind,
     /// The identity; the name in its place where a source has none.
     pub id: Arc<str>,
+}
+
+/// Packets of an interface that were lost, apart by where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// By the interface or its driver, before they were captured.
+    pub interface: u64,
+    /// By the kernel, as the ring was full although nothing but the rate of packets kept its reader.
+    pub ring: u64,
+    /// By the kernel, as the ring was full while its reader waited for the workers.
+    pub backlog: u64,
+    /// Captured, but not read before the run had to end.
+    pub unread: u64,
+}
+
+impl Lost {
+    /// All of them.
+    pub const fn total(&self) -> u64 {
+        self.interface
+            .saturating_add(self.ring)
+            .saturating_add(self.backlog)
+            .saturating_add(self.unread)
+    }
+
+    /// Add what another source lost.
+    pub const fn add(&mut self, other: &Self) {
+        self.interface = self.interface.saturating_add(other.interface);
+        self.ring = self.ring.saturating_add(other.ring);
+        self.backlog = self.backlog.saturating_add(other.backlog);
+        self.unread = self.unread.saturating_add(other.unread);
+    }
 }
 
 /// The kind of a [source](SourceEntry).
@@ -191,6 +224,7 @@ impl SourceEntry {
             bytes: 0,
             cut: 0,
             dropped: 0,
+            lost: Lost::default(),
             skipped: BTreeMap::new(),
             flows: 0,
             midstream: 0,

@@ -50,7 +50,7 @@ use offers::Offers;
 use sorted::keep_smallest;
 
 pub use bins::Bins;
-pub use coverage::{Coverage, SourceEntry, SourceKey, SourceKind};
+pub use coverage::{Coverage, Lost, SourceEntry, SourceKey, SourceKind};
 pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
 pub use latency::Latency;
 pub use merge::Merger;

@@ -58,6 +58,21 @@ Examples:
     /// Tell one host's story: what it offers, to whom, what becomes of it, and what to change.
     #[command(after_help = "Example: tlscensus host 10.0.0.5 census.db")]
     Host(Box<Host>),
+    /// Watch one or more network interfaces until it is stopped.
+    #[cfg(feature = "live")]
+    #[command(after_help = "\
+Examples:
+  tlscensus live -i eth1 --flows -
+  tlscensus live -i eth1 -i eth2 --flows /var/lib/tlscensus/flows.ndjson --rotate 1h
+  tlscensus live -i eth1 --filter 'tcp port 443 or tcp port 1433' --report inventory.json
+
+Signals: INT and TERM end it and write reports (a second one ends it at once), USR1 writes the
+reports now, HUP opens the file of records anew.
+Without root: sudo setcap cap_net_raw+ep $(command -v tlscensus)")]
+    Live(Box<Live>),
+    /// List the network interfaces, and whether they can be watched.
+    #[cfg(feature = "live")]
+    Interfaces,
     /// List the policies, show one, or check a file of your own.
     #[command(after_help = "Example: tlscensus policy show dataverse")]
     Policy(Policy),
@@ -151,6 +166,45 @@ pub(super) struct Host {
     pub(super) judgement: Judgement,
     #[command(flatten)]
     pub(super) window: Window,
+}
+
+/// `tlscensus live`.
+#[cfg(feature = "live")]
+#[derive(Debug, ClapArgs)]
+pub(super) struct Live {
+    /// Watch this interface. May be repeated.
+    #[arg(short, long, required = true, value_name = "IFACE")]
+    pub(super) interface: Vec<String>,
+    /// Only packets that match this BPF expression.
+    #[arg(long, value_name = "EXPR")]
+    pub(super) filter: Option<String>,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+    /// Add one JSON object per TLS connection to FILE, or write it to standard output (-).
+    #[arg(long, value_name = "FILE|-")]
+    pub(super) flows: Option<PathBuf>,
+    /// Set the file of records aside, compressed, after this time or at this size.
+    #[arg(long, value_name = "1h|1GB", requires = "flows")]
+    pub(super) rotate: Option<String>,
+    /// Write the inventory of hosts to FILE (.json or .csv) at the end. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Vec<PathBuf>,
+    /// Become this user once the interfaces are open [default: the owner of the output directory].
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// Use N worker threads [default: the cores there are].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
+    /// Share each interface between N threads, by flow.
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(super) capture_threads: u16,
+    /// Memory for packets that wait to be looked at, of each interface.
+    #[arg(long, value_name = "SIZE", default_value = "128MB")]
+    pub(super) buffer: String,
+    /// Record this name with every flow [default: the host name].
+    #[arg(long, value_name = "NAME")]
+    pub(super) sensor: Option<String>,
 }
 
 /// What is judged, and by what.

@@ -21,7 +21,8 @@ pub(super) fn reports(files: &[(PathBuf, Format)], inventory: &Inventory) -> Res
     Ok(())
 }
 
-fn write(path: &Path, format: Format, inventory: &Inventory) -> io::Result<()> {
+/// Write one report file.
+pub(super) fn write(path: &Path, format: Format, inventory: &Inventory) -> io::Result<()> {
     let mut file = OutputFile::create(path)?;
     inventory.write(format, &mut file)?;
     file.finish()

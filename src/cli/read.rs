@@ -321,7 +321,7 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
 }
 
 /// The host's own name, or `localhost` where it has none.
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
 }

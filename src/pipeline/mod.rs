@@ -14,6 +14,9 @@
 
 mod batch;
 mod capture;
+mod follow;
+#[cfg(feature = "live")]
+pub mod live;
 mod progress;
 mod stdin;
 mod worker;
@@ -22,7 +25,7 @@ mod writer;
 use std::sync::Arc;
 use std::thread;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::Error;
 use crate::capture::paths::Input;
@@ -80,6 +83,21 @@ pub fn read<S: Sink + Send>(
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
+    let (sources, output) = run(settings, census, sink, progress, |empty, full| {
+        capture::read_all(inputs, settings, empty, full, progress)
+    });
+    Finished { sources, output, faults: progress.faults() }
+}
+
+/// Run workers and the writer beside `capture`, which takes empty batches and gives full ones.
+/// Returns what it returns, and why records could not be written, if they could not.
+fn run<S: Sink + Send, T: Default + Send>(
+    settings: &Settings,
+    census: &Census,
+    sink: Option<&mut S>,
+    progress: &Progress,
+    capture: impl FnOnce(Receiver<Batch>, Sender<Batch>) -> T + Send,
+) -> (T, Option<std::io::Error>) {
     let certificates = CertificateCache::new(&settings.limits);
     let chains = ChainCache::new(Arc::clone(&settings.trust), &settings.limits);
     let (empty_tx, empty_rx) = bounded::<Batch>(BATCHES);
@@ -91,8 +109,7 @@ pub fn read<S: Sink + Send>(
     }
     let wants_lines = sink.is_some();
     thread::scope(|scope| {
-        let capture =
-            scope.spawn(move || capture::read_all(inputs, settings, empty_rx, full_tx, progress));
+        let capture = scope.spawn(move || capture(empty_rx, full_tx));
         for _ in 0..settings.threads.max(1) {
             let (full_rx, done_tx) = (full_rx.clone(), done_tx.clone());
             let (certificates, chains) = (&certificates, &chains);
@@ -103,8 +120,7 @@ pub fn read<S: Sink + Send>(
         }
         drop((full_rx, done_tx));
         let output = writer::write_in_order(&done_rx, &empty_tx, sink);
-        let sources = capture.join().unwrap_or_default();
-        Finished { sources, output, faults: progress.faults() }
+        (capture.join().unwrap_or_default(), output)
     })
 }
 

@@ -33,7 +33,7 @@ use crate::tls::hello::Offer;
 use crate::x509::chain::ChainReport;
 use crate::x509::{Certificate, Fingerprint, StoreSummary};
 
-pub use coverage::{CoverageLine, PacketCoverage, SourceLine, UnlistedLine};
+pub use coverage::{CoverageLine, LostLine, PacketCoverage, SourceLine, UnlistedLine};
 use lines::Lines;
 
 pub use judge::Question;
