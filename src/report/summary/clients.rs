@@ -116,7 +116,7 @@ fn groups(page: &mut Page, hosts: &[Broken<'_>]) {
     }
     if left > 0 || hosts.len() > ADDRESSES {
         let more = if left > 0 { format!("… and {left} more; ") } else { String::new() };
-        let words = format!("{more}-v shows every host, --report inventory.html or .csv has them");
+        let words = format!("{more}-v shows every host, --report inventory.csv has them");
         page.item(Ink::Dim, &words);
     }
 }

@@ -7,45 +7,55 @@ const PLAIN: Style = Style { width: 80, colour: false, verbose: false };
 fn an_office() {
     let inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
     insta::assert_snapshot!(inventory.summary(PLAIN), @r#"
-        2 of 8 client hosts break when dataverse is enforced.
-        5 go on working, 1 could not be judged.
-        Under dataverse-2024-12, which took its place, it is the same hosts.
+    2 of 8 client hosts break when dataverse is enforced.
+    5 go on working, 1 could not be judged.
+    Under dataverse-2024-12, which took its place, it is the same hosts.
 
-        Clients that break
-          10.0.0.5  offers at most TLS 1.0; dataverse needs TLS 1.2
-                    loses crm.contoso.example and login.contoso.example (5 connections,
-                    last on 2026-03-01 08:04 UTC)
-                    looks like Windows 7 SP1 / Windows Server 2008 R2 SP1, Windows 8.1 /
-                    Windows Server 2012 R2 or 5 others
-                    fix: Switch on TLS 1.2 for Schannel clients
-                    (tlscensus explain schannel-tls12-client)
-          10.0.0.6  offers TLS 1.2, but none of the 8 suites that dataverse accepts (3
-                    others)
-                    loses "evil\u{1b}[2j\u{202e}=cmd|' /c calc'!a0":587 (smtp) and
-                    crm.contoso.example (2 connections, last on 2026-03-01 08:01 UTC)
-                    fix: Client: enable a suite of the policy
-                    (tlscensus explain client-enable-ecdhe)
+    Clients that break
+      10.0.0.5  offers at most TLS 1.0; dataverse needs TLS 1.2
+                loses crm.contoso.example and login.contoso.example (5 connections,
+                last on 2026-03-01 08:04 UTC)
+                looks like Windows 7 SP1 / Windows Server 2008 R2 SP1, Windows 8.1 /
+                Windows Server 2012 R2 or 5 others
+                fix: Switch on TLS 1.2 for Schannel clients
+                (tlscensus explain schannel-tls12-client)
+      10.0.0.6  offers TLS 1.2, but none of the 8 suites that dataverse accepts (3
+                others)
+                loses "evil\u{1b}[2j\u{202e}=cmd|' /c calc'!a0":587 (smtp) and
+                crm.contoso.example (2 connections, last on 2026-03-01 08:01 UTC)
+                fix: Client: enable a suite of the policy
+                (tlscensus explain client-enable-ecdhe)
 
-        Clients that could not be judged
-          10.0.0.20: its ClientHello was not seen
+    Clients that could not be judged
+      10.0.0.20: its ClientHello was not seen
 
-        Servers of ours that break
-          10.9.0.1:443  chose TLS 1.0 although the client offered TLS 1.2
-                        used by 2 client hosts (2 connections) as
-                        intranet.contoso.example
-                        fix: Switch on TLS 1.2 for Schannel servers
-                        (tlscensus explain schannel-tls12-server)
+    Servers of ours that break
+      10.9.0.1:443  chose TLS 1.0 although the client offered TLS 1.2
+                    used by 2 client hosts (2 connections) as
+                    intranet.contoso.example
+                    fix: Switch on TLS 1.2 for Schannel servers
+                    (tlscensus explain schannel-tls12-server)
 
-        What could not be seen
-          6 % of connections have no ClientHello in the capture: what these clients can
-          do is not known
-          6 % of connections hide their certificate (TLS 1.3)
-          6 % of connections were captured in one direction only
-          6 % of connections run over QUIC, which tells nothing of what the client
-          offers over TCP
+    Findings
+      version.tls1.0      high: 2 client hosts, 2 servers
+      offer.max_version   high: 1 client host
+      offer.no_suite      high: 1 client host
+      server.max_version  high: 1 server
+      suite.tls_rsa       medium: 1 client host, 2 servers
+      cert.name_mismatch  medium: 1 server
+      cert.unverifiable   medium: 1 server
+      … and 2 more (-v shows all); tlscensus explain ID says what one means
 
-        Seen: 17 TLS connections in 1 source, 2026-03-01 08:00 to 08:04 UTC.
-        "#);
+    What could not be seen
+      6 % of connections have no ClientHello in the capture: what these clients can
+      do is not known
+      6 % of connections hide their certificate (TLS 1.3)
+      6 % of connections were captured in one direction only
+      6 % of connections run over QUIC, which tells nothing of what the client
+      offers over TCP
+
+    Seen: 17 TLS connections in 1 source, 2026-03-01 08:00 to 08:04 UTC.
+    "#);
 }
 
 #[test]
@@ -53,22 +63,27 @@ fn a_crowd_fits_a_screen() {
     let inventory = judge(&snapshot(&crowd(40)), &["dataverse"], &[]);
     let text = inventory.summary(PLAIN);
     assert!(text.lines().count() < 24, "{text}");
-    insta::assert_snapshot!(text, @r#"
-        All 40 client hosts break when dataverse is enforced.
-        Under dataverse-2024-12, which took its place, it is the same hosts.
+    insta::assert_snapshot!(text, @"
+    All 40 client hosts break when dataverse is enforced.
+    Under dataverse-2024-12, which took its place, it is the same hosts.
 
-        Clients that break
-          40 hosts   10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, 10.0.0.6,
-                     10.0.0.7, 10.0.0.8, 10.0.0.9, 10.0.0.10, 10.0.0.11 and 29 more
-                     offers at most TLS 1.1; dataverse needs TLS 1.2
-                     they lose crm.contoso.example (120 connections, last on
-                     2026-03-01 08:00 UTC)
-                     fix: Switch on TLS 1.2 for Schannel clients
-                     (tlscensus explain schannel-tls12-client)
-          -v shows every host, --report inventory.html or .csv has them
+    Clients that break
+      40 hosts   10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, 10.0.0.6,
+                 10.0.0.7, 10.0.0.8, 10.0.0.9, 10.0.0.10, 10.0.0.11 and 29 more
+                 offers at most TLS 1.1; dataverse needs TLS 1.2
+                 they lose crm.contoso.example (120 connections, last on
+                 2026-03-01 08:00 UTC)
+                 fix: Switch on TLS 1.2 for Schannel clients
+                 (tlscensus explain schannel-tls12-client)
+      -v shows every host, --report inventory.csv has them
 
-        Seen: 120 TLS connections in 1 source, 2026-03-01 08:00 UTC.
-        "#);
+    Findings
+      offer.max_version  high: 40 client hosts
+      version.tls1.1     high: 40 client hosts
+      tlscensus explain ID says what one means
+
+    Seen: 120 TLS connections in 1 source, 2026-03-01 08:00 UTC.
+    ");
     let all = inventory.summary(Style { verbose: true, ..PLAIN });
     for host in 1..=40 {
         assert!(all.contains(&format!("  10.0.0.{host} ")), "{all}");
@@ -79,73 +94,94 @@ fn a_crowd_fits_a_screen() {
 fn a_narrow_terminal_with_everything() {
     let inventory = judge(&snapshot(&office()), &["dataverse"], &["*.contoso.example"]);
     let text = inventory.summary(Style { width: 50, colour: false, verbose: true });
-    insta::assert_snapshot!(text, @r#"
-        2 of 6 client hosts that talk to
-        `*.contoso.example` break when dataverse is
-        enforced.
-        4 go on working.
-        Under dataverse-2024-12, which took its place, it
-        is the same hosts.
+    insta::assert_snapshot!(text, @"
+    2 of 6 client hosts that talk to
+    `*.contoso.example` break when dataverse is
+    enforced.
+    4 go on working.
+    Under dataverse-2024-12, which took its place, it
+    is the same hosts.
 
-        Clients that break
-          10.0.0.5
-            02:00:00:00:00:05
-            offers at most TLS 1.0; dataverse needs
-            TLS 1.2
-            loses crm.contoso.example and
-            login.contoso.example (5 connections, last on
-            2026-03-01 08:04 UTC)
-            looks like Windows 7 SP1 / Windows Server 2008
-            R2 SP1, Windows 8.1 / Windows Server 2012 R2,
-            Windows 10 1507, .NET Framework 4.5 / 4.5.1 /
-            4.5.2, .NET Framework 2.0 - 3.5.1, .NET
-            Framework 4.0 or Windows PowerShell 3.0 - 5.1
-            fix: Switch on TLS 1.2 for Schannel clients
-            (tlscensus explain schannel-tls12-client)
-            fix: WinHTTP: default secure protocols
-            (tlscensus explain winhttp-default-secure-prot
-            ocols)
-            fix: .NET Framework: use the system
-            TLS versions and strong crypto
-            (tlscensus explain dotnet-strong-crypto)
-          10.0.0.6
-            02:00:00:00:00:06
-            offers TLS 1.2, but none of the 8 suites that
-            dataverse accepts (3 others)
-            loses crm.contoso.example (1 connection, on
-            2026-03-01 08:01 UTC)
-            fix: Client: enable a suite of the policy
-            (tlscensus explain client-enable-ecdhe)
-            fix: Java: upgrade
-            (tlscensus explain java-upgrade)
+    Clients that break
+      10.0.0.5
+        02:00:00:00:00:05
+        offers at most TLS 1.0; dataverse needs
+        TLS 1.2
+        loses crm.contoso.example and
+        login.contoso.example (5 connections, last on
+        2026-03-01 08:04 UTC)
+        looks like Windows 7 SP1 / Windows Server 2008
+        R2 SP1, Windows 8.1 / Windows Server 2012 R2,
+        Windows 10 1507, .NET Framework 4.5 / 4.5.1 /
+        4.5.2, .NET Framework 2.0 - 3.5.1, .NET
+        Framework 4.0 or Windows PowerShell 3.0 - 5.1
+        fix: Switch on TLS 1.2 for Schannel clients
+        (tlscensus explain schannel-tls12-client)
+        fix: WinHTTP: default secure protocols
+        (tlscensus explain winhttp-default-secure-prot
+        ocols)
+        fix: .NET Framework: use the system
+        TLS versions and strong crypto
+        (tlscensus explain dotnet-strong-crypto)
+      10.0.0.6
+        02:00:00:00:00:06
+        offers TLS 1.2, but none of the 8 suites that
+        dataverse accepts (3 others)
+        loses crm.contoso.example (1 connection, on
+        2026-03-01 08:01 UTC)
+        fix: Client: enable a suite of the policy
+        (tlscensus explain client-enable-ecdhe)
+        fix: Java: upgrade
+        (tlscensus explain java-upgrade)
 
-        Servers of ours that break
-          10.9.0.1:443
-            chose TLS 1.0 although the client offered
-            TLS 1.2
-            used by 2 client hosts (2 connections) as
-            intranet.contoso.example
-            fix: Switch on TLS 1.2 for Schannel servers
-            (tlscensus explain schannel-tls12-server)
-            fix: nginx: protocol versions
-            (tlscensus explain nginx-ssl-protocols)
-            fix: Apache httpd: protocol versions
-            (tlscensus explain apache-ssl-protocol)
+    Servers of ours that break
+      10.9.0.1:443
+        chose TLS 1.0 although the client offered
+        TLS 1.2
+        used by 2 client hosts (2 connections) as
+        intranet.contoso.example
+        fix: Switch on TLS 1.2 for Schannel servers
+        (tlscensus explain schannel-tls12-server)
+        fix: nginx: protocol versions
+        (tlscensus explain nginx-ssl-protocols)
+        fix: Apache httpd: protocol versions
+        (tlscensus explain apache-ssl-protocol)
 
-        What could not be seen
-          6 % of connections have no ClientHello in the
-          capture: what these clients can do is not known
-          6 % of connections hide their certificate
-          (TLS 1.3)
-          6 % of connections were captured in one
-          direction only
-          6 % of connections run over QUIC, which tells
-          nothing of what the client offers over TCP
-          12 packets not looked at: they carry no IP
+    Findings
+      version.tls1.0
+        high: 1 client host, 1 server
+      offer.max_version
+        high: 1 client host
+      offer.no_suite
+        high: 1 client host
+      server.max_version
+        high: 1 server
+      suite.tls_rsa
+        medium: 1 client host, 1 server
+      cert.name_mismatch
+        medium: 1 server
+      cert.unverifiable
+        medium: 1 server
+      offer.one_certificate_type
+        low: 5 client hosts
+      handshake.refused
+        low: 1 client host, 1 server
+      tlscensus explain ID says what one means
 
-        Seen: 17 TLS connections in 1 source, 2026-03-01
-        08:00 to 08:04 UTC.
-        "#);
+    What could not be seen
+      6 % of connections have no ClientHello in the
+      capture: what these clients can do is not known
+      6 % of connections hide their certificate
+      (TLS 1.3)
+      6 % of connections were captured in one
+      direction only
+      6 % of connections run over QUIC, which tells
+      nothing of what the client offers over TCP
+      12 packets not looked at: they carry no IP
+
+    Seen: 17 TLS connections in 1 source, 2026-03-01
+    08:00 to 08:04 UTC.
+    ");
 }
 
 #[test]
@@ -184,11 +220,16 @@ fn nobody_in_scope() {
 fn all_is_well() {
     let records = &office()[7..10];
     let inventory = judge(&snapshot(records), &["dataverse-2024-12"], &[]);
-    insta::assert_snapshot!(inventory.summary(PLAIN), @r#"
-        None of 3 client hosts breaks when dataverse-2024-12 is enforced.
+    insta::assert_snapshot!(inventory.summary(PLAIN), @"
+    None of 3 client hosts breaks when dataverse-2024-12 is enforced.
 
-        Seen: 3 TLS connections in 1 source, 2026-03-01 08:00 UTC.
-        "#);
+    Findings
+      cert.name_mismatch  medium: 1 server
+      cert.unverifiable   medium: 1 server
+      tlscensus explain ID says what one means
+
+    Seen: 3 TLS connections in 1 source, 2026-03-01 08:00 UTC.
+    ");
 }
 
 #[test]
@@ -197,15 +238,20 @@ fn a_file_that_ends_too_soon_is_named() {
     facts.sources[0].fault = Some("`a\u{1b}.pcap` is cut short at byte 7".to_owned());
     facts.sources[0].dropped = 41;
     let text = judge(&facts, &["dataverse-2024-12"], &[]).summary(PLAIN);
-    insta::assert_snapshot!(text, @r#"
-        The one client host goes on working when dataverse-2024-12 is enforced.
+    insta::assert_snapshot!(text, @r"
+    The one client host goes on working when dataverse-2024-12 is enforced.
 
-        What could not be seen
-          41 packets were lost while capturing (1 %)
-          `a\u{1b}.pcap` is cut short at byte 7
+    Findings
+      cert.name_mismatch  medium: 1 server
+      cert.unverifiable   medium: 1 server
+      tlscensus explain ID says what one means
 
-        Seen: 1 TLS connection in 1 source, 2026-03-01 08:00 UTC.
-        "#);
+    What could not be seen
+      41 packets were lost while capturing (1 %)
+      `a\u{1b}.pcap` is cut short at byte 7
+
+    Seen: 1 TLS connection in 1 source, 2026-03-01 08:00 UTC.
+    ");
 }
 
 #[test]
