@@ -38,13 +38,13 @@
 //! | 0 | [`bytes`], [`clock`], [`limits`] | the one byte cursor; capture time; every bound that a peer could push against |
 //! | 1 | [`capture`] | where frames come from |
 //! | 2 | [`packet`] | frame → segment or datagram, or the reason why not |
-//! | 3 | [`flow`] | segments → ordered byte streams |
-//! | 4 | [`tls`], [`x509`] | bytes → what was offered, chosen, sent, refused; certificates, chains, trust |
+//! | 3 | [`flow`] | segments → ordered byte streams; datagrams → flows |
+//! | 4 | [`tls`], [`quic`], [`x509`] | bytes → what was offered, chosen, sent, refused; QUIC's Initial packets → the same; certificates, chains, trust |
 //! | 5 | [`record`] | all facts of one connection; the one serialised schema |
-//! | 6 | [`census`] | the inventory: facts added up |
+//! | 6 | [`census`] | the inventory: facts added up, kept in SQLite, merged |
 //! | 7 | [`policy`], [`recognise`] | judgement: pure functions of facts and a policy; software and fixes |
 //! | 8 | [`sink`], [`report`] | records and snapshots → files and pages |
-//! | 9 | [`pipeline`] | threads, batches, channels |
+//! | 9 | [`pipeline`] | threads, batches, channels; files and streams, or interfaces |
 //! | 10 | [`cli`] | arguments → plan → run |
 //!
 //! # Rules of the house

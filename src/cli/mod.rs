@@ -1,6 +1,6 @@
 //! The command: arguments → plan → run; one file a subcommand.
 //!
-//! [`args`] is what was typed, a subcommand's plan is what it means, checked as a whole before
+//! `args` is what was typed, a subcommand's plan is what it means, checked as a whole before
 //! anything is read. Results go to standard output, words to standard error.
 
 mod args;

@@ -1,6 +1,6 @@
 //! Judgement: pure functions of facts and a policy.
 //!
-//! A [`Policy`] says what an enforcing peer will accept; it is read [from a TOML file](file) or is
+//! A [`Policy`] says what an enforcing peer will accept; it is read from a TOML file or is
 //! one of those that [come with the program](Policy::builtin). What goes in are
 //! [cases](crate::record::Case): one connection, or all that was gathered of an endpoint. What
 //! comes out: [`client`], [`server`] and [`edge`] outcomes with reasons and evidence, a [`Verdict`]

@@ -3,7 +3,7 @@
 //! An [`Offer`] goes in; a set of [`Candidate`]s comes out, each with the evidence for it and a
 //! confidence. Many programs share a TLS stack and many builds share its defaults: where several
 //! fit, all are named. Documented Schannel defaults and hellos observed in the field name Windows
-//! versions; the [shape](shape) of a hello names the family of every other stack. From the
+//! versions; the shape of a hello names the family of every other stack. From the
 //! candidates and what a finding needs come the [remediations](Remediation) that fit.
 //!
 //! Nothing here knows a policy.

@@ -2,7 +2,7 @@
 //! large.
 //!
 //! A line is in it whole or not at all. What a full disk refuses is taken back to the last whole
-//! line, kept in memory up to [a bound](BACKLOG), and written when there is room again. A half line
+//! line, kept in memory up to a bound, and written when there is room again. A half line
 //! that a power cut left is cut off when the file is opened.
 
 use std::ffi::OsString;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Frames are lent from the ring (TPACKET_V3, through libpcap), which is given back block by block.
-//! A source never waits for longer than [a moment](PATIENCE) and says [`Poll::Idle`] when there was
+//! A source never waits for longer than a moment and says [`Poll::Idle`] when there was
 //! nothing, so that its thread can let time pass and hear that it should stop. When a reader is too
 //! slow the ring fills, the kernel drops what has no room, and counts it: see
 //! [`CaptureStats::dropped`].
