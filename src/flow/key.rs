@@ -52,7 +52,8 @@ pub struct FlowKey {
 impl FlowKey {
     /// The key of a packet, and which end sent it.
     pub fn of(source: Endpoint, target: Endpoint, domain: Domain) -> (Self, Side) {
-        if source <= target {
+        let order = |end: Endpoint| (u128::from_be_bytes(end.address.octets()), end.port);
+        if order(source) <= order(target) {
             (Self::ordered(source, target, domain), Side::Low)
         } else {
             (Self::ordered(target, source, domain), Side::High)

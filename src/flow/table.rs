@@ -6,6 +6,7 @@
 //! over a few entries, so that time passes for all of them without a scan.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -31,12 +32,14 @@ pub struct Finished<C> {
 /// All flows of one capture thread.
 #[derive(Debug)]
 pub struct FlowTable<C> {
-    limits: Limits,
+    limits: Arc<Limits>,
     index: HashTable<u32>,
     entries: Vec<Entry>,
     free: Vec<u32>,
     watched: Vec<Option<Box<Flow<C>>>>,
     free_watched: Vec<u32>,
+    /// Consumers for flows to come.
+    spares: Vec<C>,
     held_bytes: usize,
     hand: usize,
     hash: RandomState,
@@ -44,8 +47,9 @@ pub struct FlowTable<C> {
     stats: TableStats,
 }
 
-/// What is kept of every flow.
+/// What is kept of every flow. A packet costs one line of the cache here, not two.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Entry {
     key: FlowKey,
     /// Second of the last packet.
@@ -64,6 +68,9 @@ const VACANT: u32 = u32::MAX - 1;
 /// Entries that the hand moves over with each packet.
 const HAND_STEPS: usize = 2;
 
+/// Consumers that are kept for flows to come.
+const SPARES: usize = 256;
+
 /// How far before the first byte that was seen a SYN is believed to belong to it.
 const SYN_REACH: i32 = 1 << 20;
 
@@ -81,12 +88,13 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// An empty table.
     pub fn new(limits: &Limits) -> Self {
         Self {
-            limits: limits.clone(),
+            limits: Arc::new(limits.clone()),
             index: HashTable::new(),
             entries: Vec::new(),
             free: Vec::new(),
             watched: Vec::new(),
             free_watched: Vec::new(),
+            spares: Vec::new(),
             held_bytes: 0,
             hand: 0,
             hash: RandomState::default(),
@@ -142,6 +150,13 @@ impl<C: StreamConsumer> FlowTable<C> {
             }
         } else {
             self.feed(slot, side, segment, at, finish);
+        }
+    }
+
+    /// Take a consumer that has seen nothing yet, whose memory is to be used for a flow to come.
+    pub fn reuse(&mut self, consumer: impl FnOnce(&Arc<Limits>) -> C) {
+        if self.spares.len() < SPARES {
+            self.spares.push(consumer(&self.limits));
         }
     }
 
@@ -230,7 +245,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
         let first_seq = data_seq(segment);
         let mut flow = Box::new(Flow {
-            consumer: C::open(&self.limits),
+            consumer: self.spares.pop().unwrap_or_else(|| C::open(&self.limits)),
             streams: <[StreamAssembler; 2]>::default(),
             first_seq: [None; 2],
             meta: FlowMeta {
@@ -516,7 +531,10 @@ impl<C: StreamConsumer> Flow<C> {
             stream.ended() || (other.ended() && !stream.begun() && !stream.is_waiting())
         };
         if meta.reset || (closed(low, high) && closed(high, low)) {
-            self.closed.get_or_insert(at);
+            self.closed.get_or_insert_with(|| {
+                self.consumer.settle();
+                at
+            });
         }
         control
     }

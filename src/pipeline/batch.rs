@@ -7,10 +7,10 @@ use crate::tls::Transport;
 use crate::tls::transcript::Transcript;
 
 /// Handshakes in a batch; more would make a worker wait for its first, fewer cost more messages.
-const JOBS: usize = 128;
+const JOBS: usize = 64;
 
 /// Bytes of handshakes in a batch.
-const BYTES: usize = 512 << 10;
+const BYTES: usize = 256 << 10;
 
 /// Some handshakes, in order of capture.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub(super) struct Batch {
     pub(super) number: u64,
     /// The handshakes; empty when a worker is done with them.
     pub(super) jobs: Vec<Job>,
+    /// Their transcripts, emptied by a worker and to be filled again.
+    pub(super) spares: Vec<Transcript>,
     /// The lines that a worker made of them.
     pub(super) lines: Vec<u8>,
     bytes: usize,
@@ -35,7 +37,7 @@ pub(super) struct Job {
 
 impl Batch {
     pub(super) fn push(&mut self, job: Job) {
-        self.bytes = self.bytes.saturating_add(job.transcript.held_bytes());
+        self.bytes = self.bytes.saturating_add(job.transcript.size());
         self.jobs.push(job);
     }
 

@@ -19,6 +19,7 @@ use crate::packet::{Decoder, Packet, PacketStats};
 use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
 use crate::tls::conversation::Conversation;
+use crate::tls::transcript::Transcript;
 
 /// What was read of one input.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub(super) fn read_all(
     full: Sender<Batch>,
     progress: &Arc<Progress>,
 ) -> Vec<SourceReport> {
-    let mut batcher = Batcher { empty, full, current: None, next_number: 0 };
+    let mut batcher = Batcher { empty, full, current: None, spares: Vec::new(), next_number: 0 };
     let mut before = (0_u64, 0_u64);
     let mut reports = Vec::with_capacity(inputs.len());
     for input in inputs {
@@ -140,6 +141,9 @@ fn read_one(
                 }
             });
         });
+        for transcript in batcher.borrow_mut().spares.drain(..) {
+            flows.reuse(|limits| Conversation::with(limits, transcript));
+        }
         let stats = source.stats();
         progress.set_read(
             before.0.saturating_add(stats.read_bytes),
@@ -176,6 +180,8 @@ struct Batcher {
     empty: Receiver<Batch>,
     full: Sender<Batch>,
     current: Option<Batch>,
+    /// Emptied transcripts, to be filled again.
+    spares: Vec<Transcript>,
     next_number: u64,
 }
 
@@ -185,6 +191,9 @@ impl Batcher {
             // This waits while all batches are under way. It fails only when the writer is gone,
             // and with it every use of a record.
             self.current = self.empty.recv().ok();
+            if let Some(batch) = &mut self.current {
+                self.spares.append(&mut batch.spares);
+            }
         }
         let Some(batch) = &mut self.current else { return };
         batch.push(job);

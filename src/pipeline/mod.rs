@@ -14,6 +14,7 @@
 
 mod batch;
 mod capture;
+mod judge;
 mod progress;
 mod stdin;
 mod worker;
@@ -37,8 +38,10 @@ use batch::Batch;
 pub use capture::SourceReport;
 pub use progress::Progress;
 
-/// Batches that are under way at the same time.
-const BATCHES: usize = 64;
+/// Batches that are under way at the same time: so many, and so many more for each worker. They are
+/// soon in use again, so that what they hold is still in a near cache.
+const BATCHES: usize = 3;
+const BATCHES_PER_WORKER: usize = 3;
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -82,10 +85,12 @@ pub fn read<S: Sink + Send>(
 ) -> Finished {
     let certificates = CertificateCache::new(&settings.limits);
     let chains = ChainCache::new(Arc::clone(&settings.trust), &settings.limits);
-    let (empty_tx, empty_rx) = bounded::<Batch>(BATCHES);
-    let (full_tx, full_rx) = bounded::<Batch>(BATCHES);
-    let (done_tx, done_rx) = bounded::<Batch>(BATCHES);
-    for _ in 0..BATCHES {
+    let workers = settings.threads.max(1);
+    let batches = workers.saturating_mul(BATCHES_PER_WORKER).saturating_add(BATCHES);
+    let (empty_tx, empty_rx) = bounded::<Batch>(batches);
+    let (full_tx, full_rx) = bounded::<Batch>(batches);
+    let (done_tx, done_rx) = bounded::<Batch>(batches);
+    for _ in 0..batches {
         // There is room for all of them.
         let _ = empty_tx.send(Batch::default());
     }
@@ -93,7 +98,7 @@ pub fn read<S: Sink + Send>(
     thread::scope(|scope| {
         let capture =
             scope.spawn(move || capture::read_all(inputs, settings, empty_rx, full_tx, progress));
-        for _ in 0..settings.threads.max(1) {
+        for _ in 0..workers {
             let (full_rx, done_tx) = (full_rx.clone(), done_tx.clone());
             let (certificates, chains) = (&certificates, &chains);
             scope.spawn(move || {

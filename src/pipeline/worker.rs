@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Job};
+use super::judge::Judge;
 use super::{Progress, Settings};
 use crate::census::Census;
 use crate::flow::Side;
+use crate::json;
 use crate::packet::Layers;
-use crate::policy;
 use crate::quic;
 use crate::record::community::{self, community_id};
-use crate::record::line::Line;
 use crate::record::{FlowRecord, Peer, Seen, Sides};
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
@@ -31,6 +31,7 @@ pub(super) struct Worker<'a> {
     wants_lines: bool,
     progress: &'a Progress,
     parser: HelloParser,
+    judge: Judge<'a>,
 }
 
 impl<'a> Worker<'a> {
@@ -43,7 +44,8 @@ impl<'a> Worker<'a> {
         progress: &'a Progress,
     ) -> Self {
         let parser = HelloParser::new(&settings.limits);
-        Self { settings, certificates, chains, census, wants_lines, progress, parser }
+        let judge = Judge::new(&settings.policies, &settings.limits);
+        Self { settings, certificates, chains, census, wants_lines, progress, parser, judge }
     }
 
     /// Work until there is no more.
@@ -51,15 +53,19 @@ impl<'a> Worker<'a> {
         for mut batch in full {
             let mut jobs = std::mem::take(&mut batch.jobs);
             let mut connections = 0;
-            for job in jobs.drain(..) {
+            for mut job in jobs.drain(..) {
                 let before = batch.lines.len();
                 // A fault in one handshake must not cost the others.
-                let worked = catch_unwind(AssertUnwindSafe(|| self.work(job, &mut batch.lines)));
+                let worked = catch_unwind(AssertUnwindSafe(|| self.work(&job, &mut batch.lines)));
+                if job.transcript.recycle() {
+                    batch.spares.push(job.transcript);
+                }
                 if let Ok(recorded) = worked {
                     connections += u64::from(recorded);
                 } else {
                     batch.lines.truncate(before);
                     self.parser = HelloParser::new(&self.settings.limits);
+                    self.judge = Judge::new(&self.settings.policies, &self.settings.limits);
                     self.progress.add_fault();
                 }
             }
@@ -72,36 +78,31 @@ impl<'a> Worker<'a> {
     }
 
     /// One handshake; whether it made a record.
-    fn work(&mut self, job: Job, lines: &mut Vec<u8>) -> bool {
+    fn work(&mut self, job: &Job, lines: &mut Vec<u8>) -> bool {
         let Some(record) = self.record(job) else { return false };
         if !self.settings.wants(record.ts) {
             return false;
         }
         self.census.add(&record);
         if self.wants_lines {
-            let evidence = record.evidence();
-            let case = record.case(&evidence);
-            let policies = &self.settings.policies;
-            let verdicts: Vec<_> =
-                policies.iter().map(|policy| policy::judge(policy, &case)).collect();
-            let findings: Vec<u8> = Vec::new();
-            let line = Line { record: &record, verdicts, findings };
-            // Writing to memory does not fail, and every map key of a record is text.
-            if serde_json::to_writer(&mut *lines, &line).is_ok() {
+            // Every map key of a record is text: this does not fail.
+            if let Ok(judgement) = self.judge.judge(&record)
+                && json::write(lines, &judgement.of(&record)).is_ok()
+            {
                 lines.push(b'\n');
             }
         }
         true
     }
 
-    fn record(&mut self, job: Job) -> Option<FlowRecord> {
+    fn record(&mut self, job: &Job) -> Option<FlowRecord> {
         let Job { source, transport, meta, transcript } = job;
         let limits = &self.settings.limits;
-        let events = quic::conversation::events(transport, &transcript, limits);
+        let events = quic::conversation::events(*transport, transcript, limits);
         let [low, high] = meta.endpoints;
         let lower_port = if low.port <= high.port { Side::Low } else { Side::High };
         let circumstances = Circumstances {
-            transport,
+            transport: *transport,
             initiator: meta.initiator,
             lower_port,
             closed: meta.reset || meta.fin.contains(&true),
@@ -135,9 +136,9 @@ impl<'a> Worker<'a> {
         Some(FlowRecord {
             ts: summary.begun,
             sensor: Arc::clone(&self.settings.sensor),
-            source,
+            source: Arc::clone(source),
             community_id: community_id(low, high, protocol),
-            transport,
+            transport: *transport,
             application: application.name,
             starttls: application.starttls,
             vlan: layers.vlans().to_vec(),
