@@ -60,6 +60,8 @@ struct Entry {
     /// packet from a new connection.
     opening: SeqNumber,
     opener: Side,
+    /// Both ends of the watched flow are closed: the hand has to look when that was.
+    closed: bool,
 }
 
 const SHUNTED: u32 = u32::MAX;
@@ -208,8 +210,14 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.make_room(finish);
         }
         let first_seq = data_seq(segment);
-        let entry =
-            Entry { key, last_seen: seconds(at), state: VACANT, opening: first_seq, opener: side };
+        let entry = Entry {
+            key,
+            last_seen: seconds(at),
+            state: VACANT,
+            opening: first_seq,
+            opener: side,
+            closed: false,
+        };
         let slot = if let Some(slot) = self.free.pop() {
             if let Some(place) = self.entries.get_mut(slot as usize) {
                 *place = entry;
@@ -345,6 +353,11 @@ impl<C: StreamConsumer> FlowTable<C> {
         let before = flow.held_bytes();
         let control = flow.push(side, segment, at, &self.syns, &key, &self.limits);
         self.held_bytes = self.held_bytes.saturating_sub(before).saturating_add(flow.held_bytes());
+        if flow.closed.is_some()
+            && let Some(entry) = self.entries.get_mut(slot as usize)
+        {
+            entry.closed = true;
+        }
         if control == Control::Shunt {
             self.give_up(slot, FlowEnd::Shunted, finish);
         } else if self.held_bytes > self.limits.watched_bytes {
@@ -392,7 +405,9 @@ impl<C: StreamConsumer> FlowTable<C> {
                 if silent > self.limits.shunted_idle.as_secs() {
                     self.forget(slot);
                 }
-            } else if state != VACANT {
+            } else if state != VACANT
+                && (entry.closed || silent > self.limits.watched_idle.as_secs())
+            {
                 self.check_watched(slot, state, silent, at, finish);
             }
         }

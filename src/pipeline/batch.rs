@@ -7,10 +7,10 @@ use crate::tls::Transport;
 use crate::tls::transcript::Transcript;
 
 /// Handshakes in a batch; more would make a worker wait for its first, fewer cost more messages.
-const JOBS: usize = 64;
+const JOBS: usize = 32;
 
 /// Bytes of handshakes in a batch.
-const BYTES: usize = 256 << 10;
+const BYTES: usize = 96 << 10;
 
 /// Some handshakes, in order of capture.
 #[derive(Debug, Default)]

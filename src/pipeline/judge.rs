@@ -4,6 +4,7 @@
 //! said of a connection is a pure function of what it proves; where the same comes again, the text
 //! that was made of the first is written again.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -13,7 +14,9 @@ use hashbrown::hash_table::Entry;
 
 use crate::json::{self, RawValue};
 use crate::limits::Limits;
+use crate::policy::finding::{self, Dates};
 use crate::policy::{self, Policy};
+use crate::recognise::{Candidate, recognise};
 use crate::record::line::Line;
 use crate::record::{Evidence, FlowRecord};
 use crate::tls::hello::Offer;
@@ -25,6 +28,7 @@ pub(super) struct Judge<'p> {
     known: HashTable<Known>,
     hash: RandomState,
     capacity: usize,
+    software: Software,
 }
 
 /// What is said of a connection, as its record has it.
@@ -53,6 +57,7 @@ struct Known {
     offer: Option<Arc<Offer>>,
     sni: Option<Box<str>>,
     chain: ChainReport,
+    /// Of the time nothing else matters, apart from what is said of the chain.
     dates: Option<Dates>,
     judgement: Judgement,
 }
@@ -64,6 +69,7 @@ impl<'p> Judge<'p> {
             known: HashTable::new(),
             hash: RandomState::default(),
             capacity: limits.cached_judgements,
+            software: Software { known: HashMap::default(), capacity: limits.cached_offers },
         }
     }
 
@@ -72,7 +78,7 @@ impl<'p> Judge<'p> {
         let evidence = record.evidence();
         let offer = record.client_hello.as_ref().map(|hello| &hello.offer);
         let sni = record.sni();
-        let dates = Dates::of(record);
+        let dates = record.certificates.first().map(|leaf| Dates::of(leaf, record.ts));
         if self.known.len() >= self.capacity {
             self.known.clear();
         }
@@ -91,7 +97,7 @@ impl<'p> Judge<'p> {
         Ok(match found {
             Entry::Occupied(known) => &known.into_mut().judgement,
             Entry::Vacant(place) => {
-                let judgement = judge(self.policies, record, &evidence)?;
+                let judgement = judge(self.policies, &mut self.software, record, &evidence)?;
                 let known = Known {
                     offer: offer.cloned(),
                     sni: sni.map(Into::into),
@@ -108,36 +114,33 @@ impl<'p> Judge<'p> {
 
 fn judge(
     policies: &[Arc<Policy>],
+    software: &mut Software,
     record: &FlowRecord,
     evidence: &Evidence,
 ) -> Result<Judgement, json::Error> {
     let case = record.case(evidence);
     let verdicts: Vec<_> = policies.iter().map(|policy| policy::judge(policy, &case)).collect();
-    let findings: Vec<u8> = Vec::new();
+    let offer = record.client_hello.as_ref().map(|hello| &hello.offer);
+    let mut software = || offer.map(|offer| software.of(offer)).unwrap_or_default();
+    let findings = finding::findings(&case, &verdicts, &mut software);
     Ok(Judgement { verdicts: json::raw(&verdicts)?, findings: json::raw(&findings)? })
 }
 
-/// What of the time of a connection a judgement may rest on, apart from what is said of the chain:
-/// the days that the server's certificate had left, or that it was not valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Dates {
-    /// Whole days until it ends, as far as they are few.
-    left: Option<i64>,
-    begun: Option<bool>,
+/// Whose software offers may be, worked out once for each: for the very offer, as the order of its
+/// extensions tells too.
+struct Software {
+    /// By the address of the offer, which is kept so that no other takes its place.
+    known: HashMap<usize, (Arc<Offer>, Vec<Candidate>), RandomState>,
+    capacity: usize,
 }
 
-impl Dates {
-    /// More days than this are many.
-    const FEW: i64 = 366;
-
-    fn of(record: &FlowRecord) -> Option<Self> {
-        const DAY: i64 = 86_400;
-        let leaf = record.certificates.first()?;
-        let at = i64::try_from(record.ts.as_secs()).unwrap_or(i64::MAX);
-        let left = |end: i64| end.saturating_sub(at).div_euclid(DAY).clamp(-1, Self::FEW);
-        Some(Self {
-            left: leaf.not_after().map(|end| left(end.as_secs())),
-            begun: leaf.not_before().map(|begin| begin.as_secs() <= at),
-        })
+impl Software {
+    fn of(&mut self, offer: &Arc<Offer>) -> Vec<Candidate> {
+        if self.known.len() >= self.capacity {
+            self.known.clear();
+        }
+        let make = || (Arc::clone(offer), recognise(offer));
+        let (_, candidates) = self.known.entry(Arc::as_ptr(offer).addr()).or_insert_with(make);
+        candidates.clone()
     }
 }

@@ -9,7 +9,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use super::packet::{is_version_negotiation, next_packet};
-use super::version::{PacketKind, is_known, packet_kind};
+use super::version::{PacketKind, is_known, is_reserved, packet_kind};
 use super::watch::{self, opens_another};
 use crate::bytes::Reader;
 use crate::clock::Timestamp;
@@ -81,7 +81,9 @@ impl DatagramConsumer for DatagramConversation {
         match payload {
             [first @ 0x80..=0xff, a, b, c, d, ..] => {
                 let version = u32::from_be_bytes([*a, *b, *c, *d]);
-                if is_known(version) {
+                // The fixed bit may be cleared by those who agreed on it (RFC 9287); of versions
+                // that are reserved, RTP has the look without it.
+                if is_known(version) && (first & 0x40 != 0 || !is_reserved(version)) {
                     glance_at_quic(version, *first, payload, cut)
                 } else if version == 0 && is_version_negotiation(payload) {
                     Glance::Later
@@ -179,6 +181,8 @@ fn glance_at_quic(version: u32, first: u8, payload: &[u8], cut: u32) -> Glance {
 fn glance_at_dtls(payload: &[u8], cut: u32) -> Glance {
     match record::unwrap(payload) {
         Some(inner) if record::opens(inner, cut) => Glance::Opening,
+        // WireGuard and STUN begin like this too; only QUIC's short header may be anything.
+        None if payload.first().is_some_and(|first| *first < 0x20) => Glance::Nothing,
         _ => Glance::Later,
     }
 }

@@ -139,7 +139,7 @@ pub(crate) const fn is_known(version: u32) -> bool {
 }
 
 /// Versions of the form 0x?a?a?a?a.
-const fn is_reserved(version: u32) -> bool {
+pub(crate) const fn is_reserved(version: u32) -> bool {
     version & 0x0f0f_0f0f == 0x0a0a_0a0a
 }
 

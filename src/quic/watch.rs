@@ -26,13 +26,13 @@ pub(crate) struct ConnectionId {
 /// The capture thread's view of one QUIC connection.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// Connection ids to which the first sender sent its packets, or may.
+    /// Connection ids that its packets were sent from and to.
     known: Vec<ConnectionId>,
-    /// Who sent the first Initial packet.
-    opener: Option<Side>,
     ends: [End; 2],
     /// The server asked for another version: the client begins anew.
     negotiated: bool,
+    /// Packets that were opened to see whether another connection begins with them.
+    trials: u8,
 }
 
 /// What was seen of one end.
@@ -46,9 +46,12 @@ struct End {
     settled: u32,
 }
 
-/// Connection ids that are kept of one connection: the client's first choice, those of a Retry and
-/// of the server, and one more.
+/// Connection ids that are kept of one connection: the client's first choice for the server, its
+/// own, that of a Retry, and the server's.
 const KNOWN_IDS: usize = 4;
+
+/// Packets of one connection that are opened by the capture thread, at most.
+const TRIALS: u8 = 16;
 
 /// A Handshake packet's number, a CRYPTO frame with a Finished of SHA-256, and the tag; shorter
 /// ones hold none.
@@ -88,9 +91,9 @@ impl Default for Watch {
     fn default() -> Self {
         Self {
             known: Vec::with_capacity(KNOWN_IDS),
-            opener: None,
             ends: [End::default(), End::default()],
             negotiated: false,
+            trials: 0,
         }
     }
 }
@@ -98,8 +101,7 @@ impl Default for Watch {
 impl Watch {
     /// The ids by which the connection is told from others.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &[u8]> {
-        let own = self.ends.iter().filter_map(|end| end.id.as_ref());
-        self.known.iter().chain(own).map(ConnectionId::as_bytes)
+        self.known.iter().map(ConnectionId::as_bytes)
     }
 
     /// Heap bytes that it holds.
@@ -145,7 +147,7 @@ impl Watch {
         if self.is_short(side, reader.peek()) {
             taken = true;
             secret.push(reader.remaining().saturating_add(cut_len));
-        } else if !taken && side.other() == self.opener.unwrap_or(side) {
+        } else if !taken {
             self.negotiated |= is_version_negotiation(payload);
         }
         if !taken {
@@ -189,14 +191,13 @@ impl Watch {
     /// id may be one that the server chose in a packet that was not captured, or another
     /// connection's first: only of the latter do the keys derive from the id itself.
     fn belongs(
-        &self,
+        &mut self,
         side: Side,
         packet: &LongPacket<'_>,
         is_earlier: &impl Fn(&[u8]) -> bool,
     ) -> Fed {
         let end = side.of(&self.ends);
-        let target = ConnectionId::new(packet.target);
-        if self.opener != Some(side) || self.known.contains(&target) {
+        if !end.spoke || self.known.contains(&ConnectionId::new(packet.target)) {
             return Fed::Continue;
         }
         let same_source =
@@ -208,34 +209,21 @@ impl Watch {
         if is_earlier(packet.target) {
             return Fed::Ignored;
         }
-        if is_first(packet) { Fed::Another } else { Fed::Continue }
+        self.trials = self.trials.saturating_add(1);
+        if self.trials <= TRIALS && is_first(packet) { Fed::Another } else { Fed::Continue }
     }
 
     fn learn(&mut self, side: Side, packet: &LongPacket<'_>) {
         let end = side.of_mut(&mut self.ends);
-        let source = ConnectionId::new(packet.source);
-        if packet.kind == PacketKind::Initial {
-            end.spoke = true;
-        }
+        let (target, source) = (ConnectionId::new(packet.target), ConnectionId::new(packet.source));
+        end.spoke |= packet.kind == PacketKind::Initial;
         if packet.kind != PacketKind::Retry {
             end.id.get_or_insert(source);
         }
-        let mut know = |id| {
-            if !self.known.contains(&id) && self.known.len() < KNOWN_IDS {
+        for id in [target, source] {
+            if id.len > 0 && !self.known.contains(&id) && self.known.len() < KNOWN_IDS {
                 self.known.push(id);
             }
-        };
-        match self.opener {
-            None => {
-                self.opener = Some(side);
-                know(ConnectionId::new(packet.target));
-            }
-            Some(opener) if opener == side => {
-                if packet.kind == PacketKind::Initial {
-                    know(ConnectionId::new(packet.target));
-                }
-            }
-            Some(_) => know(source),
         }
     }
 

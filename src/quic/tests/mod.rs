@@ -199,6 +199,33 @@ fn connections_on_the_same_ports_are_told_apart() {
 }
 
 #[test]
+fn dtls_on_the_same_ports_is_told_apart_too() {
+    // A ClientHello as in RFC 6347 §4.2.2, its random the second argument.
+    let hello = |number: u8, random: u8| {
+        let body = [&[0xfe, 0xfd][..], &[random; 32], &[0, 0, 0, 2, 0xc0, 0x2f, 1, 0]].concat();
+        let head = [1, 0, 0, 42, 0, number, 0, 0, 0, 0, 0, 42];
+        [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, number, 0, 54][..], &head, &body].concat()
+    };
+    let secret = [&[22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 40][..], &[9; 40]].concat();
+    let one = [(true, hello(0, 1)), (true, hello(1, 1)), (true, secret.clone()), (false, secret)];
+    let two = [(true, hello(0, 2))];
+    let mut table = DatagramTable::<DatagramConversation>::new(&Limits::default());
+    let mut ended = Vec::new();
+    let mut finish = |finished: crate::flow::table::Finished<DatagramConversation>| {
+        assert_eq!(finished.consumer.transport(), Transport::Udp);
+        let transcript = finished.consumer.into_transcript();
+        let events = conversation::events(Transport::Udp, &transcript, &Limits::default());
+        ended.push((events.len(), finished.end));
+    };
+    // The first, copies of it, another, and a copy of the first amid that.
+    for (from_client, payload) in one.iter().chain(&one[..2]).chain(&two).chain(&one[..1]) {
+        table.push(&datagram(*from_client, payload), Timestamp::from_nanos(1), &mut finish);
+    }
+    table.finish_all(&mut finish);
+    assert_eq!(ended, [(4, FlowEnd::Shunted), (1, FlowEnd::EndOfCapture)]);
+}
+
+#[test]
 fn a_server_heard_before_its_client_is_read_later() {
     let mut datagrams = establish(&Maker::new(V1, b"original"));
     datagrams.swap(0, 1);
@@ -258,6 +285,8 @@ fn noise_costs_a_glance() {
         &[0x12, 0x34, 1, 0, 0, 1][..],
         &[0x80, 0x60, 0x12, 0x34, 0, 0, 0, 9, 1],
         &[4, 0, 0, 0, 9, 9, 9],
+        &[1, 0, 0, 0, 22, 9, 9, 9, 9],
+        &[0x80, 0x6a, 0x1a, 0x2a, 0x3a, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0],
         &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42],
         &[],
         &[0xc3, b'Q', b'0', b'5', b'0', 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0],

@@ -111,8 +111,8 @@ fn stack(
     let earlier = judged.fallback_of.and_then(offer);
     let offer = offer(key);
     let cases: Vec<_> = edges.iter().flat_map(|edge| facts.cases(edge)).collect();
-    let findings = findings::of_stack(facts, offer.as_deref(), &cases, judged);
     let software = facts.software(key);
+    let findings = findings::of_stack(facts, &cases, judged, &software);
     // The successor of the first policy was not asked for.
     let asked = judged.outcomes.get(..facts.question.policies.len()).unwrap_or_default();
     Stack {

@@ -59,6 +59,7 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
     if !hosts.is_empty() {
         page.heading("Clients that break");
     }
+    page.align(hosts.iter().map(|host| host.client.ip.to_string()));
     if verbose || hosts.len() <= HOSTS {
         for host in &hosts {
             host.write(page, verbose);
@@ -88,7 +89,11 @@ fn groups(page: &mut Page, hosts: &[Broken<'_>]) {
         groups.entry(&host.fault).or_default().push(host);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|(fault, hosts)| (std::cmp::Reverse(hosts.len()), *fault));
+    let weight =
+        |hosts: &[&Broken<'_>]| hosts.iter().map(|host| host.loss.connections).sum::<u64>();
+    groups.sort_by_key(|(fault, hosts)| {
+        (std::cmp::Reverse(hosts.len()), std::cmp::Reverse(weight(hosts)), *fault)
+    });
     let mut left = hosts.len();
     for (fault, hosts) in groups.iter().take(HOSTS) {
         left -= hosts.len();

@@ -6,6 +6,7 @@
 mod answer;
 mod clients;
 mod coverage;
+mod findings;
 mod page;
 mod servers;
 
@@ -25,25 +26,11 @@ impl Inventory {
             answer::write(&mut page, self);
             clients::write(&mut page, self, style.verbose);
             servers::write(&mut page, self, style.verbose);
-            self.findings(&mut page);
+            findings::write(&mut page, self, style.verbose);
         }
         coverage::write(&mut page, self, style.verbose);
         self.hint(&mut page);
         page.finish()
-    }
-
-    /// Findings, counted.
-    fn findings(&self, page: &mut Page) {
-        let Some(totals) = self.summary.policies.first() else {
-            return;
-        };
-        if totals.findings.is_empty() {
-            return;
-        }
-        page.heading("Findings");
-        for (id, number) in &totals.findings {
-            page.entry((Ink::Plain, id), &[(Ink::Plain, number.to_string())]);
-        }
     }
 
     /// Where the policy names the servers that it speaks of, and they are only a part of those seen.

@@ -42,23 +42,26 @@ impl Ink {
 const WIDEST: usize = 110;
 /// Narrower than this, nothing stands side by side.
 const NARROW: usize = 60;
-/// Columns of the left side of an entry, its indentation included.
-const LEFT: usize = 18;
+/// Columns of the left side of entries, indentation and gap included: no less, no more.
+const LEFT: (usize, usize) = (12, 28);
 /// Where an entry begins.
 const INDENT: usize = 2;
+/// Between a term and what is said of it.
+const GAP: usize = 2;
 
 /// A text under construction.
 #[derive(Debug)]
 pub(super) struct Page {
     text: String,
     columns: usize,
+    left: usize,
     colour: bool,
 }
 
 impl Page {
     pub(super) fn new(style: Style) -> Self {
         let columns = style.width.clamp(20, WIDEST);
-        Self { text: String::new(), columns, colour: style.colour }
+        Self { text: String::new(), columns, left: LEFT.0, colour: style.colour }
     }
 
     pub(super) fn finish(self) -> String {
@@ -88,14 +91,20 @@ impl Page {
         self.block(INDENT, INDENT, ink, text);
     }
 
+    /// Make room for the terms of the entries that follow.
+    pub(super) fn align<S: AsRef<str>>(&mut self, terms: impl IntoIterator<Item = S>) {
+        let widest = terms.into_iter().map(|term| width(term.as_ref())).max().unwrap_or(0);
+        self.left = (INDENT + widest + GAP).clamp(LEFT.0, LEFT.1);
+    }
+
     /// A term on the left, what is said of it on the right, each part beginning its own line.
     pub(super) fn entry(&mut self, term: (Ink, &str), parts: &[(Ink, String)]) {
         let side_by_side = self.columns >= NARROW;
-        let left = if side_by_side { LEFT } else { INDENT * 2 };
+        let left = if side_by_side { self.left } else { INDENT * 2 };
         self.pad(INDENT);
         self.write(term.0, &unglued(term.1));
         let mut at = INDENT + width(term.1);
-        if !side_by_side || at + 2 > left {
+        if !side_by_side || at + GAP > left {
             self.text.push('\n');
             at = 0;
         }
@@ -146,6 +155,7 @@ mod tests {
         page.paragraph(Ink::Plain, "one two three four five six seven eight nine ten");
         page.heading("Head");
         let parts = [(Ink::Plain, "what is said of it".to_owned()), (Ink::Dim, "more".to_owned())];
+        page.align(["10.0.0.5"]);
         page.entry((Ink::Bold, "10.0.0.5"), &parts);
         page.entry((Ink::Bold, "2001:db8:1234:5678:9abc::1"), &parts);
         page.finish()

@@ -6,10 +6,12 @@ use super::clients::{FIXES, address, fix};
 use super::page::{Ink, Page};
 use crate::policy::Outcome;
 use crate::report::inventory::{Inventory, Server};
-use crate::report::text::{count, listed, named, printable};
+use crate::report::text::{count, listed, named, printable, width};
 
-/// Servers in a screenful, ours and others each.
-const SERVERS: usize = 6;
+/// Servers in a screenful: ours, and those of others.
+const SERVERS: (usize, usize) = (6, 3);
+/// A longer address stands on a line of its own.
+const LONGEST: usize = 24;
 /// Names that are listed of a server.
 const NAMES: usize = 3;
 
@@ -38,7 +40,10 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
             (false, false) => heading.to_owned(),
         };
         page.heading(&heading);
-        let shown = if verbose { servers.len() } else { SERVERS };
+        let screenful = if internal { SERVERS.0 } else { SERVERS.1 };
+        let shown = if verbose { servers.len() } else { screenful };
+        let terms = servers.iter().take(shown).map(|(_, server)| address(&server.name));
+        page.align(terms.filter(|term| width(term) <= LONGEST));
         for (outcome, one) in servers.iter().take(shown) {
             server(page, *outcome, one, verbose);
         }
@@ -55,7 +60,7 @@ fn server(page: &mut Page, outcome: Outcome, server: &Server, verbose: bool) {
         let risk = if outcome == Outcome::AtRisk { "at risk: " } else { "" };
         parts.push((Ink::Plain, format!("{risk}{}", printable(&verdict.evidence))));
         let names: Vec<String> = verdict.snis.iter().flatten().map(|name| named(name)).collect();
-        if !names.is_empty() {
+        if !names.is_empty() && names.len() < server.snis.len() {
             parts.push((Ink::Plain, format!("under {}", listed(&names, limit))));
         }
     }

@@ -12,30 +12,29 @@ fn an_office() {
         Under dataverse-2024-12, which took its place, it is the same hosts.
 
         Clients that break
-          10.0.0.5        offers at most TLS 1.0; dataverse needs TLS 1.2
-                          loses crm.contoso.example and login.contoso.example
-                          (5 connections, last on 2026-03-01 08:04 UTC)
-                          looks like Windows 7 SP1 / Windows Server 2008 R2 SP1, Windows
-                          8.1 / Windows Server 2012 R2 or 5 others
-                          fix: Switch on TLS 1.2 for Schannel clients
-                          (tlscensus explain schannel-tls12-client)
-          10.0.0.6        offers TLS 1.2, but none of the 8 suites that dataverse
-                          accepts (3 others)
-                          loses "evil\u{1b}[2j\u{202e}=cmd|' /c calc'!a0":587 (smtp) and
-                          crm.contoso.example (2 connections, last on
-                          2026-03-01 08:01 UTC)
-                          fix: Client: enable a suite of the policy
-                          (tlscensus explain client-enable-ecdhe)
+          10.0.0.5  offers at most TLS 1.0; dataverse needs TLS 1.2
+                    loses crm.contoso.example and login.contoso.example (5 connections,
+                    last on 2026-03-01 08:04 UTC)
+                    looks like Windows 7 SP1 / Windows Server 2008 R2 SP1, Windows 8.1 /
+                    Windows Server 2012 R2 or 5 others
+                    fix: Switch on TLS 1.2 for Schannel clients
+                    (tlscensus explain schannel-tls12-client)
+          10.0.0.6  offers TLS 1.2, but none of the 8 suites that dataverse accepts (3
+                    others)
+                    loses "evil\u{1b}[2j\u{202e}=cmd|' /c calc'!a0":587 (smtp) and
+                    crm.contoso.example (2 connections, last on 2026-03-01 08:01 UTC)
+                    fix: Client: enable a suite of the policy
+                    (tlscensus explain client-enable-ecdhe)
 
         Clients that could not be judged
           10.0.0.20: its ClientHello was not seen
 
         Servers of ours that break
-          10.9.0.1:443    chose TLS 1.0 although the client offered TLS 1.2
-                          used by 2 client hosts (2 connections) as
-                          intranet.contoso.example
-                          fix: Switch on TLS 1.2 for Schannel servers
-                          (tlscensus explain schannel-tls12-server)
+          10.9.0.1:443  chose TLS 1.0 although the client offered TLS 1.2
+                        used by 2 client hosts (2 connections) as
+                        intranet.contoso.example
+                        fix: Switch on TLS 1.2 for Schannel servers
+                        (tlscensus explain schannel-tls12-server)
 
         What could not be seen
           6 % of connections have no ClientHello in the capture: what these clients can
@@ -59,13 +58,13 @@ fn a_crowd_fits_a_screen() {
         Under dataverse-2024-12, which took its place, it is the same hosts.
 
         Clients that break
-          40 hosts        10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, 10.0.0.6,
-                          10.0.0.7, 10.0.0.8, 10.0.0.9, 10.0.0.10, 10.0.0.11 and 29 more
-                          offers at most TLS 1.1; dataverse needs TLS 1.2
-                          they lose crm.contoso.example (120 connections, last on
-                          2026-03-01 08:00 UTC)
-                          fix: Switch on TLS 1.2 for Schannel clients
-                          (tlscensus explain schannel-tls12-client)
+          40 hosts   10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, 10.0.0.6,
+                     10.0.0.7, 10.0.0.8, 10.0.0.9, 10.0.0.10, 10.0.0.11 and 29 more
+                     offers at most TLS 1.1; dataverse needs TLS 1.2
+                     they lose crm.contoso.example (120 connections, last on
+                     2026-03-01 08:00 UTC)
+                     fix: Switch on TLS 1.2 for Schannel clients
+                     (tlscensus explain schannel-tls12-client)
           -v shows every host, --report inventory.html or .csv has them
 
         Seen: 120 TLS connections in 1 source, 2026-03-01 08:00 UTC.
@@ -207,4 +206,16 @@ fn a_file_that_ends_too_soon_is_named() {
 
         Seen: 1 TLS connection in 1 source, 2026-03-01 08:00 UTC.
         "#);
+}
+
+#[test]
+fn a_policy_that_names_its_servers_gives_a_hint() {
+    let mut inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
+    inventory.policies[0].scope = vec!["*.dynamics.com".into(), "*.contoso.example".into()];
+    let text = inventory.summary(PLAIN);
+    assert!(text.ends_with(
+        "\nhint: add --scope '*.contoso.example' to count only the hosts that talk to it\n"
+    ));
+    inventory.scope = vec!["10.0.0.0/8".to_owned()];
+    assert!(!inventory.summary(PLAIN).contains("hint:"));
 }

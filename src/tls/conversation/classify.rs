@@ -72,6 +72,8 @@ fn classify_record(bytes: &[u8], context: Context) -> Found {
     let found = match (content_type, body) {
         (_, []) => return Found::TooShort,
         (HANDSHAKE, [1 | 2, ..]) => return classify_hello(bytes, size, strict),
+        // Joined in the middle of a handshake.
+        (HANDSHAKE, _) if !strict && is_message_record(bytes) => true,
         (HANDSHAKE, [kind, ..]) => expected && (matches!(kind, 0..=25 | 67) || size >= 32),
         // In the middle of cleartext only an alert that is all there is of its segment: a server's
         // refusal that was captured before the hello that it refuses.
@@ -90,13 +92,13 @@ fn classify_record(bytes: &[u8], context: Context) -> Found {
 fn classify_hello(bytes: &[u8], size: u16, strict: bool) -> Found {
     let Some((opening, have)) = opening(bytes) else { return Found::Nothing };
     let [kind, high, _, _, major, minor] = opening;
-    let longest = if kind == 1 { 1 } else { 0 };
-    if have > 1 && high > longest {
+    // A ClientHello may be longer than 64 KiB, a ServerHello is not.
+    if have > 1 && high > u8::from(kind == 1) {
         return Found::Nothing;
     }
     // The hello's own version is what tells it from other bytes; where TLS may be expected anyway
     // an odd one is the sender's business.
-    let version = matches!((major, minor), (3, _) | (1, 1) | (0x7f, _));
+    let version = matches!((major, minor), (3 | 0x7f, _) | (1, 1));
     match have {
         6.. if version || !strict => Found::Tls,
         6.. => Found::Nothing,
@@ -190,25 +192,30 @@ pub(super) fn hello_within(bytes: &[u8], depth: usize) -> Within {
 /// ChangeCipherSpec: what such a flight still has to tell.
 pub(super) fn record_within(bytes: &[u8]) -> Option<usize> {
     let found = first_within(bytes, bytes.len(), |rest| match rest {
-        [HANDSHAKE, 3, 0..=4, high, low, kind, long, mid, short, ..] => {
-            let size = u32::from(u16::from_be_bytes([*high, *low]));
-            let message = u32::from_be_bytes([0, *long, *mid, *short]).saturating_add(4);
-            let fits = match kind {
-                // The messages that a handshake up to TLS 1.2 sends in the clear.
-                2 | 4 | 12 | 13 | 16 | 22 => message <= size && message > 4,
-                11 => message > 7 && *long == 0,
-                14 => message == 4,
-                _ => false,
-            };
-            if fits && size <= 1 << 14 { Within::Hello(0) } else { Within::Nothing }
-        }
         [CHANGE_CIPHER_SPEC, 3, 0..=4, 0, 1, 1, HANDSHAKE, 3, 0..=4, 0, ..] => Within::Hello(0),
+        _ if is_message_record(rest) => Within::Hello(0),
         _ => Within::Nothing,
     });
     match found {
         Within::Hello(at) => Some(at),
         Within::Perhaps(_) | Within::Nothing => None,
     }
+}
+
+/// Whether bytes begin with a record that begins with a handshake message in the clear, of those that
+/// come after the hellos up to TLS 1.2, and a ServerHello.
+fn is_message_record(bytes: &[u8]) -> bool {
+    let [HANDSHAKE, 3, 0..=4, high, low, kind, long, mid, short, ..] = bytes else { return false };
+    let size = u32::from(u16::from_be_bytes([*high, *low]));
+    let message = u32::from_be_bytes([0, *long, *mid, *short]).saturating_add(4);
+    let fits = match kind {
+        2 | 4 | 12 | 13 | 16 | 22 => message <= size && message > 4,
+        // The only one that is often longer than a record.
+        11 => message > 7 && *long <= 1,
+        14 => message == 4,
+        _ => false,
+    };
+    fits && size <= 1 << 14
 }
 
 /// The first place within `depth` bytes at which `test` finds something.

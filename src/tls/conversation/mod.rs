@@ -13,7 +13,8 @@
 //! ```
 //!
 //! TLS is found by its own bytes, in whatever protocol it starts. How much cleartext is searched
-//! for it depends on what that cleartext looks like: see [`Patience`].
+//! for it depends on what that cleartext looks like: downloads and
+//! terminals are given up after a few packets, mail sessions and proxies are not.
 
 mod classify;
 mod record;
@@ -257,8 +258,7 @@ impl Conversation {
                 let Some(rest) = record.fill_header(bytes) else { return };
                 bytes = rest;
                 if !record.is_sound() {
-                    track.state = State::Lost;
-                    track.searched = 0;
+                    track.lose();
                     self.transcript.note(side, Kind::Gap(0), at, &self.limits);
                     return;
                 }
@@ -300,7 +300,7 @@ impl Conversation {
                     if *have < PROBE && record.left > 0 {
                         continue;
                     }
-                    let first = *first;
+                    let (first, early) = (*first, have.saturating_sub(taken));
                     let size = record.size();
                     if record::is_clear(track.past, first, size) {
                         record.body = Body::Handshake;
@@ -312,7 +312,6 @@ impl Conversation {
                             self.transcript.note(side, Kind::Resumed, at, &self.limits);
                         }
                         // What was probed in earlier segments is no longer in this slice.
-                        let early = PROBE.saturating_sub(taken);
                         let head = first.get(..early).unwrap_or_default();
                         self.transcript.append(side, Kind::Handshake, at, head, &self.limits);
                         self.transcript.append(side, Kind::Handshake, at, body, &self.limits);
@@ -351,8 +350,9 @@ impl Conversation {
                     self.records(side, at, &rest);
                     return;
                 }
+                // Neither; what the other end answers to the hello is of interest all the same.
                 sslv2::Fed::Malformed => {
-                    track.state = State::Ignored;
+                    track.lose();
                     return;
                 }
             }
@@ -389,12 +389,14 @@ impl Conversation {
                 if inside {
                     record.left = record.left.saturating_sub(missing);
                 } else {
-                    track.state = State::Lost;
-                    track.searched = 0;
+                    track.lose();
                     self.transcript.note(side, Kind::Gap(0), at, &self.limits);
                 }
             }
-            State::SslV2(_) => track.state = State::Ignored,
+            State::SslV2(_) => {
+                track.lose();
+                self.transcript.note(side, Kind::Gap(0), at, &self.limits);
+            }
             State::Lost | State::Ignored => {}
         }
     }
@@ -403,10 +405,13 @@ impl Conversation {
     fn control(&self) -> Control {
         let [low, high] = &self.tracks;
         let done = low.settled > 0 && high.settled > 0;
-        // An end that spoke and can no longer be followed leaves the other one's answer to be seen.
         let ignored = |track: &Track, other: &Track| {
             matches!(track.state, State::Ignored)
-                && ((!other.is_tls() && !track.spoke) || other.encrypted > NOTED_RECORDS)
+                && if track.spoke || other.is_tls() {
+                    other.encrypted > NOTED_RECORDS || matches!(other.state, State::Ignored)
+                } else {
+                    true
+                }
         };
         let one_sided = |track: &Track, other: &Track| {
             track.encrypted > ONE_SIDED_RECORDS && other.settled == 0
@@ -464,6 +469,12 @@ impl StreamConsumer for Conversation {
 impl Track {
     const fn is_tls(&self) -> bool {
         matches!(self.state, State::Records(_) | State::SslV2(_) | State::Lost)
+    }
+
+    /// Where the next record begins has to be found.
+    fn lose(&mut self) {
+        self.state = State::Lost;
+        self.searched = 0;
     }
 
     const fn count_encrypted(&mut self, settles: bool) {

@@ -30,6 +30,7 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
         tracks: [Track::default(), Track::default()],
     };
     for (entry, bytes) in transcript.entries() {
+        reading.place = reading.place.saturating_add(1);
         let what = match entry.kind {
             Kind::Dtls => {
                 reading.datagram(entry, bytes);
@@ -58,8 +59,10 @@ struct Track<'a> {
     messages: BTreeMap<MessageId, Message<'a>>,
     /// More messages than the bounds allow.
     refused: bool,
-    /// Sequence numbers of alerts and ChangeCipherSpecs that were seen.
-    seen: Vec<(u8, u64)>,
+    /// Sequence numbers of alerts that were seen.
+    alerts: Vec<u64>,
+    /// A ChangeCipherSpec was seen; it is sent again with its flight.
+    changed_cipher: bool,
 }
 
 /// Number of a message, and its rank among those with the same number: a HelloVerifyRequest and
@@ -77,8 +80,8 @@ struct Message<'a> {
     whole: bool,
 }
 
-/// Alerts and ChangeCipherSpecs of one direction that are told from their copies.
-const NOTED: usize = 32;
+/// Alerts of one direction that are told from their copies.
+const NOTED_ALERTS: usize = 32;
 
 impl<'a> Reading<'a, '_> {
     fn datagram(&mut self, entry: &Entry, bytes: &'a [u8]) {
@@ -108,26 +111,24 @@ impl<'a> Reading<'a, '_> {
                 self.add(entry, What::Alert { level, description });
             }
             // OpenSSL's DTLS before the standard has two more bytes in it.
-            (content::CHANGE_CIPHER_SPEC, [1] | [1, _, _])
-                if self.is_first(entry.side, &record) =>
-            {
-                self.add(entry, What::ChangeCipherSpec);
+            (content::CHANGE_CIPHER_SPEC, [1] | [1, _, _]) => {
+                let changed = &mut entry.side.of_mut(&mut self.tracks).changed_cipher;
+                if !std::mem::replace(changed, true) {
+                    self.add(entry, What::ChangeCipherSpec);
+                }
             }
             _ => {}
         }
     }
 
-    /// Whether a record is no copy of an earlier one, as a mirror port may make them.
+    /// Whether an alert is no copy of an earlier one, as a mirror port may make them.
     fn is_first(&mut self, side: Side, record: &Record<'_>) -> bool {
-        let seen = &mut side.of_mut(&mut self.tracks).seen;
-        let id = (record.content_type, record.sequence);
-        if seen.contains(&id) {
-            return false;
+        let seen = &mut side.of_mut(&mut self.tracks).alerts;
+        let first = !seen.contains(&record.sequence);
+        if first && seen.len() < NOTED_ALERTS {
+            seen.push(record.sequence);
         }
-        if seen.len() < NOTED {
-            seen.push(id);
-        }
-        true
+        first
     }
 
     fn fragment(&mut self, entry: &Entry, fragment: Fragment<'a>) {

@@ -16,9 +16,21 @@ use crate::tls::transcript::{Kind, Transcript};
 pub(crate) struct Watch {
     /// The random of the first ClientHello: another one begins another conversation.
     opening: Option<[u8; 32]>,
-    /// Encrypted records of each end.
-    encrypted: [u32; 2],
+    ends: [End; 2],
 }
+
+/// What was seen of one end.
+#[derive(Debug, Default)]
+struct End {
+    /// Encrypted records.
+    encrypted: u32,
+    /// One of them can only come after all that this end says in the clear.
+    finished: bool,
+}
+
+/// Encrypted records of other kinds after which an encrypted handshake record is no longer
+/// expected. Application data may overtake the Finished message, and it may be lost.
+const PATIENCE: u32 = 8;
 
 /// Encrypted records of each direction that are noted one by one.
 const NOTED_RECORDS: u32 = 12;
@@ -61,19 +73,24 @@ impl Watch {
         } else if records().next().is_none() {
             return Fed::Ignored;
         }
-        for (content_type, size) in
-            records().filter(Record::is_encrypted).filter_map(|r| counts_as(&r))
-        {
-            let count = side.of_mut(&mut self.encrypted);
-            *count = count.saturating_add(1);
-            if !clear && *count <= NOTED_RECORDS {
+        for record in records().filter(Record::is_encrypted) {
+            let Some((content_type, size)) = counts_as(&record) else { continue };
+            let end = side.of_mut(&mut self.ends);
+            end.encrypted = end.encrypted.saturating_add(1);
+            // All that DTLS 1.3 encrypts looks like application data, and comes after the hellos.
+            end.finished |= record.unified || content_type == content::HANDSHAKE;
+            if !clear && end.encrypted <= NOTED_RECORDS {
                 transcript.note(side, Kind::Encrypted { content_type, size }, at, limits);
             }
         }
-        match self.encrypted {
-            [0, high] if high <= ONE_SIDED_RECORDS => Fed::Continue,
-            [low, 0] if low <= ONE_SIDED_RECORDS => Fed::Continue,
-            _ => Fed::Shunt,
+        let [low, high] = &self.ends;
+        let done = |end: &End| end.finished || end.encrypted >= PATIENCE;
+        let one_sided =
+            |end: &End, other: &End| end.encrypted > ONE_SIDED_RECORDS && other.encrypted == 0;
+        if (done(low) && done(high)) || one_sided(low, high) || one_sided(high, low) {
+            Fed::Shunt
+        } else {
+            Fed::Continue
         }
     }
 }

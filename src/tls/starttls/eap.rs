@@ -299,6 +299,7 @@ impl<'a> Packet<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may overflow: it fails then")]
 mod tests {
     use super::*;
 

@@ -1,7 +1,7 @@
 //! TLS inside other protocols: what TLS began in, how long to look for it, and how to unwrap it.
 //!
-//! On the capture thread [`framing`] takes TLS out of the packets of MS-SQL and OpenVPN, and
-//! [`patience`] bounds the search. On a worker [`application`] names the protocol from the cleartext
+//! On the capture thread `framing` takes TLS out of the packets of MS-SQL and OpenVPN, and
+//! `patience` bounds the search. On a worker [`application`] names the protocol from the cleartext
 //! that came before TLS, whatever the port. [`eap`] and [`radius`] put together the TLS of networks'
 //! own log-ins, for which there is no TCP.
 
@@ -14,6 +14,8 @@ pub(in crate::tls) mod patience;
 mod proxy;
 pub mod radius;
 mod tds;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use crate::flow::Side;
@@ -27,7 +29,8 @@ pub struct Application {
     /// all names that the client offers stand for; `proxy` for a PROXY protocol header alone.
     pub name: Option<&'static str>,
     /// TLS began in the middle of a cleartext protocol of the server itself. A proxy's protocol, or
-    /// a PROXY header, is not: behind it TLS begins at once.
+    /// a PROXY header, is none: behind it TLS begins at once. Neither are OpenVPN's packets, which
+    /// carry TLS from the first.
     pub starttls: bool,
     /// What a proxy was asked to connect to, as `host:port`.
     pub target: Option<String>,
@@ -46,7 +49,10 @@ pub fn application(
     let cleartext = binary::name(opened.client, opened.server)
         .or_else(|| text::name(opened.client, opened.server));
     // A server's words alone, in a protocol that is not known, may be its answer to the hello.
-    let starttls = cleartext.is_some() || !opened.client.is_empty();
+    let starttls = match cleartext {
+        Some(name) => name != "openvpn",
+        None => !opened.client.is_empty(),
+    };
     let name = cleartext
         .or(opened.proxy)
         .or_else(|| alpn::name(offered, negotiated))

@@ -118,8 +118,9 @@ pub(super) fn detect(bytes: &[u8]) -> Detected<Deframer> {
         size == plain || size == plain.saturating_add(ONE_ACK)
     });
     let opcode = reader.peek().first().copied();
-    let reset =
-        opcode.is_none_or(|byte| matches!(byte >> 3, CLIENT_RESET | SERVER_RESET) && byte & 7 == 0);
+    let reset = opcode.is_none_or(|byte| {
+        matches!(byte >> 3, CLIENT_RESET | SERVER_RESET) && byte.trailing_zeros() >= 3
+    });
     if !likely || !reset {
         return Detected::No;
     }

@@ -127,6 +127,7 @@ impl Exchanges {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may overflow: it fails then")]
 mod tests {
     use super::*;
     use crate::packet::Address;

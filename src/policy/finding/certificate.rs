@@ -1,0 +1,228 @@
+//! Findings of certificates and chains.
+
+use super::{Concerns, FindingId as Id, Found, Told};
+use crate::clock::Timestamp;
+use crate::policy::certificate::{
+    certificate_rejection, is_small_key, key_kind, leaf_kind, rejects_root, required_root,
+};
+use crate::policy::{RootMatch, RootStatus, Verdict};
+use crate::recognise::Fix;
+use crate::record::Case;
+use crate::x509::chain::ChainStatus;
+use crate::x509::{Certificate, KeyAlgorithm};
+
+/// A certificate that ends within this of the connection expires soon.
+const SOON_DAYS: i64 = 30;
+
+pub(super) fn find<'p>(case: &Case<'_>, verdicts: &[Verdict<'p>], found: &mut Found<'_, 'p>) {
+    rejections(case, found);
+    let Some(leaf) = case.certificates.first() else { return };
+    chain(case, found);
+    dates(case, leaf, found);
+    if let Some(sni) = case.sni
+        && !leaf.matches_name(sni)
+    {
+        told(
+            found,
+            Id::CertNameMismatch,
+            format!("the certificate is not for {sni}, but for {}", names(leaf)),
+            &[Fix::NameMismatch],
+        );
+    }
+    strength(case, found);
+    for verdict in verdicts {
+        by_policy(case, leaf, verdict, found);
+    }
+}
+
+fn told(found: &mut Found<'_, '_>, id: Id, text: String, fixes: &'static [Fix]) {
+    found.add(Told { id, concerns: Concerns::Server, policy: None, text, fixes });
+}
+
+/// What the chain is worth.
+fn chain(case: &Case<'_>, found: &mut Found<'_, '_>) {
+    let (id, fixes): (_, &'static [Fix]) = match case.chain.status {
+        ChainStatus::BadSignature => (Id::CertBadSignature, &[Fix::ChainDamaged]),
+        ChainStatus::SelfSigned => (Id::CertSelfSigned, &[Fix::SelfSignedLeaf]),
+        ChainStatus::Incomplete => (Id::CertIncompleteChain, &[Fix::ChainIncomplete]),
+        ChainStatus::UnknownRoot => (Id::CertUnknownRoot, &[Fix::UnknownRoot]),
+        ChainStatus::Unverifiable => (Id::CertUnverifiable, &[Fix::ChainDamaged]),
+        _ => return,
+    };
+    let text = match &case.chain.why {
+        Some(why) => why.clone(),
+        None => id.title().to_owned(),
+    };
+    told(found, id, text, fixes);
+}
+
+/// What of the time of a connection findings rest on: how its leaf's dates stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dates {
+    left: Left,
+    begun: bool,
+}
+
+/// How long a certificate is still valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Over,
+    /// So many whole days.
+    Few(i64),
+    /// Long enough, or that cannot be read.
+    Enough,
+}
+
+impl Dates {
+    /// How a certificate's dates stand at a moment.
+    pub fn of(leaf: &Certificate, at: Timestamp) -> Self {
+        const DAY: i64 = 86_400;
+        let at = seconds(at);
+        let left = leaf.not_after().map(|end| end.as_secs().saturating_sub(at));
+        Self {
+            left: match left {
+                Some(left) if left < 0 => Left::Over,
+                Some(left) if left <= SOON_DAYS * DAY => Left::Few(left / DAY),
+                _ => Left::Enough,
+            },
+            begun: leaf.not_before().is_none_or(|begin| begin.as_secs() <= at),
+        }
+    }
+}
+
+/// The leaf's dates at the time of the connection.
+fn dates(case: &Case<'_>, leaf: &Certificate, found: &mut Found<'_, '_>) {
+    let Dates { left, begun } = Dates::of(leaf, case.tally.last);
+    match (left, leaf.not_after()) {
+        (Left::Over, Some(end)) => {
+            let text = format!("the certificate had expired on {end}");
+            told(found, Id::CertExpired, text, &[Fix::LeafExpired]);
+        }
+        (Left::Few(days), Some(end)) => {
+            let text = format!("the certificate expires on {end}, {days} days later");
+            told(found, Id::CertExpiresSoon, text, &[Fix::LeafExpiring]);
+        }
+        _ => {}
+    }
+    if let Some(begin) = leaf.not_before()
+        && !begun
+    {
+        let text = format!("the certificate is valid only from {begin}");
+        told(found, Id::CertNotYetValid, text, &[Fix::LeafNotYetValid]);
+    }
+}
+
+/// Keys and signatures of all certificates that were sent.
+fn strength(case: &Case<'_>, found: &mut Found<'_, '_>) {
+    let weak = case.certificates.iter().find(|certificate| is_weak(certificate));
+    if let Some(certificate) = weak {
+        let text = format!("{} has a key of {}", certificate.subject(), certificate.key());
+        told(found, Id::CertWeakKey, text, &[Fix::WeakKey]);
+    }
+    let signed = case
+        .certificates
+        .iter()
+        .find_map(|certificate| Some((certificate, certificate.weak_signature()?)));
+    if let Some((certificate, hash)) = signed {
+        let text = format!("{} is signed with {hash}", certificate.subject());
+        told(found, Id::CertWeakSignature, text, &[Fix::WeakSignature]);
+    }
+}
+
+/// RSA below 2048 bits, curves below 224.
+fn is_weak(certificate: &Certificate) -> bool {
+    let key = certificate.key();
+    let least = match key.algorithm {
+        KeyAlgorithm::Rsa | KeyAlgorithm::RsaPss | KeyAlgorithm::Dsa => 2048,
+        KeyAlgorithm::Ec => 224,
+        _ => return false,
+    };
+    key.bits.is_some_and(|bits| bits < least)
+}
+
+/// What one policy asks of the certificate and the root.
+fn by_policy<'p>(
+    case: &Case<'_>,
+    leaf: &Certificate,
+    verdict: &Verdict<'p>,
+    found: &mut Found<'_, 'p>,
+) {
+    let policy = verdict.policy;
+    let id = &*policy.id;
+    let mut add = |finding, text, fixes: &'static [Fix]| {
+        found.add(Told { id: finding, concerns: Concerns::Server, policy: Some(id), text, fixes });
+    };
+    let kind = key_kind(leaf.key().algorithm).or(leaf_kind(case));
+    let wrong_kind = policy
+        .certificate_types
+        .is_some_and(|types| kind.is_some_and(|kind| !types.contains(kind)));
+    if wrong_kind || is_small_key(policy, leaf) {
+        let text = format!("{id} does not want a key of {}", leaf.key());
+        add(Id::CertOutsidePolicy, text, &[Fix::CertificateOutsidePolicy]);
+    }
+    if verdict.root == Some(RootMatch::Other) && case.chain.status.is_trusted() {
+        let root = case.chain.root_subject.as_deref().unwrap_or("an unnamed root");
+        let text = format!("the chain ends at {root}, which is none of the roots of {id}");
+        add(Id::CertRootNotRequired, text, &[]);
+    }
+    if let Some(root) = required_root(policy, case.chain) {
+        let name = &root.common_name;
+        match &root.status {
+            RootStatus::Expired => {
+                let end = root.not_after.as_deref().unwrap_or("a day that is past");
+                let text = format!("the chain ends at {name}, which expired on {end}");
+                add(Id::CertRootDistrusted, text, &[Fix::RootExpired]);
+            }
+            RootStatus::Distrusted(by) => {
+                let text = format!("the chain ends at {name}, which was dropped ({by})");
+                add(Id::CertRootDistrusted, text, &[Fix::RootDistrusted]);
+            }
+            RootStatus::Valid | RootStatus::Intermediate => {}
+        }
+    }
+}
+
+/// What the client said of the chain.
+fn rejections(case: &Case<'_>, found: &mut Found<'_, '_>) {
+    let why = || match &case.chain.why {
+        Some(why) => format!(" ({why})"),
+        None => String::new(),
+    };
+    if rejects_root(case) {
+        let root = case.chain.root_subject.as_deref().unwrap_or("its root");
+        found.add(Told {
+            id: Id::ClientRejectsRoot,
+            concerns: Concerns::Client,
+            policy: None,
+            text: format!("the client answered unknown_ca to a chain that verifies up to {root}"),
+            fixes: &[Fix::RootMissing],
+        });
+    } else if let Some(alert) = certificate_rejection(case) {
+        let name = alert.name().unwrap_or("an alert");
+        found.add(Told {
+            id: Id::ClientRejectsCertificate,
+            concerns: Concerns::Both,
+            policy: None,
+            text: format!("the client answered {name} to the server's certificate{}", why()),
+            fixes: &[Fix::CertificateRejected],
+        });
+    }
+}
+
+/// The names that a certificate is for, as many as one reads.
+fn names(leaf: &Certificate) -> String {
+    const SHOWN: usize = 3;
+    let san = leaf.san();
+    match san {
+        [] => leaf.common_name().unwrap_or("no name at all").to_owned(),
+        _ => {
+            let more = if san.len() > SHOWN { " …" } else { "" };
+            let shown: Vec<&str> = san.iter().take(SHOWN).map(String::as_str).collect();
+            format!("{}{more}", shown.join(", "))
+        }
+    }
+}
+
+fn seconds(at: Timestamp) -> i64 {
+    i64::try_from(at.as_secs()).unwrap_or(i64::MAX)
+}
