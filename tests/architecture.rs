@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("quic", &["bytes", "clock", "limits", "flow", "tls"]),
     ("x509", &["bytes", "clock", "json", "limits"]),
     ("record", &["bytes", "clock", "limits", "packet", "flow", "tls", "x509"]),
-    ("census", &["bytes", "clock", "limits", "packet", "tls", "x509", "record"]),
+    ("census", &["bytes", "clock", "json", "limits", "packet", "tls", "x509", "record"]),
     ("policy", &["clock", "limits", "packet", "tls", "x509", "record", "census", "recognise"]),
     ("recognise", &["clock", "limits", "tls", "x509", "record"]),
     ("sink", &["clock", "limits", "record"]),

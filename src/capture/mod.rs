@@ -12,6 +12,8 @@
 )]
 
 pub mod file;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod paths;
 
 mod buffer;
@@ -117,8 +119,11 @@ pub struct CaptureStats {
     pub read_bytes: u64,
     /// Frames shorter than they were on the wire (snaplen).
     pub cut_frames: u64,
-    /// Packets that the capturing system says it lost, where it says so.
+    /// Packets that the capturing system says it lost, where it says so: of an interface, those for
+    /// which its ring had no room.
     pub dropped: u64,
+    /// Packets that an interface or its driver lost before they were captured.
+    pub interface_dropped: u64,
     /// Packets of an interface that the file does not describe: what their first byte belongs to
     /// is unknown, so they are not delivered.
     pub orphans: u64,
@@ -183,6 +188,34 @@ pub enum Error {
         path: PathBuf,
         /// What the system says.
         cause: io::Error,
+    },
+    /// A filter expression that means nothing.
+    #[error("cannot filter by `{expression}`: {reason}")]
+    Filter {
+        /// What was typed.
+        expression: String,
+        /// What libpcap says.
+        reason: String,
+    },
+    /// An interface cannot be captured on.
+    #[error("cannot capture on `{name}`: {reason}")]
+    Interface {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no such interface.
+    #[error("there is no interface `{name}`")]
+    NoInterface {
+        /// What was typed.
+        name: String,
+    },
+    /// This process may not capture.
+    #[error("cannot capture on `{name}`: the capability CAP_NET_RAW is missing")]
+    Permission {
+        /// The interface.
+        name: String,
     },
     /// Reading failed, or the compressed data is damaged.
     #[error("cannot read `{}` beyond {offset}: {cause}", path.display())]

@@ -44,6 +44,27 @@ impl Bins {
         }
     }
 
+    /// It was also seen in these.
+    pub(super) fn merge(&mut self, other: &Self, limit: usize) {
+        if let (Self::Hours(known), Self::Hours(hours)) = (&mut *self, other) {
+            let mut all = std::mem::take(known);
+            all.extend(hours);
+            all.sort_unstable();
+            all.dedup();
+            *known = all;
+            if known.len() > HOURS {
+                *self = Self::Days(self.days(limit));
+            }
+        } else {
+            let mut all = self.days(limit);
+            all.extend(other.days(limit));
+            all.sort_unstable();
+            all.dedup();
+            all.truncate(limit);
+            *self = Self::Days(all);
+        }
+    }
+
     /// The days, in order, at most `limit` of them.
     pub fn days(&self, limit: usize) -> Vec<u32> {
         let mut days: Vec<u32> = match self {

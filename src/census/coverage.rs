@@ -46,6 +46,27 @@ macro_rules! counters {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
 
+            /// Take the larger of each: another state of the same source.
+            pub(super) fn join(&mut self, other: &Self) {
+                $(self.$name = self.$name.max(other.$name);)*
+            }
+
+            /// Take off what is left out. Of what only the whole is known, at most all that is
+            /// left counts.
+            pub(super) fn take_off(&mut self, other: &Self) {
+                let left = self.connections.saturating_sub(other.connections);
+                $(self.$name = self.$name.saturating_sub(other.$name).min(left);)*
+            }
+
+            /// Set the counter of this name; false if there is none.
+            pub(super) fn set(&mut self, name: &str, value: u64) -> bool {
+                match name {
+                    $(stringify!($name) => self.$name = value,)*
+                    _ => return false,
+                }
+                true
+            }
+
             /// Add what another census counted.
             pub fn add(&mut self, other: &Self) {
                 $(self.$name = self.$name.saturating_add(other.$name);)*
@@ -108,6 +129,8 @@ pub struct SourceEntry {
     pub cut: u64,
     /// Packets that the capturing system says it lost.
     pub dropped: u64,
+    /// Of an interface: who lost them.
+    pub lost: Lost,
     /// Packets that gave neither segment nor datagram, by reason.
     pub skipped: BTreeMap<Skip, u64>,
     /// Flows that were followed.
@@ -118,6 +141,48 @@ pub struct SourceEntry {
     pub evicted: u64,
     /// Why it could not be opened, or not be read to its end.
     pub fault: Option<String>,
+}
+
+/// What makes two sources the same: sensor, kind and identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceKey {
+    /// The sensor's name.
+    pub sensor: Arc<str>,
+    /// The kind.
+    pub kind: SourceKind,
+    /// The identity; the name in its place where a source has none.
+    pub id: Arc<str>,
+}
+
+/// Packets of an interface that were lost, apart by where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// By the interface or its driver, before they were captured.
+    pub interface: u64,
+    /// By the kernel, as the ring was full although nothing but the rate of packets kept its reader.
+    pub ring: u64,
+    /// By the kernel, as the ring was full while its reader waited for the workers.
+    pub backlog: u64,
+    /// Captured, but not read before the run had to end.
+    pub unread: u64,
+}
+
+impl Lost {
+    /// All of them.
+    pub const fn total(&self) -> u64 {
+        self.interface
+            .saturating_add(self.ring)
+            .saturating_add(self.backlog)
+            .saturating_add(self.unread)
+    }
+
+    /// Add what another source lost.
+    pub const fn add(&mut self, other: &Self) {
+        self.interface = self.interface.saturating_add(other.interface);
+        self.ring = self.ring.saturating_add(other.ring);
+        self.backlog = self.backlog.saturating_add(other.backlog);
+        self.unread = self.unread.saturating_add(other.unread);
+    }
 }
 
 /// The kind of a [source](SourceEntry).
@@ -132,6 +197,9 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::File, Self::Stream, Self::Live];
+
     /// The word in reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -156,6 +224,7 @@ impl SourceEntry {
             bytes: 0,
             cut: 0,
             dropped: 0,
+            lost: Lost::default(),
             skipped: BTreeMap::new(),
             flows: 0,
             midstream: 0,
@@ -167,5 +236,41 @@ impl SourceEntry {
     /// Which source it is: no two entries of a census are of the same.
     pub(super) fn key(&self) -> (Arc<str>, SourceKind, Arc<str>) {
         (Arc::clone(&self.sensor), self.kind, Arc::clone(&self.name))
+    }
+
+    /// What makes it the same source as another one, whatever they are called.
+    pub fn identity(&self) -> SourceKey {
+        let id = self.id.as_deref().unwrap_or(&self.name);
+        SourceKey { sensor: Arc::clone(&self.sensor), kind: self.kind, id: id.into() }
+    }
+
+    /// Another state of the same source: of counters the larger, of names the smaller.
+    pub(super) fn join(&mut self, other: Self) {
+        // How its reading went is told by whoever read further.
+        let fault = (other.packets, other.fault.is_none(), &other.fault)
+            > (self.packets, self.fault.is_none(), &self.fault);
+        if fault {
+            self.fault = other.fault;
+        }
+        if other.name < self.name {
+            self.name = other.name;
+        }
+        self.first = self.first.into_iter().chain(other.first).min();
+        self.last = self.last.max(other.last);
+        for (known, count) in [
+            (&mut self.packets, other.packets),
+            (&mut self.bytes, other.bytes),
+            (&mut self.cut, other.cut),
+            (&mut self.dropped, other.dropped),
+            (&mut self.flows, other.flows),
+            (&mut self.midstream, other.midstream),
+            (&mut self.evicted, other.evicted),
+        ] {
+            *known = (*known).max(count);
+        }
+        for (reason, count) in other.skipped {
+            let known = self.skipped.entry(reason).or_default();
+            *known = (*known).max(count);
+        }
     }
 }

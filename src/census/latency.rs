@@ -53,6 +53,49 @@ impl Latency {
         }
     }
 
+    /// Of two states of the same source the one that grew further.
+    pub(super) fn join(&mut self, other: Self) {
+        let further = |one: &Self| (one.count(), one.samples());
+        // Where the counts differ, as they nearly always do, the samples need not be listed.
+        if (self.count() != other.count() || *self != other) && further(self) < further(&other) {
+            *self = other;
+        }
+    }
+
+    /// The durations in microseconds, and how often there was each: all that it holds.
+    pub(super) fn samples(&self) -> Vec<(u64, u64)> {
+        match self {
+            Self::Few(few) => few.iter().map(|micros| (u64::from(*micros), 1)).collect(),
+            Self::Many(histogram) => histogram
+                .iter_recorded()
+                .map(|step| (step.value_iterated_to(), u64::from(step.count_at_value())))
+                .collect(),
+        }
+    }
+
+    /// From [samples](Self::samples).
+    pub(super) fn from_samples(samples: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let mut latency = Self::default();
+        for (micros, count) in samples {
+            latency.record_many(micros, count);
+        }
+        latency
+    }
+
+    /// Add so many handshakes that took as long.
+    fn record_many(&mut self, micros: u64, count: u64) {
+        let mut left = count;
+        while left > 0 {
+            if let Self::Many(histogram) = self {
+                let count = u32::try_from(left).unwrap_or(u32::MAX);
+                let _ = histogram.record_n(micros.min(LONGEST), count);
+                return;
+            }
+            self.record(Duration::from_micros(micros));
+            left -= 1;
+        }
+    }
+
     /// Add the handshakes of another distribution.
     pub fn add(&mut self, other: &Self) {
         match other {

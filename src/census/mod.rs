@@ -18,13 +18,17 @@
 
 mod bins;
 mod coverage;
+pub mod estimate;
 mod host;
 mod intern;
 mod latency;
+pub mod merge;
 mod offers;
 mod server;
 mod snapshot;
 mod sorted;
+pub mod store;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,12 +50,15 @@ use offers::Offers;
 use sorted::keep_smallest;
 
 pub use bins::Bins;
-pub use coverage::{Coverage, SourceEntry, SourceKind};
+pub use coverage::{Coverage, Lost, SourceEntry, SourceKey, SourceKind};
 pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
 pub use latency::Latency;
+pub use merge::Merger;
 pub use server::{Server, ServerKey};
 pub use snapshot::{Certificates, Snapshot, Unlisted};
 pub use sorted::Sorted;
+pub use store::Store;
+pub use window::Window;
 
 type Sources = BTreeMap<(Arc<str>, SourceKind, Arc<str>), SourceEntry>;
 

@@ -50,7 +50,7 @@ impl Offers {
 
 /// The order among offers of one identity: whole hellos before cut ones, then by all that a report
 /// or a record shows of them.
-fn form(offer: &Offer) -> impl Ord + '_ {
+pub(super) fn form(offer: &Offer) -> impl Ord + '_ {
     (
         (offer.truncated, offer.sslv2_format, offer.legacy_version),
         (&offer.ja3_raw, &offer.ja4),

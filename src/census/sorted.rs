@@ -46,6 +46,43 @@ impl<K: Ord, V> Sorted<K, V> {
         self.0.get_mut(at).map(|(_, value)| value)
     }
 
+    /// A map of these entries, the smallest `limit` of them.
+    pub(super) fn collect(mut entries: Vec<(K, V)>, limit: usize) -> Self {
+        entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+        entries.dedup_by(|(later, _), (earlier, _)| later == earlier);
+        entries.truncate(limit);
+        entries.shrink_to_fit();
+        Self(entries)
+    }
+
+    /// Keep the entries for which this holds.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+        self.0.retain_mut(|(key, value)| keep(key, value));
+    }
+
+    /// Take in another map: values of the same key are folded into one.
+    pub(super) fn merge(&mut self, other: Self, limit: usize, mut fold: impl FnMut(&mut V, V)) {
+        if self.0.is_empty() {
+            *self = other;
+        } else if !other.0.is_empty() {
+            let mut merged = Vec::with_capacity(self.0.len().max(other.0.len()));
+            let mut right = other.0.into_iter().peekable();
+            for (key, mut value) in std::mem::take(&mut self.0) {
+                while let Some(smaller) = right.next_if(|(other, _)| *other < key) {
+                    merged.push(smaller);
+                }
+                if let Some((_, same)) = right.next_if(|(other, _)| *other == key) {
+                    fold(&mut value, same);
+                }
+                merged.push((key, value));
+            }
+            merged.extend(right);
+            self.0 = merged;
+        }
+        self.0.truncate(limit);
+        self.0.shrink_to_fit();
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
         let at = self.0.binary_search_by(|(known, _)| known.cmp(key)).ok()?;

@@ -136,7 +136,7 @@ fn a_proxy_is_not_the_server() {
 }
 
 /// Any record out of a few hosts, offers and endings.
-fn record() -> impl Strategy<Value = FlowRecord> {
+pub(in crate::census) fn record() -> impl Strategy<Value = FlowRecord> {
     (
         (1_u8..5, 1_u8..4, 0_usize..4, 0_usize..3),
         (0_u64..500_000_000, 0_u8..5, any::<bool>(), 0_u64..90_000),

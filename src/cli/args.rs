@@ -45,6 +45,34 @@ Examples:
   tlscensus read --policy entra-connect --report inventory.csv captures/
   tcpdump -i eth0 -w - | tlscensus read --flows flows.ndjson -")]
     Read(Box<Read>),
+    /// Report what is in census files, merged, under any policy.
+    #[command(after_help = "\
+Examples:
+  tlscensus report --policy entra-connect census.db
+  tlscensus report --since 2026-03-01 --report week.csv paris.db berlin.db
+  tlscensus report --schema > inventory.schema.json")]
+    Report(Box<Report>),
+    /// Compare two censuses: what was fixed, what still breaks, what is new.
+    #[command(after_help = "Example: tlscensus diff --fail-on breaks last-week.db this-week.db")]
+    Diff(Box<Diff>),
+    /// Tell one host's story: what it offers, to whom, what becomes of it, and what to change.
+    #[command(after_help = "Example: tlscensus host 10.0.0.5 census.db")]
+    Host(Box<Host>),
+    /// Watch one or more network interfaces until it is stopped.
+    #[cfg(feature = "live")]
+    #[command(after_help = "\
+Examples:
+  tlscensus live -i eth1 --flows -
+  tlscensus live -i eth1 -i eth2 --flows /var/lib/tlscensus/flows.ndjson --rotate 1h
+  tlscensus live -i eth1 --filter 'tcp port 443 or tcp port 1433' --report inventory.json
+
+Signals: INT and TERM end it and write reports (a second one ends it at once), USR1 writes the
+reports now, HUP opens the file of records anew.
+Without root: sudo setcap cap_net_raw+ep $(command -v tlscensus)")]
+    Live(Box<Live>),
+    /// List the network interfaces, and whether they can be watched.
+    #[cfg(feature = "live")]
+    Interfaces,
     /// List the policies, show one, or check a file of your own.
     #[command(after_help = "Example: tlscensus policy show dataverse")]
     Policy(Policy),
@@ -80,12 +108,100 @@ pub(super) struct Read {
     /// Write one JSON object per TLS connection to FILE, or to standard output (-).
     #[arg(long, value_name = "FILE|-")]
     pub(super) flows: Option<PathBuf>,
-    /// Write the inventory of hosts to FILE (.json or .csv). May be repeated.
+    /// Add what is seen to the census FILE; reports and summary then tell all that is in it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) census: Option<PathBuf>,
+    /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Vec<PathBuf>,
     /// Use N worker threads [default: the cores there are].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
+    /// Record this name with every flow [default: the host name].
+    #[arg(long, value_name = "NAME")]
+    pub(super) sensor: Option<String>,
+}
+
+/// `tlscensus report`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Report {
+    /// Census files, as `tlscensus read --census` writes them.
+    #[arg(required_unless_present = "schema", value_name = "CENSUS")]
+    pub(super) censuses: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+    #[command(flatten)]
+    pub(super) window: Window,
+    /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
+    #[arg(long = "report", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Print the JSON Schema of the .json report, and nothing else.
+    #[arg(long)]
+    pub(super) schema: bool,
+}
+
+/// `tlscensus diff`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Diff {
+    /// The earlier census.
+    #[arg(value_name = "OLD")]
+    pub(super) old: PathBuf,
+    /// The later one.
+    #[arg(value_name = "NEW")]
+    pub(super) new: PathBuf,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+}
+
+/// `tlscensus host`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Host {
+    /// The host's address.
+    #[arg(value_name = "IP")]
+    pub(super) ip: std::net::IpAddr,
+    /// Census files or captures.
+    #[arg(required = true, value_name = "CENSUS|CAPTURE")]
+    pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+    #[command(flatten)]
+    pub(super) window: Window,
+}
+
+/// `tlscensus live`.
+#[cfg(feature = "live")]
+#[derive(Debug, ClapArgs)]
+pub(super) struct Live {
+    /// Watch this interface. May be repeated.
+    #[arg(short, long, required = true, value_name = "IFACE")]
+    pub(super) interface: Vec<String>,
+    /// Only packets that match this BPF expression.
+    #[arg(long, value_name = "EXPR")]
+    pub(super) filter: Option<String>,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+    /// Add one JSON object per TLS connection to FILE, or write it to standard output (-).
+    #[arg(long, value_name = "FILE|-")]
+    pub(super) flows: Option<PathBuf>,
+    /// Set the file of records aside, compressed, after this time or at this size.
+    #[arg(long, value_name = "1h|1GB", requires = "flows")]
+    pub(super) rotate: Option<String>,
+    /// Write the inventory of hosts to FILE (.json or .csv) at the end. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Vec<PathBuf>,
+    /// Become this user once the interfaces are open [default: the owner of the output directory].
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// Use N worker threads [default: the cores there are].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
+    /// Share each interface between N threads, by flow.
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(super) capture_threads: u16,
+    /// Memory for packets that wait to be looked at, of each interface.
+    #[arg(long, value_name = "SIZE", default_value = "128MB")]
+    pub(super) buffer: String,
     /// Record this name with every flow [default: the host name].
     #[arg(long, value_name = "NAME")]
     pub(super) sensor: Option<String>,
@@ -106,6 +222,12 @@ pub(super) struct Judgement {
     /// Hosts in this network are ours [default: private and link-local ranges]. May be repeated.
     #[arg(long, value_name = "CIDR")]
     pub(super) internal: Vec<String>,
+    /// Names of hosts: CSV, a hosts file, or DHCP leases (dnsmasq, ISC, Kea, Windows). May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) hosts: Vec<PathBuf>,
+    /// Owners of networks: CSV with network,owner[,site]. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(super) groups: Vec<PathBuf>,
     /// Exit with 3 where a host in scope breaks, or where a finding is medium or worse.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) fail_on: Option<FailOn>,

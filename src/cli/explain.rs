@@ -6,16 +6,34 @@ use anyhow::anyhow;
 
 use super::exit::{Exit, Failure};
 use super::words::Words;
+use crate::policy::Reason;
+use crate::policy::finding::FindingId;
 use crate::recognise::Remediation;
 
 /// Print what is known under an id.
 pub(super) fn run(id: &str) -> Result<Exit, Failure> {
-    let Some(remediation) = Remediation::by_id(id) else {
-        return Err(Failure::usage(anyhow!("nothing is called `{id}`"))
-            .with_hint("ids stand in the summary and in reports, as schannel-tls12-client"));
+    let text = Remediation::by_id(id)
+        .map(remedy)
+        .or_else(|| FindingId::from_name(id).map(finding))
+        .or_else(|| Reason::from_name(id).map(reason));
+    let Some(text) = text else {
+        return Err(Failure::usage(anyhow!("nothing is called `{id}`")).with_hint(
+            "ids of findings, reasons and remediations stand in the summary and in reports, \
+             as suite.tls_rsa, cipher_suite or schannel-tls12-client",
+        ));
     };
-    Words::out(remedy(remediation).as_bytes())?;
+    Words::out(text.as_bytes())?;
     Ok(Exit::Done)
+}
+
+/// A finding: what it is, and how bad as a rule.
+fn finding(id: FindingId) -> String {
+    format!("{} ({}): {}\n\n{}\n", id.name(), id.severity().name(), id.title(), id.explanation())
+}
+
+/// A reason of an outcome.
+fn reason(reason: Reason) -> String {
+    format!("{}: {}\n", reason.name(), reason.explanation())
 }
 
 /// A remediation: steps, values, what else it affects, and where it is written.

@@ -4,12 +4,26 @@
 //! anything is read. Results go to standard output, words to standard error.
 
 mod args;
+mod diff;
 mod exit;
 mod explain;
+mod host;
+#[cfg(feature = "live")]
+mod interfaces;
+#[cfg(feature = "live")]
+mod live;
+#[cfg(feature = "live")]
+mod notify;
 mod plan;
 mod policy;
+#[cfg(feature = "live")]
+mod privileges;
 mod progress;
+mod publish;
 mod read;
+mod report;
+#[cfg(feature = "live")]
+mod status;
 mod words;
 
 use std::process::ExitCode;
@@ -44,6 +58,13 @@ fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
     match args.command {
         Command::Read(read) => read::run(read, &args.global, words),
         Command::Explain { id } => explain::run(&id),
+        Command::Report(report) => report::run(*report, &args.global, words),
+        Command::Diff(diff) => diff::run(&diff, &args.global, words),
+        Command::Host(host) => host::run(&host, &args.global, words),
+        #[cfg(feature = "live")]
+        Command::Live(live) => live::run(*live, &args.global, words),
+        #[cfg(feature = "live")]
+        Command::Interfaces => interfaces::run(),
         Command::Policy(policy) => policy::run(&policy),
         Command::Completions { shell } => {
             let mut command = Args::command();

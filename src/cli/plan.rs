@@ -1,5 +1,6 @@
 //! What the options that several commands share mean, checked before anything is read.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,9 +10,12 @@ use time::format_description::well_known::Rfc3339;
 
 use super::args::{Judgement, Window};
 use super::exit::Failure;
+use crate::census;
 use crate::clock::Timestamp;
+use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::report::scope::{Network, Networks, Pattern, Scope};
+use crate::report::{Format, Names, Question};
 use crate::x509::{TrustSpec, TrustStores};
 
 /// What is judged, and by what.
@@ -20,6 +24,7 @@ pub(super) struct Judging {
     pub(super) trust: Arc<TrustStores>,
     pub(super) scope: Scope,
     pub(super) internal: Networks,
+    pub(super) names: Names,
 }
 
 impl Judging {
@@ -46,7 +51,26 @@ impl Judging {
         } else {
             Networks::new(parse_all::<Network>(&args.internal)?)
         };
-        Ok(Self { policies, trust: Arc::new(trust), scope, internal })
+        let mut names = Names::new();
+        for path in &args.hosts {
+            names.add_hosts(path).map_err(Failure::usage)?;
+        }
+        for path in &args.groups {
+            names.add_groups(path).map_err(Failure::usage)?;
+        }
+        Ok(Self { policies, trust: Arc::new(trust), scope, internal, names })
+    }
+
+    /// What is asked of a census.
+    pub(super) fn question<'a>(&'a self, limits: &'a Limits) -> Question<'a> {
+        Question {
+            policies: &self.policies,
+            trust: &self.trust,
+            scope: &self.scope,
+            internal: &self.internal,
+            names: &self.names,
+            limits,
+        }
     }
 }
 
@@ -56,6 +80,24 @@ where
     T::Err: Into<anyhow::Error>,
 {
     values.iter().map(|value| value.parse()).collect::<Result<_, _>>().map_err(Failure::usage)
+}
+
+/// `--report`, each with the format that its name asks for.
+pub(super) fn reports(paths: Vec<PathBuf>) -> Result<Vec<(PathBuf, Format)>, Failure> {
+    let format = |path: PathBuf| match Format::of(&path) {
+        Some(format) => Ok((path, format)),
+        None => Err(Failure::usage(anyhow!(
+            "cannot tell the format of report `{}` by its name",
+            path.display()
+        ))
+        .with_hint(format!("let it end in one of {}", Format::ENDINGS.join(", ")))),
+    };
+    paths.into_iter().map(format).collect()
+}
+
+/// `--since` and `--until` of a census.
+pub(super) fn census_window(args: &Window) -> Result<census::Window, Failure> {
+    window(args).map(|(since, until)| census::Window { since, until })
 }
 
 /// `--since` and `--until`.

@@ -1,6 +1,9 @@
 //! `tlscensus read`: audit capture files.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,23 +13,27 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::{FailOn, Global, Read};
 use super::exit::{Exit, Failure};
-use super::plan::{Judging, window};
+use super::plan::{Judging, reports, window};
 use super::progress;
+use super::publish;
 use super::words::Words;
 use crate::capture::paths::{self, Expansion, Input};
-use crate::census::{Census, SourceEntry, SourceKind};
+use crate::census::{Census, SourceEntry, SourceKind, Store};
 use crate::limits::Limits;
 use crate::packet::Skip;
 use crate::pipeline::{self, Finished, Progress, Settings, SourceReport};
-use crate::report::{Format, Inventory, Question, Style};
+use crate::report::{Format, Inventory};
 use crate::sink::{FlowSink, OutputFile, Sink, Stdout};
 
 /// What a run is to do, checked.
 struct Plan {
     expansion: Expansion,
+    /// Files that are the same capture as an earlier one, with that one.
+    copies: Vec<(PathBuf, PathBuf)>,
     settings: Settings,
     judging: Judging,
     flows: Option<PathBuf>,
+    census: Option<PathBuf>,
     reports: Vec<(PathBuf, Format)>,
     fail_on: Option<FailOn>,
 }
@@ -37,9 +44,16 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
     for error in &plan.expansion.errors {
         words.error(&anyhow!("{error}"), None);
     }
+    for (copy, first) in &plan.copies {
+        let (copy, first) = (copy.display(), first.display());
+        words.warn(&format!("`{copy}` is the same capture as `{first}`: it counts once"), None);
+    }
+    // Whether all that is to be written can be is known before anything is read.
+    let store = plan.census.as_deref().map(|path| Store::open(path, &plan.settings.limits));
+    let mut store = store.transpose()?;
     let mut sink = open_sink(plan.flows.as_deref())?;
     let census = Census::new(&plan.settings.limits);
-    let finished = read_watched(&plan, &census, sink.as_mut(), words)?;
+    let finished = read_watched(&plan, &census, store.as_mut(), sink.as_mut(), words)?;
     if let Some(error) = &finished.output {
         let name = plan.flows.as_deref().unwrap_or_else(|| Path::new("-")).display();
         return Err(Failure::impossible(anyhow!("cannot write records to `{name}`: {error}")));
@@ -49,7 +63,7 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
             .with_context(|| format!("cannot write `{}`", path.display()))
             .map_err(Failure::impossible)?;
     }
-    report(&plan, &census, &finished, global, words)
+    report(&plan, &census, store, &finished, global, words)
 }
 
 impl Plan {
@@ -57,20 +71,10 @@ impl Plan {
         let limits = Limits::default();
         let judging = Judging::new(&args.judgement)?;
         let (since, until) = window(&args.window)?;
-        let reports = args
-            .report
-            .into_iter()
-            .map(|path| match Format::of(&path) {
-                Some(format) => Ok((path, format)),
-                None => Err(Failure::usage(anyhow!(
-                    "cannot tell the format of report `{}` by its name",
-                    path.display()
-                ))
-                .with_hint(format!("let it end in one of {}", Format::ENDINGS.join(", ")))),
-            })
-            .collect::<Result<_, _>>()?;
+        let reports = reports(args.report)?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let expansion = paths::expand(&args.paths);
+        let mut expansion = paths::expand(&args.paths);
+        let copies = drop_copies(&mut expansion);
         let settings = Settings {
             limits,
             threads: args.threads.map_or(cores, usize::from),
@@ -81,7 +85,17 @@ impl Plan {
             until,
         };
         let fail_on = args.judgement.fail_on;
-        Ok(Self { expansion, settings, judging, flows: args.flows, reports, fail_on })
+        let census = args.census;
+        Ok(Self {
+            expansion,
+            copies,
+            settings,
+            judging,
+            flows: args.flows,
+            census,
+            reports,
+            fail_on,
+        })
     }
 
     /// Whether standard output is taken by what `-` was asked for.
@@ -90,10 +104,33 @@ impl Plan {
     }
 }
 
+/// Leave out what is the same capture as one before it: a source counts once.
+fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> {
+    let mut seen: HashMap<String, PathBuf> = HashMap::new();
+    let mut copies = Vec::new();
+    expansion.inputs.retain(|input| {
+        let Input::File { path, size: Some(1..) } = input else { return true };
+        // What cannot be read is told when it is opened.
+        let Ok(id) = paths::file_id(path) else { return true };
+        match seen.entry(id.to_string()) {
+            Entry::Occupied(first) => {
+                copies.push((path.clone(), first.get().clone()));
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert(path.clone());
+                true
+            }
+        }
+    });
+    copies
+}
+
 /// Read with a progress bar, until the end or Ctrl-C.
 fn read_watched(
     plan: &Plan,
     census: &Census,
+    store: Option<&mut Store>,
     sink: Option<&mut FlowSink>,
     words: &Words,
 ) -> Result<Finished, Failure> {
@@ -118,18 +155,70 @@ fn read_watched(
                 thread::park_timeout(progress::TICK);
             }
         });
-        let finished = pipeline::read(inputs, &plan.settings, census, sink, &progress);
+        let finished = match store {
+            None => Ok(pipeline::read(inputs, &plan.settings, census, sink, &progress)),
+            Some(store) => read_into(store, inputs, &plan.settings, sink, &progress),
+        };
         over.store(true, Ordering::Relaxed);
         finished
     });
     bar.finish_and_clear();
-    Ok(finished)
+    finished
+}
+
+/// Read input by input, each into a census of its own that is saved when it is whole: facts are
+/// kept per source, and memory holds one of them at a time.
+fn read_into(
+    store: &mut Store,
+    inputs: &[Input],
+    settings: &Settings,
+    mut sink: Option<&mut FlowSink>,
+    progress: &Arc<Progress>,
+) -> Result<Finished, Failure> {
+    let mut all = Finished::default();
+    for input in inputs {
+        let census = Census::new(&settings.limits);
+        let part = pipeline::read(
+            slice::from_ref(input),
+            settings,
+            &census,
+            sink.as_deref_mut(),
+            progress,
+        );
+        progress.go_on();
+        for source in &part.sources {
+            if !source.error.as_ref().is_some_and(pipeline::is_unread) {
+                store.save(&identified(entry(source, &settings.sensor)), &census.snapshot())?;
+            }
+        }
+        let stopped = part.sources.iter().any(|source| source.stopped);
+        all.faults = part.faults;
+        all.sources.extend(part.sources);
+        all.output = part.output;
+        if stopped || all.output.is_some() {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// A stream has no identity by which it could be known again: it is another one each time.
+fn identified(mut entry: SourceEntry) -> SourceEntry {
+    if entry.id.is_none() {
+        let mut random = [0_u8; 16];
+        // Without randomness the moment of its first packet and its name must do.
+        if aws_lc_rs::rand::fill(&mut random).is_ok() {
+            entry.id = Some(format!("{:032x}", u128::from_be_bytes(random)));
+        }
+    }
+    entry
 }
 
 /// Say what went wrong, write the reports, print the summary, and find the exit code.
 fn report(
     plan: &Plan,
     census: &Census,
+    store: Option<Store>,
     finished: &Finished,
     global: &Global,
     words: &Words,
@@ -154,26 +243,15 @@ fn report(
     if plan.expansion.inputs.is_empty() || unread.count() == finished.sources.len() {
         return Err(Failure::impossible(anyhow!("nothing could be read")));
     }
-    let question = Question {
-        policies: &plan.judging.policies,
-        trust: &plan.judging.trust,
-        scope: &plan.judging.scope,
-        internal: &plan.judging.internal,
-        limits: &plan.settings.limits,
+    let snapshot = match store {
+        None => census.snapshot(),
+        Some(store) => Store::merged(&mut [store], |part| part)?,
     };
-    let inventory = Inventory::judge(&census.snapshot(), &question);
-    for (path, format) in &plan.reports {
-        write_report(path, *format, &inventory)
-            .with_context(|| format!("cannot write report `{}`", path.display()))
-            .map_err(Failure::impossible)?;
-    }
-    print_summary(plan, &inventory, global, words)?;
+    let inventory = Inventory::judge(&snapshot, &plan.judging.question(&plan.settings.limits));
+    publish::reports(&plan.reports, &inventory)?;
+    publish::summary(&inventory, plan.streams_to_stdout(), global, words)?;
     let broken = finished.sources.iter().any(|source| source.error.is_some());
-    let matched = match plan.fail_on {
-        Some(FailOn::Breaks) => breaks(&inventory),
-        Some(FailOn::Findings) => has_findings(&inventory),
-        None => false,
-    };
+    let matched = publish::matches(plan.fail_on, &inventory);
     Ok(if matched {
         Exit::Matched
     } else if broken || named > 0 || finished.faults > 0 {
@@ -181,50 +259,6 @@ fn report(
     } else {
         Exit::Done
     })
-}
-
-/// Whether a client host or a server in scope breaks under the first policy.
-fn breaks(inventory: &Inventory) -> bool {
-    let first = inventory.summary.policies.first();
-    first.is_some_and(|totals| totals.client_hosts.breaks > 0 || totals.servers.breaks > 0)
-}
-
-/// Whether there is a finding of severity medium or worse.
-fn has_findings(inventory: &Inventory) -> bool {
-    let of_clients = inventory.clients.iter().flat_map(|client| &client.stacks);
-    let mut findings = of_clients
-        .flat_map(|stack| &stack.findings)
-        .chain(inventory.servers.iter().flat_map(|server| &server.findings));
-    findings.any(|finding| matches!(finding.severity, "critical" | "high" | "medium"))
-}
-
-fn write_report(path: &Path, format: Format, inventory: &Inventory) -> std::io::Result<()> {
-    let mut file = OutputFile::create(path)?;
-    inventory.write(format, &mut file)?;
-    file.finish()
-}
-
-/// The summary is the result, unless standard output was asked to carry records: then it is said
-/// beside them.
-fn print_summary(
-    plan: &Plan,
-    inventory: &Inventory,
-    global: &Global,
-    words: &Words,
-) -> Result<(), Failure> {
-    let aside = plan.streams_to_stdout();
-    if words.quiet {
-        return Ok(());
-    }
-    let colored = if aside { words.colored_stderr() } else { words.colored_stdout() };
-    let style = Style { width: Words::width(), colour: colored, verbose: global.verbose };
-    let text = inventory.summary(style);
-    if aside {
-        Words::aside(&text);
-    } else {
-        Words::out(text.as_bytes())?;
-    }
-    Ok(())
 }
 
 fn open_sink(path: Option<&Path>) -> Result<Option<FlowSink>, Failure> {
@@ -287,7 +321,7 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
 }
 
 /// The host's own name, or `localhost` where it has none.
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
 }

@@ -277,6 +277,8 @@ fn length(payload: &[u8]) -> u32 {
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "a test may overflow: it fails then")]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -290,7 +292,7 @@ mod tests {
         let mut out = String::new();
         let mut deliver = |chunk: Chunk<'_>| match chunk {
             Chunk::Data(bytes) => out.push_str(str::from_utf8(bytes).unwrap()),
-            Chunk::Gap(count) => out.push_str(&format!("~{count}~")),
+            Chunk::Gap(count) => write!(out, "~{count}~").unwrap(),
         };
         if begin {
             stream.begin(BASE);

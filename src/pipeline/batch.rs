@@ -1,6 +1,9 @@
-//! [`Batch`]: finished handshakes on their way from the capture thread to the writer.
+//! [`Batch`]: finished handshakes on their way from a capture thread to the writer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender};
 
 use crate::flow::FlowMeta;
 use crate::tls::Transport;
@@ -50,5 +53,65 @@ impl Batch {
         self.jobs.clear();
         self.lines.clear();
         self.bytes = 0;
+    }
+}
+
+/// Fills batches and sends them on; each capture thread has one.
+pub(super) struct Batcher {
+    empty: Receiver<Batch>,
+    full: Sender<Batch>,
+    current: Option<Batch>,
+    /// Emptied transcripts, to be filled again.
+    spares: Vec<Transcript>,
+    /// The number of the next batch of all threads.
+    next_number: Arc<AtomicU64>,
+    waits: u64,
+}
+
+impl Batcher {
+    /// Take empty batches from one end and send full ones to the other.
+    pub(super) fn new(
+        empty: Receiver<Batch>,
+        full: Sender<Batch>,
+        next_number: Arc<AtomicU64>,
+    ) -> Self {
+        Self { empty, full, current: None, spares: Vec::new(), next_number, waits: 0 }
+    }
+
+    /// A finished handshake. This waits while all batches are under way.
+    pub(super) fn push(&mut self, job: Job) {
+        if self.current.is_none() {
+            self.current = self.empty.try_recv().ok();
+        }
+        if self.current.is_none() {
+            self.waits = self.waits.saturating_add(1);
+            // It fails only when the writer is gone, and with it every use of a record.
+            self.current = self.empty.recv().ok();
+        }
+        let Some(batch) = &mut self.current else { return };
+        self.spares.append(&mut batch.spares);
+        batch.push(job);
+        if batch.is_full() {
+            self.flush();
+        }
+    }
+
+    /// An emptied transcript, if there is one.
+    pub(super) fn spare(&mut self) -> Option<Transcript> {
+        self.spares.pop()
+    }
+
+    /// How often it had to wait for the workers.
+    #[cfg(feature = "live")]
+    pub(super) const fn waits(&self) -> u64 {
+        self.waits
+    }
+
+    /// Send on what there is.
+    pub(super) fn flush(&mut self) {
+        if let Some(mut batch) = self.current.take() {
+            batch.number = self.next_number.fetch_add(1, Ordering::Relaxed);
+            let _ = self.full.send(batch);
+        }
     }
 }

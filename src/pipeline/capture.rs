@@ -1,11 +1,11 @@
 //! The capture thread: sources → frames → packets → flows → batches of finished handshakes.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::batch::{Batch, Job};
+use super::batch::{Batch, Batcher};
+use super::follow::Follower;
 use super::stdin::Stdin;
 use super::{Progress, Settings};
 use crate::capture::file::FileSource;
@@ -13,13 +13,8 @@ use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Poll, Source};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
-use crate::flow::datagram::{DatagramStats, DatagramTable};
-use crate::flow::table::{Finished, FlowTable};
-use crate::packet::{Decoder, Packet, PacketStats};
-use crate::quic::conversation::DatagramConversation;
-use crate::tls::Transport;
-use crate::tls::conversation::Conversation;
-use crate::tls::transcript::Transcript;
+use crate::flow::datagram::DatagramStats;
+use crate::packet::PacketStats;
 
 /// What was read of one input.
 #[derive(Debug)]
@@ -52,7 +47,7 @@ pub(super) fn read_all(
     full: Sender<Batch>,
     progress: &Arc<Progress>,
 ) -> Vec<SourceReport> {
-    let mut batcher = Batcher { empty, full, current: None, spares: Vec::new(), next_number: 0 };
+    let mut batcher = Batcher::new(empty, full, Arc::default());
     let mut before = (0_u64, 0_u64);
     let mut reports = Vec::with_capacity(inputs.len());
     for input in inputs {
@@ -103,47 +98,9 @@ fn read_one(
             return report;
         }
     };
-    let mut decoder = Decoder::new(&settings.limits);
-    let mut flows = FlowTable::<Conversation>::new(&settings.limits);
-    let mut span = None;
-    let mut datagrams = DatagramTable::<DatagramConversation>::new(&settings.limits);
-    let mut joined_late = 0_u64;
-    let batcher = &RefCell::new(batcher);
-    let mut finish = |finished: Finished<Conversation>| {
-        let Finished { meta, consumer, .. } = finished;
-        joined_late = joined_late.saturating_add(u64::from(consumer.is_encrypted_only()));
-        if consumer.transcript().has_messages() {
-            let transcript = consumer.into_transcript();
-            let source = Arc::clone(&name);
-            let transport = Transport::Tcp;
-            batcher.borrow_mut().push(Job { source, transport, meta, transcript });
-        }
-    };
-    let mut finish_datagrams = |finished: Finished<DatagramConversation>| {
-        let Finished { meta, consumer, .. } = finished;
-        let transport = consumer.transport();
-        let transcript = consumer.into_transcript();
-        if transcript.has_messages() {
-            let source = Arc::clone(&name);
-            batcher.borrow_mut().push(Job { source, transport, meta, transcript });
-        }
-    };
+    let mut follower = Follower::new(name, &settings.limits);
     loop {
-        let polled = source.poll(&mut |frame| {
-            let at = frame.timestamp;
-            let (first, _) = span.unwrap_or((at, at));
-            span = Some((first, at));
-            // What cannot be decoded is counted by the decoder.
-            let _ = decoder.decode(&frame, &mut |packet| match packet {
-                Packet::Segment(segment) => flows.push(segment, at, &mut finish),
-                Packet::Datagram(datagram) => {
-                    datagrams.push(datagram, at, &mut finish_datagrams);
-                }
-            });
-        });
-        for transcript in batcher.borrow_mut().spares.drain(..) {
-            flows.reuse(|limits| Conversation::with(limits, transcript));
-        }
+        let polled = source.poll(&mut |frame| follower.take(&frame, batcher));
         let stats = source.stats();
         progress.set_read(
             before.0.saturating_add(stats.read_bytes),
@@ -163,50 +120,13 @@ fn read_one(
             }
         }
     }
-    decoder.finish();
-    flows.finish_all(&mut finish);
-    datagrams.finish_all(&mut finish_datagrams);
-    report.span = span;
+    follower.finish(batcher);
+    let followed = follower.followed();
+    report.span = followed.span;
     report.capture = source.stats();
-    report.packets = *decoder.stats();
-    report.flows = *flows.stats();
-    report.datagrams = *datagrams.stats();
-    report.joined_late = joined_late;
+    report.packets = followed.packets;
+    report.flows = followed.flows;
+    report.datagrams = followed.datagrams;
+    report.joined_late = followed.joined_late;
     report
-}
-
-/// Fills batches and sends them on.
-struct Batcher {
-    empty: Receiver<Batch>,
-    full: Sender<Batch>,
-    current: Option<Batch>,
-    /// Emptied transcripts, to be filled again.
-    spares: Vec<Transcript>,
-    next_number: u64,
-}
-
-impl Batcher {
-    fn push(&mut self, job: Job) {
-        if self.current.is_none() {
-            // This waits while all batches are under way. It fails only when the writer is gone,
-            // and with it every use of a record.
-            self.current = self.empty.recv().ok();
-            if let Some(batch) = &mut self.current {
-                self.spares.append(&mut batch.spares);
-            }
-        }
-        let Some(batch) = &mut self.current else { return };
-        batch.push(job);
-        if batch.is_full() {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        if let Some(mut batch) = self.current.take() {
-            batch.number = self.next_number;
-            self.next_number = self.next_number.saturating_add(1);
-            let _ = self.full.send(batch);
-        }
-    }
 }

@@ -14,7 +14,10 @@
 
 mod batch;
 mod capture;
+mod follow;
 mod judge;
+#[cfg(feature = "live")]
+pub mod live;
 mod progress;
 mod stdin;
 mod worker;
@@ -23,7 +26,7 @@ mod writer;
 use std::sync::Arc;
 use std::thread;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::Error;
 use crate::capture::paths::Input;
@@ -38,10 +41,9 @@ use batch::Batch;
 pub use capture::SourceReport;
 pub use progress::Progress;
 
-/// Batches that are under way at the same time: so many, and so many more for each worker. They are
-/// soon in use again, so that what they hold is still in a near cache.
+/// Batches that are under way at the same time for each thread that fills or empties them. They are
+/// few, so that what they hold is still in a near cache when it is its turn.
 const BATCHES: usize = 3;
-const BATCHES_PER_WORKER: usize = 3;
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -83,10 +85,26 @@ pub fn read<S: Sink + Send>(
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
+    let (sources, output) = run(settings, census, sink, progress, 1, |empty, full| {
+        capture::read_all(inputs, settings, empty, full, progress)
+    });
+    Finished { sources, output, faults: progress.faults() }
+}
+
+/// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and gives full ones.
+/// Returns what it returns, and why records could not be written, if they could not.
+fn run<S: Sink + Send, T: Default + Send>(
+    settings: &Settings,
+    census: &Census,
+    sink: Option<&mut S>,
+    progress: &Progress,
+    captures: usize,
+    capture: impl FnOnce(Receiver<Batch>, Sender<Batch>) -> T + Send,
+) -> (T, Option<std::io::Error>) {
     let certificates = CertificateCache::new(&settings.limits);
     let chains = ChainCache::new(Arc::clone(&settings.trust), &settings.limits);
     let workers = settings.threads.max(1);
-    let batches = workers.saturating_mul(BATCHES_PER_WORKER).saturating_add(BATCHES);
+    let batches = workers.saturating_add(captures).saturating_mul(BATCHES);
     let (empty_tx, empty_rx) = bounded::<Batch>(batches);
     let (full_tx, full_rx) = bounded::<Batch>(batches);
     let (done_tx, done_rx) = bounded::<Batch>(batches);
@@ -96,8 +114,7 @@ pub fn read<S: Sink + Send>(
     }
     let wants_lines = sink.is_some();
     thread::scope(|scope| {
-        let capture =
-            scope.spawn(move || capture::read_all(inputs, settings, empty_rx, full_tx, progress));
+        let capture = scope.spawn(move || capture(empty_rx, full_tx));
         for _ in 0..workers {
             let (full_rx, done_tx) = (full_rx.clone(), done_tx.clone());
             let (certificates, chains) = (&certificates, &chains);
@@ -108,8 +125,7 @@ pub fn read<S: Sink + Send>(
         }
         drop((full_rx, done_tx));
         let output = writer::write_in_order(&done_rx, &empty_tx, sink);
-        let sources = capture.join().unwrap_or_default();
-        Finished { sources, output, faults: progress.faults() }
+        (capture.join().unwrap_or_default(), output)
     })
 }
 

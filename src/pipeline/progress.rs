@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub struct Progress {
     read_bytes: AtomicU64,
     frames: AtomicU64,
+    /// Read in earlier runs that this one goes on from.
+    bytes_before: AtomicU64,
+    frames_before: AtomicU64,
     connections: AtomicU64,
     faults: AtomicU64,
     stop: AtomicBool,
@@ -33,6 +36,12 @@ impl Progress {
         self.faults.load(Ordering::Relaxed)
     }
 
+    /// Go on from here: what another run over further inputs reads comes on top.
+    pub fn go_on(&self) {
+        self.bytes_before.store(self.read_bytes(), Ordering::Relaxed);
+        self.frames_before.store(self.frames(), Ordering::Relaxed);
+    }
+
     /// Ask the run to end in order: what was read so far is still recorded and reported.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -44,8 +53,11 @@ impl Progress {
     }
 
     pub(super) fn set_read(&self, bytes: u64, frames: u64) {
-        self.read_bytes.store(bytes, Ordering::Relaxed);
-        self.frames.store(frames, Ordering::Relaxed);
+        let before = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (bytes_before, frames_before) =
+            (before(&self.bytes_before), before(&self.frames_before));
+        self.read_bytes.store(bytes.saturating_add(bytes_before), Ordering::Relaxed);
+        self.frames.store(frames.saturating_add(frames_before), Ordering::Relaxed);
     }
 
     pub(super) fn add_connections(&self, count: u64) {

@@ -159,9 +159,10 @@ impl<'a> Worker<'a> {
                 client_bytes,
                 server_bytes,
                 gaps: low_gaps.saturating_add(high_gaps),
-                sides: match (client_bytes, server_bytes) {
-                    (_, 0) => Sides::Client,
-                    (0, _) => Sides::Server,
+                // An end that only acknowledges, or resets, was seen too.
+                sides: match (client.of(&meta.layers), server.of(&meta.layers)) {
+                    (_, None) => Sides::Client,
+                    (None, _) => Sides::Server,
                     _ => Sides::Both,
                 },
                 truncated: summary.truncated || transcript.is_refused(),

@@ -236,7 +236,7 @@ impl Fit {
     }
 
     /// The versions at which nothing is missing.
-    pub(super) const fn usable(&self) -> VersionSet {
+    pub(super) const fn usable(self) -> VersionSet {
         self.groups.intersection(self.signatures)
     }
 }
@@ -320,7 +320,8 @@ fn accepts_group(policy: &Policy, version: ProtocolVersion, group: NamedGroup) -
 
 /// Whether a suite can be used only with a group of the client.
 fn needs_group(version: ProtocolVersion, suite: CipherSuite) -> bool {
-    version == ProtocolVersion::TLS1_3 || suite.info().is_some_and(|info| info.needs_curve())
+    version == ProtocolVersion::TLS1_3
+        || suite.info().is_some_and(super::super::tls::codepoint::suite::SuiteInfo::needs_curve)
 }
 
 /// Whether what a connection negotiated is in the policy; `None` where nothing was.

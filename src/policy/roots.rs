@@ -119,7 +119,10 @@ pub(super) fn from_pem(pem: &str) -> Option<([u8; 20], Arc<[u8]>)> {
     Some((sha1.as_ref().try_into().ok()?, der.as_ref().into()))
 }
 
-static EMBEDDED: LazyLock<Vec<([u8; 20], Arc<[u8]>)>> =
+/// A certificate by its thumbprint.
+type Embedded = ([u8; 20], Arc<[u8]>);
+
+static EMBEDDED: LazyLock<Vec<Embedded>> =
     LazyLock::new(|| PEMS.iter().filter_map(|pem| from_pem(pem)).collect());
 
 const PEMS: &[&str] = &[

@@ -230,7 +230,7 @@ impl SuiteRules {
     pub fn allow(&self, version: ProtocolVersion, suite: CipherSuite) -> bool {
         let Some(version) = version.judged_as() else { return false };
         self.inside.contains(suite)
-            && (version == ProtocolVersion::SSL2) == is_wide(&suite)
+            && (version == ProtocolVersion::SSL2) == is_wide(suite)
             && (version == ProtocolVersion::TLS1_3) == suite.is_tls13()
     }
 
@@ -256,7 +256,7 @@ impl SuiteRules {
 }
 
 /// A cipher kind of SSL 2.0.
-const fn is_wide(suite: &CipherSuite) -> bool {
+const fn is_wide(suite: CipherSuite) -> bool {
     suite.0 > 0xffff
 }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Candidate, Fix};
+use super::{Candidate, Family, Fix};
 use crate::tls::Role;
 
 /// What to change.
@@ -207,6 +207,15 @@ impl Remediation {
         Self::all().iter().find(|remediation| &*remediation.id == id)
     }
 
+    /// Whether it may be of use for this software: what changes Windows is of none where the
+    /// software is known to bring its own TLS.
+    fn suits(&self, candidates: &[Candidate]) -> bool {
+        let of_windows = ["schannel-", "dotnet-", "winhttp-", "windows-"];
+        candidates.is_empty()
+            || candidates.iter().any(|candidate| candidate.family == Family::Schannel)
+            || !of_windows.iter().any(|prefix| self.id.starts_with(prefix))
+    }
+
     fn answers(&self, fix: Fix, side: Role) -> bool {
         self.side.is(side) && self.fixes.contains(&fix)
     }
@@ -281,11 +290,11 @@ pub fn remediations_for(
     for fix in fixes {
         let known: Vec<_> = candidates
             .iter()
-            .flat_map(|candidate| candidate.remedies())
+            .flat_map(Candidate::remedies)
             .filter(|remediation| remediation.answers(*fix, side))
             .collect();
         if known.is_empty() {
-            usual(*fix, side).for_each(&mut add);
+            usual(*fix, side).filter(|remedy| remedy.suits(candidates)).for_each(&mut add);
         } else {
             known.into_iter().for_each(&mut add);
         }
@@ -301,8 +310,8 @@ pub fn remediation_for(
 ) -> Option<&'static Remediation> {
     fixes.iter().find_map(|fix| {
         let answers = |remediation: &&'static Remediation| remediation.answers(*fix, side);
-        let mut known = candidates.iter().flat_map(|candidate| candidate.remedies());
-        known.find(answers).or_else(|| usual(*fix, side).next())
+        let mut known = candidates.iter().flat_map(Candidate::remedies);
+        known.find(answers).or_else(|| usual(*fix, side).find(|remedy| remedy.suits(candidates)))
     })
 }
 

@@ -12,11 +12,13 @@ pub enum Format {
     Json,
     /// A line a client stack and server, for spreadsheets.
     Csv,
+    /// Tables for a ticket or a wiki page.
+    Markdown,
 }
 
 impl Format {
     /// The endings that are known.
-    pub const ENDINGS: [&str; 2] = [".json", ".csv"];
+    pub const ENDINGS: [&str; 3] = [".json", ".csv", ".md"];
 
     /// The format that a file's name asks for.
     pub fn of(path: &Path) -> Option<Self> {
@@ -24,6 +26,7 @@ impl Format {
         match ending.as_str() {
             "json" => Some(Self::Json),
             "csv" => Some(Self::Csv),
+            "md" => Some(Self::Markdown),
             _ => None,
         }
     }
@@ -35,6 +38,7 @@ impl Inventory {
         match format {
             Format::Json => self.write_json(out),
             Format::Csv => self.write_csv(out),
+            Format::Markdown => self.write_markdown(out),
         }
     }
 }
@@ -48,6 +52,7 @@ mod tests {
         for (name, format) in [
             ("inventory.json", Some(Format::Json)),
             ("a.b/INVENTORY.CSV", Some(Format::Csv)),
+            ("inventory.md", Some(Format::Markdown)),
             ("inventory.txt", None),
             ("json", None),
         ] {

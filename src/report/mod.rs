@@ -5,14 +5,21 @@
 //! the terminal.
 
 mod csv;
+pub mod diff;
 mod format;
+mod host;
 pub mod inventory;
+mod markdown;
+pub mod names;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod schema;
 pub mod scope;
 pub mod summary;
 mod text;
 
+pub use diff::Diff;
 pub use format::Format;
 pub use inventory::{Inventory, Question};
+pub use names::Names;
 pub use summary::Style;

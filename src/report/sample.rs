@@ -10,6 +10,7 @@ use crate::packet::{Address, Skip};
 use crate::policy::Policy;
 use crate::record::{FlowRecord, Outcome, Sides};
 use crate::report::inventory::{Inventory, Question};
+use crate::report::names::Names;
 use crate::report::scope::{Networks, Scope};
 use crate::tls::Transport;
 use crate::tls::codepoint::{AlertDescription, ProtocolVersion};
@@ -111,6 +112,7 @@ pub(crate) fn judge(snapshot: &Snapshot, policies: &[&str], scope: &[&str]) -> I
             trust: &TrustStores::default(),
             scope: &scope,
             internal: &Networks::default(),
+            names: &Names::new(),
             limits: &Limits::default(),
         },
     )

@@ -175,6 +175,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Leading bits that count, of 128.
+    pub(super) const fn bits(self) -> u8 {
+        self.bits
+    }
+
     /// Whether the address lies in it.
     pub fn contains(self, address: Address) -> bool {
         let bits = |address: Address| u128::from_be_bytes(address.octets());

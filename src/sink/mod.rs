@@ -1,6 +1,7 @@
 //! Where records go: files that appear whole, and standard output.
 
 mod file;
+pub mod rolling;
 
 use std::io::{self, Write};
 

@@ -113,7 +113,7 @@ fn by_offer(
         judged.evidence.established = fit.suites.is_empty();
         return judged;
     }
-    judged.reasons = missing(policy, offered, &fit);
+    judged.reasons = missing(policy, offered, fit);
     judged.outcome = Outcome::Breaks;
     if judged.has(Reason::Group) {
         judged.evidence.groups = offer.groups.clone().unwrap_or_default();
@@ -129,7 +129,7 @@ fn by_offer(
 }
 
 /// What an offer lacks that holds nothing of the policy.
-fn missing(policy: &Policy, offered: VersionSet, fit: &Fit) -> Vec<Reason> {
+fn missing(policy: &Policy, offered: VersionSet, fit: Fit) -> Vec<Reason> {
     if offered.intersection(policy.versions).is_empty() {
         return vec![Reason::Version];
     }

@@ -323,13 +323,14 @@ fn root_status(table: &Reader<'_, '_>) -> Result<RootStatus, Fault> {
         None | Some(("valid", _)) => RootStatus::Valid,
         Some(("expired", _)) => RootStatus::Expired,
         Some(("intermediate", _)) => RootStatus::Intermediate,
-        Some((word, span)) => match word.strip_prefix("distrusted-by-") {
-            Some(programme) => RootStatus::Distrusted(programme.into()),
-            None => {
+        Some((word, span)) => {
+            if let Some(programme) = word.strip_prefix("distrusted-by-") {
+                RootStatus::Distrusted(programme.into())
+            } else {
                 let known = ["valid", "expired", "intermediate", "distrusted-by-…"];
                 return Err(unknown("status", word, span, &known));
             }
-        },
+        }
     })
 }
 

@@ -152,7 +152,7 @@ fn by_policy<'p>(
     let mut add = |finding, text, fixes: &'static [Fix]| {
         found.add(Told { id: finding, concerns: Concerns::Server, policy: Some(id), text, fixes });
     };
-    let kind = key_kind(leaf.key().algorithm).or(leaf_kind(case));
+    let kind = key_kind(leaf.key().algorithm).or_else(|| leaf_kind(case));
     let wrong_kind = policy
         .certificate_types
         .is_some_and(|types| kind.is_some_and(|kind| !types.contains(kind)));
@@ -213,14 +213,12 @@ fn rejections(case: &Case<'_>, found: &mut Found<'_, '_>) {
 fn names(leaf: &Certificate) -> String {
     const SHOWN: usize = 3;
     let san = leaf.san();
-    match san {
-        [] => leaf.common_name().unwrap_or("no name at all").to_owned(),
-        _ => {
-            let more = if san.len() > SHOWN { " …" } else { "" };
-            let shown: Vec<&str> = san.iter().take(SHOWN).map(String::as_str).collect();
-            format!("{}{more}", shown.join(", "))
-        }
+    if san.is_empty() {
+        return leaf.common_name().unwrap_or("no name at all").to_owned();
     }
+    let more = if san.len() > SHOWN { " …" } else { "" };
+    let shown: Vec<&str> = san.iter().take(SHOWN).map(String::as_str).collect();
+    format!("{}{more}", shown.join(", "))
 }
 
 fn seconds(at: Timestamp) -> i64 {

@@ -1,9 +1,10 @@
 //! Findings of versions, suites, offers, outcomes and alerts.
 
 use super::{Concerns, FindingId as Id, Found, Severity, Told};
+use crate::policy::outcome::usable_keys;
 use crate::policy::sentence::{suite_words, words};
 use crate::policy::suites::CipherRule;
-use crate::policy::{KeyKinds, Outcome, Reason, Verdict};
+use crate::policy::{Outcome, Reason, Verdict, VersionSet};
 use crate::recognise::Fix;
 use crate::record::{self, AlertBody, Case};
 use crate::tls::Role;
@@ -176,7 +177,7 @@ fn client<'p>(case: &Case<'_>, verdict: &Verdict<'p>, found: &mut Found<'_, 'p>)
         let text = format!("the client {}", outcome.sentence());
         found.add(Told { id, concerns: Concerns::Client, policy, text, fixes });
     } else if outcome.is(Outcome::Ready)
-        && let Some(kind) = case.offer.and_then(|offer| one_certificate_type(verdict, offer))
+        && let Some(kind) = case.offer.and_then(|offer| one_certificate_type(case, verdict, offer))
     {
         let text = format!(
             "of the suites of {} the client offers only those for {kind} certificates",
@@ -188,24 +189,20 @@ fn client<'p>(case: &Case<'_>, verdict: &Verdict<'p>, found: &mut Found<'_, 'p>)
     }
 }
 
-/// The only kind of certificate that a client's usable suites are for, where there is only one and
-/// the policy has both.
-fn one_certificate_type(verdict: &Verdict<'_>, offer: &Offer) -> Option<&'static str> {
-    // TLS 1.3 leaves the kind to the signatures; only below it do the suites decide.
-    let versions = verdict.policy.versions;
-    if offer.versions().iter().any(|version| version.is_tls13() && versions.contains(*version)) {
-        return None;
-    }
-    let wanted = |suite: &&CipherSuite| !suite.is_tls13() && verdict.policy.suites.name(**suite);
-    let kinds = offer
-        .cipher_suites
-        .iter()
-        .filter(wanted)
-        .filter_map(|suite| suite.info())
-        .fold(KeyKinds::EMPTY, |kinds, info| kinds.union(KeyKinds::of_suite(info)));
+/// The only kind of certificate that a client can use under a policy, by its suites and
+/// signatures, where there is only one and the policy has both.
+fn one_certificate_type(
+    case: &Case<'_>,
+    verdict: &Verdict<'_>,
+    offer: &Offer,
+) -> Option<&'static str> {
+    let policy = verdict.policy;
+    let versions = VersionSet::offered(offer, case.evidence.transport);
+    let kinds = usable_keys(policy, offer, versions.intersection(policy.versions));
+    let wanted = policy.suites.keys();
     match (kinds.contains(SignatureKind::Rsa), kinds.contains(SignatureKind::Ecdsa)) {
-        (true, false) if verdict.policy.suites.keys().contains(SignatureKind::Ecdsa) => Some("RSA"),
-        (false, true) if verdict.policy.suites.keys().contains(SignatureKind::Rsa) => Some("ECDSA"),
+        (true, false) if wanted.contains(SignatureKind::Ecdsa) => Some("RSA"),
+        (false, true) if wanted.contains(SignatureKind::Rsa) => Some("ECDSA"),
         _ => None,
     }
 }

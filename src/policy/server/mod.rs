@@ -97,7 +97,9 @@ pub fn server(policy: &Policy, cases: &[Case<'_>]) -> ServerOutcome {
     let is_one_name = cases.iter().zip(cases.iter().skip(1)).all(|(a, b)| a.sni == b.sni);
     if is_one_name {
         let mut gathered = Gathered::default();
-        cases.iter().for_each(|case| gathered.add(policy, case));
+        for case in cases {
+            gathered.add(policy, case);
+        }
         let (outcome, reasons, evidence) = gathered.judge(policy);
         return ServerOutcome { outcome, reasons, evidence, names: Vec::new() };
     }
@@ -124,6 +126,7 @@ pub fn server(policy: &Policy, cases: &[Case<'_>]) -> ServerOutcome {
 
 /// Evidence of one server under one name, as it is added up.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a proof of its own")]
 struct Gathered {
     evidence: ServerEvidence,
     /// A handshake chose inside the policy.
@@ -198,7 +201,7 @@ impl Gathered {
     /// An answer in place of a ServerHello.
     fn add_refusal(&mut self, policy: &Policy, case: &Case<'_>) {
         let fatal = case.evidence.alerts.iter().filter(|alert| alert.from == Role::Server);
-        let Some(alert) = fatal.filter_map(|alert| alert.fatal()).next() else { return };
+        let Some(alert) = fatal.map(|alert| alert.fatal()).find_map(|alert| alert) else { return };
         let proof = case
             .offer
             .filter(|offer| !offer.truncated)
@@ -333,7 +336,10 @@ fn refusal_proves(
             let has_all = every.iter().all(|suite| offer.cipher_suites.contains(suite));
             let curves = [NamedGroup::X25519, NamedGroup::SECP256R1, NamedGroup::SECP384R1];
             let needs_curves = every.iter().any(|suite| {
-                suite.is_tls13() || suite.info().is_some_and(|info| info.needs_curve())
+                suite.is_tls13()
+                    || suite
+                        .info()
+                        .is_some_and(super::super::tls::codepoint::suite::SuiteInfo::needs_curve)
             });
             let has_curves = offer
                 .groups

@@ -42,12 +42,14 @@ pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Client> {
             continue;
         };
         let own = host.stacks.len();
+        let group = facts.question.names.group(*ip);
         clients.push(Client {
             ip: *ip,
             addresses: vec![*ip],
             mac: facts.own_mac(&host.macs),
-            names: Vec::new(),
-            owner: None,
+            names: facts.question.names.of(*ip),
+            owner: group.and_then(|group| group.owner.clone()),
+            site: group.and_then(|group| group.site.clone()),
             internal: facts.question.internal.contain(*ip),
             maybe_several_hosts: own > STACKS_OF_A_HOST,
             connections: tally.connections,

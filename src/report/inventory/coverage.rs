@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::census::{Coverage, Snapshot, Unlisted};
+use crate::census::{Coverage, Snapshot, SourceKind, Unlisted};
 use crate::clock::Timestamp;
 use crate::packet::{Layer, Skip};
 
-use super::HandshakeTimes;
+use super::{HandshakeTimes, WatchLine};
 
 /// A source, as reports name it.
 #[derive(Clone, Debug, Serialize)]
@@ -31,8 +31,24 @@ pub struct SourceLine {
     pub bytes: u64,
     /// Packets that the capturing system says it lost.
     pub dropped: u64,
+    /// Of an interface: the lost packets, apart by who lost them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<LostLine>,
     /// Why it could not be opened, or not be read to its end.
     pub error: Option<String>,
+}
+
+/// Packets of an interface that were lost.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LostLine {
+    /// By the interface or its driver.
+    pub interface: u64,
+    /// By the kernel: the ring was full.
+    pub ring: u64,
+    /// By the kernel: the ring was full while the workers were behind.
+    pub backlog: u64,
+    /// Captured, but not read before the end.
+    pub unread: u64,
 }
 
 /// What was seen, and what was not.
@@ -59,6 +75,8 @@ pub struct CoverageLine {
     pub unlisted: UnlistedLine,
     /// How long handshakes took.
     pub handshake_ms: Option<HandshakeTimes>,
+    /// How long was watched, and how many legacy stacks may not have been seen yet.
+    pub watch: WatchLine,
 }
 
 /// Packets, and what became of them.
@@ -113,6 +131,12 @@ pub(super) fn sources(snapshot: &Snapshot) -> Vec<SourceLine> {
             packets: source.packets,
             bytes: source.bytes,
             dropped: source.dropped,
+            lost: (source.kind == SourceKind::Live).then_some(LostLine {
+                interface: source.lost.interface,
+                ring: source.lost.ring,
+                backlog: source.lost.backlog,
+                unread: source.lost.unread,
+            }),
             error: source.fault.clone(),
         })
         .collect()

@@ -15,7 +15,11 @@ use crate::x509::TrustStores;
 use super::chains::Chains;
 use super::fallback::fallback_of;
 use super::totals::Summary;
-use super::{Inventory, PolicyLine, SCHEMA, TrustLine, clients, coverage, edges, servers};
+use super::{
+    CoverageLine, Inventory, PolicyLine, SCHEMA, TrustLine, clients, coverage, edges, servers,
+    watch,
+};
+use crate::report::names::Names;
 use crate::report::scope::{Networks, Scope};
 
 /// Addresses that one MAC address may show and still be a host's own; a router shows more.
@@ -32,6 +36,8 @@ pub struct Question<'a> {
     pub scope: &'a Scope,
     /// The networks that are ours.
     pub internal: &'a Networks,
+    /// What hosts are called, and whose they are.
+    pub names: &'a Names,
     /// How far chains are followed.
     pub limits: &'a Limits,
 }
@@ -55,7 +61,10 @@ impl Inventory {
             summary: Summary::new(&facts, &judged, &clients, &servers),
             edges: edges::lines(&facts, &judged),
             certificates: edges::certificates(&facts),
-            coverage: coverage::coverage(snapshot),
+            coverage: CoverageLine {
+                watch: watch::line(&facts, &judged),
+                ..coverage::coverage(snapshot)
+            },
             clients,
             servers,
         }

@@ -14,6 +14,7 @@ mod judge;
 mod lines;
 mod servers;
 mod totals;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,11 +33,12 @@ use crate::tls::hello::Offer;
 use crate::x509::chain::ChainReport;
 use crate::x509::{Certificate, Fingerprint, StoreSummary};
 
-pub use coverage::{CoverageLine, PacketCoverage, SourceLine, UnlistedLine};
+pub use coverage::{CoverageLine, LostLine, PacketCoverage, SourceLine, UnlistedLine};
 use lines::Lines;
 
 pub use judge::Question;
 pub use totals::{Counts, OutOfScope, PolicyTotals, Successor, Summary};
+pub use watch::{NewStacks, UnseenLine, WatchLine};
 
 /// The name and version of the JSON schema.
 pub const SCHEMA: &str = "tlscensus.inventory/1";
@@ -129,6 +131,8 @@ pub struct Client {
     pub names: Vec<String>,
     /// Who owns its network.
     pub owner: Option<String>,
+    /// Where its network is.
+    pub site: Option<String>,
     /// It is one of ours.
     pub internal: bool,
     /// It runs more stacks than one host does: perhaps a proxy, or address translation.
@@ -276,6 +280,8 @@ pub struct Server {
     pub mac: Option<Mac>,
     /// Who owns its network.
     pub owner: Option<String>,
+    /// Where its network is.
+    pub site: Option<String>,
     /// It is one of ours.
     pub internal: bool,
     /// The names that it was asked for.

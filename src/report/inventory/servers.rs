@@ -75,11 +75,15 @@ fn line(
     let outcomes = judged.servers.get(key).map_or(&[][..], Vec::as_slice);
     let asked = outcomes.get(..facts.question.policies.len()).unwrap_or_default();
     let findings = findings::of_server(facts, &cases, outcomes);
+    // Behind a proxy the address is the proxy's.
+    let own = key.target.is_none().then_some(key.ip);
+    let group = own.and_then(|ip| facts.question.names.group(ip));
     Some(Server {
         name: ServerName::from(key),
-        names: Vec::new(),
+        names: own.map(|ip| facts.question.names.of(ip)).unwrap_or_default(),
         mac: facts.own_mac(&macs),
-        owner: None,
+        owner: group.and_then(|group| group.owner.clone()),
+        site: group.and_then(|group| group.site.clone()),
         internal: facts.question.internal.contain(key.ip),
         snis: edges
             .iter()

@@ -21,6 +21,12 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
     for line in faults {
         page.item(Ink::Warn, &line);
     }
+    let watch = &inventory.coverage.watch;
+    // A watch of minutes says in its last line how short it was.
+    if let Some(sentence) = watch.sentence.as_ref().filter(|_| watch.unseen.is_some()) {
+        page.heading("How sure this is");
+        page.item(Ink::Plain, sentence);
+    }
     if let Some(seen) = seen(inventory) {
         page.gap();
         page.paragraph(Ink::Dim, &seen);

@@ -7,7 +7,7 @@ mod answer;
 mod clients;
 mod coverage;
 mod findings;
-mod page;
+pub(in crate::report) mod page;
 mod servers;
 
 use super::inventory::Inventory;

@@ -15,7 +15,7 @@ pub struct Style {
 
 /// A kind of type. Colour repeats what the words say and never says more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(in crate::report) enum Ink {
     Plain,
     Bold,
     Dim,
@@ -51,7 +51,7 @@ const GAP: usize = 2;
 
 /// A text under construction.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(in crate::report) struct Page {
     text: String,
     columns: usize,
     left: usize,
@@ -59,35 +59,35 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn new(style: Style) -> Self {
+    pub(in crate::report) fn new(style: Style) -> Self {
         let columns = style.width.clamp(20, WIDEST);
         Self { text: String::new(), columns, left: LEFT.0, colour: style.colour }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(in crate::report) fn finish(self) -> String {
         self.text
     }
 
     /// An empty line, unless there is one already.
-    pub(super) fn gap(&mut self) {
+    pub(in crate::report) fn gap(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
     }
 
     /// A heading with a gap before it.
-    pub(super) fn heading(&mut self, text: &str) {
+    pub(in crate::report) fn heading(&mut self, text: &str) {
         self.gap();
         self.paragraph(Ink::Bold, text);
     }
 
     /// A paragraph over the whole width.
-    pub(super) fn paragraph(&mut self, ink: Ink, text: &str) {
+    pub(in crate::report) fn paragraph(&mut self, ink: Ink, text: &str) {
         self.block(0, 0, ink, text);
     }
 
     /// An item of a list, its further lines indented.
-    pub(super) fn item(&mut self, ink: Ink, text: &str) {
+    pub(in crate::report) fn item(&mut self, ink: Ink, text: &str) {
         self.block(INDENT, INDENT, ink, text);
     }
 
@@ -98,7 +98,7 @@ impl Page {
     }
 
     /// A term on the left, what is said of it on the right, each part beginning its own line.
-    pub(super) fn entry(&mut self, term: (Ink, &str), parts: &[(Ink, String)]) {
+    pub(in crate::report) fn entry(&mut self, term: (Ink, &str), parts: &[(Ink, String)]) {
         let side_by_side = self.columns >= NARROW;
         let left = if side_by_side { self.left } else { INDENT * 2 };
         self.pad(INDENT);

@@ -1,0 +1,488 @@
+//! Writing: the facts of one source into the tables, in place of what was there of it.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use foldhash::fast::RandomState;
+use rusqlite::{Connection, OptionalExtension, Params, params};
+
+use crate::packet::Address;
+use crate::record::{Evidence, Tally};
+use crate::tls::hello::{Offer, OfferId};
+use crate::x509::{Certificate, Fingerprint};
+
+use super::text::{self, int, json, moment};
+use crate::census::offers::form;
+use crate::census::{
+    Bins, Edge, EdgeKey, Host, Latency, Server, ServerKey, Snapshot, SourceEntry, Stack, StackKey,
+};
+
+type Result<T> = rusqlite::Result<T>;
+
+/// The tables of facts per source.
+const FACTS: [&str; 5] = ["host_seen", "stack_seen", "server_seen", "edge_seen", "edge_evidence"];
+
+/// How many connections of each host and server are in the file already: what has no more of them
+/// has not changed.
+#[derive(Debug, Default)]
+pub(super) struct Saved {
+    hosts: HashMap<Address, u64, RandomState>,
+    servers: HashMap<Arc<ServerKey>, u64, RandomState>,
+}
+
+impl Saved {
+    pub(super) fn of(part: &Snapshot) -> Self {
+        let hosts = part.hosts.iter().map(|(ip, host)| (*ip, host.tally.connections));
+        let servers =
+            part.servers.iter().map(|(key, server)| (Arc::clone(key), server.tally.connections));
+        Self { hosts: hosts.collect(), servers: servers.collect() }
+    }
+}
+
+/// Replace everything that is known of a source; where this process saved an earlier state of it,
+/// only what has changed since.
+pub(super) fn replace(
+    sql: &Connection,
+    entry: &SourceEntry,
+    part: &Snapshot,
+    saved: Option<&Saved>,
+) -> Result<()> {
+    let source = source(sql, entry, part)?;
+    if saved.is_none() {
+        for table in FACTS {
+            sql.execute(&format!("DELETE FROM {table} WHERE source = ?1"), [source])?;
+        }
+    }
+    let mut writer = Writer {
+        sql,
+        source,
+        offers: HashMap::default(),
+        servers: HashMap::default(),
+        chains: HashMap::default(),
+        evidence: HashMap::default(),
+    };
+    for offer in part.offers.values() {
+        writer.offer(offer)?;
+    }
+    for certificate in part.certificates.iter() {
+        writer.certificate(certificate)?;
+    }
+    for (key, server) in &part.servers {
+        let before = saved.and_then(|saved| saved.servers.get(key));
+        if before != Some(&server.tally.connections) {
+            writer.server(key, server)?;
+        }
+    }
+    for (ip, host) in &part.hosts {
+        let before = saved.and_then(|saved| saved.hosts.get(ip));
+        if before != Some(&host.tally.connections) {
+            writer.host(*ip, host, before.is_some())?;
+        }
+    }
+    Ok(())
+}
+
+/// The row of a source, brought up to date.
+fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64> {
+    let key = entry.identity();
+    let skipped: serde_json::Map<String, serde_json::Value> = entry
+        .skipped
+        .iter()
+        .map(|(reason, count)| (reason.name().to_owned(), (*count).into()))
+        .collect();
+    let coverage: serde_json::Map<String, serde_json::Value> =
+        part.coverage.counters().map(|(name, count)| (name.to_owned(), count.into())).collect();
+    sql.query_row(
+        "INSERT INTO sources (sensor, kind, identity, name, has_identity, first, last, packets,
+             bytes, cut, dropped, flows, midstream, evicted, fault, skipped, coverage, handshake_us)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+         ON CONFLICT (sensor, kind, identity) DO UPDATE SET
+             name = excluded.name, first = excluded.first, last = excluded.last,
+             packets = excluded.packets, bytes = excluded.bytes, cut = excluded.cut,
+             dropped = excluded.dropped, flows = excluded.flows, midstream = excluded.midstream,
+             evicted = excluded.evicted, fault = excluded.fault, skipped = excluded.skipped,
+             coverage = excluded.coverage, handshake_us = excluded.handshake_us
+         RETURNING id",
+        params![
+            entry.sensor,
+            entry.kind.name(),
+            key.id,
+            entry.name,
+            entry.id.is_some(),
+            entry.first.map(moment),
+            entry.last.map(moment),
+            int(entry.packets),
+            int(entry.bytes),
+            int(entry.cut),
+            int(entry.dropped),
+            int(entry.flows),
+            int(entry.midstream),
+            int(entry.evicted),
+            entry.fault,
+            json(&skipped),
+            json(&coverage),
+            samples(&part.latency),
+        ],
+        |row| row.get(0),
+    )
+}
+
+/// A distribution as `[[microseconds, handshakes], …]`.
+fn samples(latency: &Latency) -> String {
+    json(&latency.samples())
+}
+
+/// Writes the facts of one source; what it has written or found of the shared tables it remembers.
+struct Writer<'a> {
+    sql: &'a Connection,
+    source: i64,
+    offers: HashMap<OfferId, i64, RandomState>,
+    servers: HashMap<Arc<ServerKey>, i64, RandomState>,
+    chains: HashMap<Vec<Fingerprint>, i64, RandomState>,
+    evidence: HashMap<Arc<Evidence>, i64, RandomState>,
+}
+
+impl Writer<'_> {
+    /// The row of something shared, made if it is new.
+    fn shared(&self, select: &str, insert: &str, values: impl Params + Clone) -> Result<i64> {
+        let known = self
+            .sql
+            .prepare_cached(select)?
+            .query_row(values.clone(), |row| row.get(0))
+            .optional()?;
+        match known {
+            Some(id) => Ok(id),
+            None => self.sql.prepare_cached(insert)?.insert(values),
+        }
+    }
+
+    fn run(&self, statement: &str, values: impl Params) -> Result<()> {
+        self.sql.prepare_cached(statement)?.execute(values).map(drop)
+    }
+
+    /// The row of an offer by its identity alone.
+    fn offer_row(&mut self, id: OfferId) -> Result<i64> {
+        if let Some(row) = self.offers.get(&id) {
+            return Ok(*row);
+        }
+        let identity = id.to_string();
+        let row = self.shared(
+            "SELECT id FROM offers WHERE identity = ?1",
+            "INSERT INTO offers (identity) VALUES (?1)",
+            [&identity],
+        )?;
+        self.offers.insert(id, row);
+        Ok(row)
+    }
+
+    /// Of all hellos of one identity the smallest form stands in the table.
+    fn offer(&mut self, offer: &Offer) -> Result<()> {
+        let row = self.offer_row(offer.id)?;
+        let known = self
+            .sql
+            .prepare_cached(concat!(offer_columns!(), " WHERE id = ?1"))?
+            .query_row([row], super::read::offer)?;
+        if let Some(Some(known)) = known
+            && form(&known) <= form(offer)
+        {
+            return Ok(());
+        }
+        let max = offer.max_version();
+        self.run(
+            "UPDATE offers SET ja4 = ?2, ja3 = ?3, ja3_raw = ?4, legacy_version = ?5,
+                 max_version = ?6, max_rank = ?7, sslv2_format = ?8, truncated = ?9,
+                 supported_versions = ?10, cipher_suites = ?11, compression_methods = ?12,
+                 extensions = ?13, groups = ?14, point_formats = ?15, key_shares = ?16,
+                 signature_algorithms = ?17, alpn = ?18
+             WHERE id = ?1",
+            params![
+                row,
+                offer.ja4,
+                offer.ja3,
+                offer.ja3_raw,
+                offer.legacy_version.to_string(),
+                max.map(|version| version.to_string()),
+                max.and_then(text::rank),
+                offer.sslv2_format,
+                offer.truncated,
+                offer.supported_versions.as_ref().map(|list| text::codes(list, |one| one.0.into())),
+                text::codes(&offer.cipher_suites, |one| one.0),
+                json(&offer.compression_methods),
+                text::codes(&offer.extensions, |one| one.0.into()),
+                offer.groups.as_ref().map(|list| text::codes(list, |one| one.0.into())),
+                json(&offer.point_formats),
+                text::codes(&offer.key_shares, |one| one.0.into()),
+                offer
+                    .signature_algorithms
+                    .as_ref()
+                    .map(|list| text::codes(list, |one| one.0.into())),
+                text::alpn(&offer.alpn),
+            ],
+        )
+    }
+
+    fn certificate(&self, certificate: &Certificate) -> Result<()> {
+        self.run(
+            "INSERT INTO certificates (sha256, der, sha1, subject, issuer, serial, not_before,
+                 not_after, key, signature, san, ca, self_issued)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             ON CONFLICT DO NOTHING",
+            params![
+                certificate.fingerprint().to_string(),
+                certificate.der(),
+                text::hex(&certificate.sha1()),
+                certificate.subject(),
+                certificate.issuer(),
+                certificate.serial(),
+                certificate.not_before().map(|time| time.to_string()),
+                certificate.not_after().map(|time| time.to_string()),
+                certificate.key().to_string(),
+                certificate.signature(),
+                json(certificate.san()),
+                certificate.is_ca(),
+                certificate.is_self_issued(),
+            ],
+        )
+    }
+
+    fn server_row(&mut self, key: &Arc<ServerKey>) -> Result<i64> {
+        if let Some(row) = self.servers.get(key) {
+            return Ok(*row);
+        }
+        let row = self.shared(
+            "SELECT id FROM servers WHERE ip = ?1 AND port = ?2
+                 AND coalesce(target, '') = coalesce(?3, '') AND (target IS NULL) = (?3 IS NULL)
+                 AND coalesce(application, '') = coalesce(?4, '')
+                 AND (application IS NULL) = (?4 IS NULL)",
+            "INSERT INTO servers (ip, port, target, application) VALUES (?1, ?2, ?3, ?4)",
+            (key.ip.to_string(), key.port, key.target.as_deref(), key.application.as_deref()),
+        )?;
+        self.servers.insert(Arc::clone(key), row);
+        Ok(row)
+    }
+
+    fn server(&mut self, key: &Arc<ServerKey>, server: &Server) -> Result<()> {
+        let row = self.server_row(key)?;
+        let Tally { connections, first, last } = server.tally;
+        self.run(
+            "INSERT OR REPLACE INTO server_seen (source, server, macs, connections, first, last, handshake_us)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                self.source,
+                row,
+                text::macs(&server.macs),
+                int(connections),
+                moment(first),
+                moment(last),
+                samples(&server.latency)
+            ],
+        )
+    }
+
+    /// Forget what the source told of a host: bounds may have let go of a part of it.
+    fn forget(&self, host: i64) -> Result<()> {
+        for statement in [
+            "DELETE FROM edge_evidence WHERE source = ?1 AND edge IN (SELECT edges.id FROM edges
+                 JOIN client_stacks ON client_stacks.id = edges.stack WHERE host = ?2)",
+            "DELETE FROM edge_seen WHERE source = ?1 AND edge IN (SELECT edges.id FROM edges
+                 JOIN client_stacks ON client_stacks.id = edges.stack WHERE host = ?2)",
+            "DELETE FROM stack_seen WHERE source = ?1
+                 AND stack IN (SELECT id FROM client_stacks WHERE host = ?2)",
+            "DELETE FROM host_seen WHERE source = ?1 AND host = ?2",
+        ] {
+            self.run(statement, [self.source, host])?;
+        }
+        Ok(())
+    }
+
+    fn host(&mut self, ip: Address, host: &Host, is_known: bool) -> Result<()> {
+        let row = self.shared(
+            "SELECT id FROM hosts WHERE ip = ?1",
+            "INSERT INTO hosts (ip) VALUES (?1)",
+            [ip.to_string()],
+        )?;
+        if is_known {
+            self.forget(row)?;
+        }
+        let Tally { connections, first, last } = host.tally;
+        self.run(
+            "INSERT INTO host_seen (source, host, macs, connections, first, last)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                self.source,
+                row,
+                text::macs(&host.macs),
+                int(connections),
+                moment(first),
+                moment(last)
+            ],
+        )?;
+        for (key, stack) in host.stacks.iter() {
+            self.stack(row, key, stack)?;
+        }
+        Ok(())
+    }
+
+    fn stack(&mut self, host: i64, key: &StackKey, stack: &Stack) -> Result<()> {
+        let offer = key.offer.map(|id| self.offer_row(id)).transpose()?;
+        let row = self.shared(
+            "SELECT id FROM client_stacks WHERE host = ?1 AND transport = ?2
+                 AND coalesce(offer, 0) = coalesce(?3, 0)",
+            "INSERT INTO client_stacks (host, transport, offer) VALUES (?1, ?2, ?3)",
+            (host, key.transport.name(), offer),
+        )?;
+        let Tally { connections, first, last } = stack.tally;
+        let (hours, days) = match &stack.bins {
+            Bins::Hours(hours) => (Some(json(hours)), None),
+            Bins::Days(days) => (None, Some(json(days))),
+        };
+        self.run(
+            "INSERT INTO stack_seen (source, stack, connections, first, last, hours, days)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![self.source, row, int(connections), moment(first), moment(last), hours, days],
+        )?;
+        for (key, edge) in stack.edges.iter() {
+            self.edge(row, key, edge)?;
+        }
+        Ok(())
+    }
+
+    fn edge(&mut self, stack: i64, key: &EdgeKey, edge: &Edge) -> Result<()> {
+        let server = self.server_row(&key.server)?;
+        let row = self.shared(
+            "SELECT id FROM edges WHERE stack = ?1 AND server = ?2
+                 AND coalesce(sni, '') = coalesce(?3, '') AND (sni IS NULL) = (?3 IS NULL)",
+            "INSERT INTO edges (stack, server, sni) VALUES (?1, ?2, ?3)",
+            (stack, server, key.sni.as_deref()),
+        )?;
+        let Tally { connections, first, last } = edge.tally;
+        self.run(
+            "INSERT INTO edge_seen (source, edge, connections, first, last, failed, starts,
+                 failures)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                self.source,
+                row,
+                int(connections),
+                moment(first),
+                moment(last),
+                int(edge.failed),
+                text::moments(&edge.starts),
+                text::moments(&edge.failures)
+            ],
+        )?;
+        for (evidence, tally) in edge.evidence.iter() {
+            let evidence = self.evidence_row(evidence)?;
+            let Tally { connections, first, last } = *tally;
+            self.run(
+                "INSERT INTO edge_evidence (source, edge, evidence, connections, first, last)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![self.source, row, evidence, int(connections), moment(first), moment(last)],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn chain_row(&mut self, chain: &[Fingerprint]) -> Result<Option<i64>> {
+        if chain.is_empty() {
+            return Ok(None);
+        }
+        if let Some(row) = self.chains.get(chain) {
+            return Ok(Some(*row));
+        }
+        let row = self.shared(
+            "SELECT id FROM chains WHERE certificates = ?1",
+            "INSERT INTO chains (certificates) VALUES (?1)",
+            [json(chain)],
+        )?;
+        self.chains.insert(chain.to_vec(), row);
+        Ok(Some(row))
+    }
+
+    fn evidence_row(&mut self, evidence: &Arc<Evidence>) -> Result<i64> {
+        if let Some(row) = self.evidence.get(evidence) {
+            return Ok(*row);
+        }
+        let identity = identity(evidence);
+        let known = self
+            .sql
+            .prepare_cached("SELECT id FROM evidence WHERE identity = ?1")?
+            .query_row([&identity], |row| row.get(0))
+            .optional()?;
+        let row = match known {
+            Some(row) => row,
+            None => self.new_evidence(&identity, evidence)?,
+        };
+        self.evidence.insert(Arc::clone(evidence), row);
+        Ok(row)
+    }
+
+    fn new_evidence(&mut self, identity: &str, evidence: &Evidence) -> Result<i64> {
+        let offer = evidence.offer.map(|id| self.offer_row(id)).transpose()?;
+        let chain = self.chain_row(&evidence.certificates)?;
+        let client_chain = self.chain_row(&evidence.client_certificates)?;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO evidence (identity, transport, offer, version, version_rank,
+                     cipher_suite, cipher_suite_name, \"group\", sentinel, retry_only, resumed,
+                     outcome, alerts, chain, client_chain, certificate_requested)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+            )?
+            .insert(params![
+                identity,
+                evidence.transport.name(),
+                offer,
+                evidence.version.map(|version| version.to_string()),
+                evidence.version.and_then(text::rank),
+                evidence.cipher_suite.map(text::suite),
+                evidence.cipher_suite.and_then(crate::tls::codepoint::CipherSuite::name),
+                evidence.group.map(|group| format!("0x{:04x}", group.0)),
+                evidence.sentinel.map(|version| version.to_string()),
+                evidence.retry_only,
+                evidence.resumed,
+                evidence.outcome.name(),
+                text::alerts(&evidence.alerts),
+                chain,
+                client_chain,
+                evidence.certificate_requested,
+            ])
+    }
+}
+
+/// What makes two pieces of evidence the same: a hash over all that they hold.
+fn identity(evidence: &Evidence) -> String {
+    let Evidence {
+        transport,
+        offer,
+        version,
+        cipher_suite,
+        group,
+        sentinel,
+        retry_only,
+        resumed,
+        outcome,
+        alerts,
+        certificates,
+        client_certificates,
+        certificate_requested,
+    } = evidence;
+    let mut all = String::new();
+    let _ = write!(
+        all,
+        "{} {offer:?} {:?} {:?} {:?} {:?} {retry_only} {resumed} {} {} {} {} {}",
+        transport.name(),
+        version.map(|one| one.0),
+        cipher_suite.map(|one| one.0),
+        group.map(|one| one.0),
+        sentinel.map(|one| one.0),
+        outcome.name(),
+        text::alerts(alerts),
+        json(certificates),
+        json(client_certificates),
+        certificate_requested,
+    );
+    let hash = digest::digest(&digest::SHA256, all.as_bytes());
+    text::hex(hash.as_ref().get(..16).unwrap_or_default())
+}

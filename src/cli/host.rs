@@ -1,0 +1,91 @@
+//! `tlscensus host`: one host's story, from censuses and captures.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::anyhow;
+
+use super::args::{Global, Host};
+use super::exit::{Exit, Failure};
+use super::plan::{Judging, census_window};
+use super::publish;
+use super::words::Words;
+use crate::capture::paths;
+use crate::census::store::is_database;
+use crate::census::{Census, Merger, Snapshot, Store, Window};
+use crate::limits::Limits;
+use crate::packet::Address;
+use crate::pipeline::{self, Progress, Settings};
+use crate::report::Inventory;
+use crate::sink::FlowSink;
+
+/// Gather, judge, tell.
+pub(super) fn run(args: &Host, global: &Global, words: &Words) -> Result<Exit, Failure> {
+    let limits = Limits::default();
+    let judging = Judging::new(&args.judgement)?;
+    let window = census_window(&args.window)?;
+    let (censuses, captures): (Vec<_>, Vec<_>) =
+        args.paths.iter().cloned().partition(|path| is_database(path).unwrap_or(false));
+    let mut merger = Merger::new(&limits);
+    let mut stores = censuses
+        .iter()
+        .map(|path| Store::open_read_only(path, &limits))
+        .collect::<Result<Vec<_>, _>>()?;
+    merger.add(Store::merged(&mut stores, |part| part.between(window))?);
+    drop(stores);
+    let mut partial = false;
+    if !captures.is_empty() {
+        let read = read(&captures, &judging, window, &limits, words);
+        if read.is_none() && censuses.is_empty() {
+            return Err(Failure::impossible(anyhow!("nothing could be read")));
+        }
+        let (snapshot, whole) = read.unwrap_or_default();
+        partial = !whole;
+        merger.add(snapshot);
+    }
+    let inventory = Inventory::judge(&merger.finish(), &judging.question(&limits));
+    let ip = Address::from(args.ip);
+    let failed = |style| {
+        inventory.host(ip, style).unwrap_or_else(|| format!("{ip}: no TLS connection was seen.\n"))
+    };
+    publish::text(failed, false, global, words)?;
+    Ok(if partial { Exit::Partial } else { Exit::Done })
+}
+
+/// What captures tell, and whether they could be read as a whole; `None` if none could be.
+fn read(
+    captures: &[PathBuf],
+    judging: &Judging,
+    window: Window,
+    limits: &Limits,
+    words: &Words,
+) -> Option<(Snapshot, bool)> {
+    let expansion = paths::expand(captures);
+    for error in &expansion.errors {
+        words.error(&anyhow!("{error}"), None);
+    }
+    let settings = Settings {
+        limits: limits.clone(),
+        threads: thread::available_parallelism().map_or(1, usize::from),
+        sensor: "".into(),
+        policies: judging.policies.clone(),
+        trust: Arc::clone(&judging.trust),
+        since: window.since,
+        until: window.until,
+    };
+    let census = Census::new(limits);
+    let progress = Arc::new(Progress::default());
+    let finished =
+        pipeline::read(&expansion.inputs, &settings, &census, None::<&mut FlowSink>, &progress);
+    let mut read = false;
+    let mut whole = expansion.errors.is_empty();
+    for source in &finished.sources {
+        if let Some(error) = &source.error {
+            words.error(&anyhow!("{error}"), None);
+            whole = false;
+        }
+        read |= !source.error.as_ref().is_some_and(pipeline::is_unread);
+    }
+    read.then(|| (census.snapshot(), whole))
+}

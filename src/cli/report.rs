@@ -1,0 +1,37 @@
+//! `tlscensus report`: judge census files, merged, by any policy at any later time.
+
+use super::args::{Global, Report};
+use super::exit::{Exit, Failure};
+use super::plan::{Judging, census_window, reports};
+use super::publish;
+use super::words::Words;
+use crate::census::Store;
+use crate::limits::Limits;
+use crate::report::{Inventory, schema};
+
+/// Open the files, judge what is in them, report.
+pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, Failure> {
+    if args.schema {
+        Words::out(schema::INVENTORY.as_bytes())?;
+        return Ok(Exit::Done);
+    }
+    let limits = Limits::default();
+    let judging = Judging::new(&args.judgement)?;
+    let window = census_window(&args.window)?;
+    let files = reports(args.files)?;
+    let mut stores = args
+        .censuses
+        .iter()
+        .map(|path| Store::open_read_only(path, &limits))
+        .collect::<Result<Vec<_>, _>>()?;
+    let snapshot = Store::merged(&mut stores, |part| part.between(window))?;
+    drop(stores);
+    let inventory = Inventory::judge(&snapshot, &judging.question(&limits));
+    publish::reports(&files, &inventory)?;
+    publish::summary(&inventory, false, global, words)?;
+    Ok(if publish::matches(args.judgement.fail_on, &inventory) {
+        Exit::Matched
+    } else {
+        Exit::Done
+    })
+}

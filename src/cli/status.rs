@@ -1,0 +1,85 @@
+//! [`Status`]: a line on a terminal that says how a live run stands.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::pipeline::live::InterfaceReport;
+
+/// A line on a terminal: rate, drops, connections, hosts that break.
+pub(super) struct Status {
+    bar: ProgressBar,
+    drawn: Option<Instant>,
+    before: (u64, u64),
+    legacy: u64,
+    /// Counting hosts costs time: it is done when it costs little of it.
+    next_count: Option<Instant>,
+    counted: u64,
+}
+
+#[allow(clippy::disallowed_methods, reason = "rates are by the clock on the wall")]
+impl Status {
+    pub(super) fn new(quiet: bool) -> Self {
+        let bar = if quiet || !std::io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            let bar = ProgressBar::new_spinner();
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar
+        };
+        Self { bar, drawn: None, before: (0, 0), legacy: 0, next_count: None, counted: 0 }
+    }
+
+    pub(super) fn draw(
+        &mut self,
+        interfaces: &[InterfaceReport],
+        connections: u64,
+        count: impl FnOnce() -> u64,
+    ) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        let now = Instant::now();
+        if connections != self.counted && self.next_count.is_none_or(|next| now >= next) {
+            self.legacy = count();
+            self.counted = connections;
+            let took = now.elapsed();
+            self.next_count = Some(now + took.saturating_mul(50).max(Duration::from_secs(2)));
+        }
+        let passed = self.drawn.map(|drawn| now.duration_since(drawn));
+        if passed.is_some_and(|passed| passed < Duration::from_secs(1)) {
+            return;
+        }
+        let (mut frames, mut bytes, mut lost) = (0, 0, 0);
+        for report in interfaces {
+            frames += report.capture.frames;
+            bytes += report.capture.frame_bytes;
+            lost += report.lost.total();
+        }
+        let seconds = passed.map_or(1.0, |passed| passed.as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a rate that a person reads")]
+        let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+        self.bar.set_message(format!(
+            "{:.0} packets/s  {:.1} Mbit/s  {lost} lost  {connections} TLS connections  {} hosts break",
+            rate(frames, self.before.0),
+            rate(bytes, self.before.1) * 8.0 / 1e6,
+            self.legacy,
+        ));
+        self.bar.tick();
+        self.before = (frames, bytes);
+        self.drawn = Some(now);
+    }
+
+    /// Say something beside the line.
+    pub(super) fn aside(&self, say: impl FnOnce()) {
+        self.bar.suspend(say);
+    }
+
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,125 @@
+//! [`Follower`]: what a capture thread does with a frame, whatever source it comes from.
+
+use std::sync::Arc;
+
+use super::batch::{Batcher, Job};
+use crate::capture::Frame;
+use crate::clock::Timestamp;
+use crate::flow::TableStats;
+use crate::flow::datagram::{DatagramStats, DatagramTable};
+use crate::flow::table::{Finished, FlowTable};
+use crate::limits::Limits;
+use crate::packet::{Decoder, Packet, PacketStats};
+use crate::quic::conversation::DatagramConversation;
+use crate::tls::Transport;
+use crate::tls::conversation::Conversation;
+
+/// Frames → packets → flows → finished handshakes, of one source.
+pub(super) struct Follower {
+    name: Arc<str>,
+    decoder: Decoder,
+    flows: FlowTable<Conversation>,
+    datagrams: DatagramTable<DatagramConversation>,
+    span: Option<(Timestamp, Timestamp)>,
+    joined_late: u64,
+}
+
+/// What a follower has counted so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Followed {
+    /// Time of the first and of the last packet.
+    pub(super) span: Option<(Timestamp, Timestamp)>,
+    pub(super) packets: PacketStats,
+    pub(super) flows: TableStats,
+    pub(super) datagrams: DatagramStats,
+    /// Connections of which only encrypted data was seen.
+    pub(super) joined_late: u64,
+}
+
+impl Follower {
+    /// For the source of that name in records.
+    pub(super) fn new(name: Arc<str>, limits: &Limits) -> Self {
+        Self {
+            name,
+            decoder: Decoder::new(limits),
+            flows: FlowTable::new(limits),
+            datagrams: DatagramTable::new(limits),
+            span: None,
+            joined_late: 0,
+        }
+    }
+
+    /// One frame.
+    pub(super) fn take(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
+        let at = frame.timestamp;
+        let (first, _) = self.span.unwrap_or((at, at));
+        self.span = Some((first, at));
+        let Self { name, decoder, flows, datagrams, joined_late, .. } = self;
+        // What cannot be decoded is counted by the decoder.
+        let _ = decoder.decode(frame, &mut |packet| match packet {
+            Packet::Segment(segment) => {
+                flows.push(segment, at, &mut |over| stream(over, name, joined_late, batcher));
+                if let Some(transcript) = batcher.spare() {
+                    flows.reuse(|limits| Conversation::with(limits, transcript));
+                }
+            }
+            Packet::Datagram(datagram) => {
+                datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
+            }
+        });
+    }
+
+    /// Time has passed: what has been silent for too long is over.
+    #[cfg(feature = "live")]
+    pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher) {
+        let Self { name, flows, datagrams, joined_late, .. } = self;
+        flows.tick(at, &mut |over| stream(over, name, joined_late, batcher));
+        datagrams.tick(at, &mut |over| exchange(over, name, batcher));
+    }
+
+    /// There is no more: everything is over.
+    pub(super) fn finish(&mut self, batcher: &mut Batcher) {
+        let Self { name, decoder, flows, datagrams, joined_late, .. } = self;
+        decoder.finish();
+        flows.finish_all(&mut |over| stream(over, name, joined_late, batcher));
+        datagrams.finish_all(&mut |over| exchange(over, name, batcher));
+    }
+
+    /// What it has counted so far.
+    pub(super) fn followed(&self) -> Followed {
+        Followed {
+            span: self.span,
+            packets: *self.decoder.stats(),
+            flows: *self.flows.stats(),
+            datagrams: *self.datagrams.stats(),
+            joined_late: self.joined_late,
+        }
+    }
+}
+
+/// A stream is over.
+fn stream(
+    finished: Finished<Conversation>,
+    name: &Arc<str>,
+    joined_late: &mut u64,
+    batcher: &mut Batcher,
+) {
+    let Finished { meta, consumer, .. } = finished;
+    *joined_late = joined_late.saturating_add(u64::from(consumer.is_encrypted_only()));
+    if consumer.transcript().has_messages() {
+        let transcript = consumer.into_transcript();
+        let source = Arc::clone(name);
+        batcher.push(Job { source, transport: Transport::Tcp, meta, transcript });
+    }
+}
+
+/// An exchange of datagrams is over.
+fn exchange(finished: Finished<DatagramConversation>, name: &Arc<str>, batcher: &mut Batcher) {
+    let Finished { meta, consumer, .. } = finished;
+    let transport = consumer.transport();
+    let transcript = consumer.into_transcript();
+    if transcript.has_messages() {
+        let source = Arc::clone(name);
+        batcher.push(Job { source, transport, meta, transcript });
+    }
+}

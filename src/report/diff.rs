@@ -1,0 +1,268 @@
+//! [`Diff`]: two inventories compared, for the weekly meeting: what was fixed, what still breaks,
+//! what is new, and what has gone silent.
+//!
+//! It speaks of the first policy. Silence is no fix: a host that was not seen again may be switched
+//! off, or on holiday; and one that was seen but could not be judged is not fixed either.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use super::inventory::{Finding, Inventory};
+use super::summary::Style;
+use super::summary::page::{Ink, Page};
+use super::text::{count, printable};
+use crate::packet::Address;
+use crate::policy::Outcome;
+
+/// Names in a list of a screenful.
+const LISTED: usize = 20;
+
+/// What became of things that break.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// They broke, were seen again, and do no more.
+    pub fixed: Vec<Change>,
+    /// They broke and do still.
+    pub still: Vec<Change>,
+    /// They break, and did not, or had not been seen.
+    pub new: Vec<Change>,
+    /// They broke, and were not seen again.
+    pub silent: Vec<Change>,
+    /// They broke, and what was seen since proves nothing.
+    pub unproven: Vec<Change>,
+}
+
+/// A host or a server, and why it breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its address, with the port of a server.
+    pub name: String,
+    /// Its names and its owner, as far as they are known.
+    pub known_as: Vec<String>,
+    /// Why it breaks, or did.
+    pub reasons: Vec<String>,
+}
+
+/// Two inventories compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// The policy.
+    pub policy: String,
+    /// Client hosts.
+    pub clients: Changes,
+    /// Servers of ours.
+    pub servers: Changes,
+    /// Findings of severity medium or worse that are new: who, and which.
+    pub new_findings: Vec<(String, &'static str)>,
+}
+
+impl Diff {
+    /// Compare an earlier inventory with a later one.
+    pub fn new(old: &Inventory, new: &Inventory) -> Self {
+        let known = findings(old);
+        Self {
+            policy: new.policies.first().map(|policy| policy.id.to_string()).unwrap_or_default(),
+            clients: changes(&clients(old), &clients(new)),
+            servers: changes(&servers(old), &servers(new)),
+            new_findings: findings(new)
+                .into_iter()
+                .filter(|finding| !known.contains(finding))
+                .map(|((_, name), id)| (name, id))
+                .collect(),
+        }
+    }
+
+    /// Whether something breaks that did not before.
+    pub fn has_new_breaks(&self) -> bool {
+        !(self.clients.new.is_empty() && self.servers.new.is_empty())
+    }
+
+    /// In words.
+    pub fn text(&self, style: Style) -> String {
+        let mut page = Page::new(style);
+        let Changes { fixed, still, new, silent, unproven } = &self.clients;
+        let number = |list: &Vec<Change>| list.len() as u64;
+        page.paragraph(
+            if new.is_empty() { Ink::Bold } else { Ink::Bad },
+            &format!(
+                "Under {}: {} fixed, {} still, {} new, {} gone silent.",
+                self.policy,
+                count(number(fixed), "client host", "client hosts"),
+                match number(still) + number(unproven) {
+                    0 => "none breaks".to_owned(),
+                    1 => "1 breaks".to_owned(),
+                    many => format!("{many} break"),
+                },
+                number(new),
+                number(silent),
+            ),
+        );
+        for (what, changes) in [("Clients", &self.clients), ("Servers of ours", &self.servers)] {
+            for (heading, ink, list) in [
+                ("new: they break and did not before", Ink::Bad, &changes.new),
+                ("still breaking", Ink::Warn, &changes.still),
+                ("fixed", Ink::Good, &changes.fixed),
+                ("gone silent: not seen again, which is no proof", Ink::Dim, &changes.silent),
+                ("seen again, but not proven to be fixed", Ink::Dim, &changes.unproven),
+            ] {
+                write(&mut page, &format!("{what}, {heading}"), ink, list, style.verbose);
+            }
+        }
+        if !self.new_findings.is_empty() {
+            page.heading("New findings of severity medium or worse");
+            let mut by_id: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+            for (name, id) in &self.new_findings {
+                by_id.entry(id).or_default().push(name.clone());
+            }
+            for (id, names) in by_id {
+                let limit = if style.verbose { usize::MAX } else { LISTED };
+                page.entry((Ink::Plain, id), &[(Ink::Plain, super::text::listed(&names, limit))]);
+            }
+        }
+        page.finish()
+    }
+}
+
+fn write(page: &mut Page, heading: &str, ink: Ink, list: &[Change], verbose: bool) {
+    if list.is_empty() {
+        return;
+    }
+    page.heading(&format!("{heading} ({})", list.len()));
+    let shown = if verbose { list.len() } else { LISTED };
+    for change in list.iter().take(shown) {
+        let mut parts = Vec::new();
+        if !change.known_as.is_empty() {
+            parts.push((Ink::Plain, printable(&change.known_as.join(", ")).into_owned()));
+        }
+        let reasons = change.reasons.iter();
+        parts.extend(reasons.map(|reason| (Ink::Plain, printable(reason).into_owned())));
+        page.entry((ink, &change.name), &parts);
+    }
+    if list.len() > shown {
+        page.item(Ink::Dim, &format!("… and {} more (-v shows all)", list.len() - shown));
+    }
+}
+
+/// Something that is judged, in the order of its key.
+type Judged<K> = BTreeMap<K, (Outcome, Change)>;
+
+fn clients(inventory: &Inventory) -> Judged<Address> {
+    let line = |client: &super::inventory::Client| {
+        let outcome = client.verdicts.first()?.outcome;
+        let verdicts = client.stacks.iter().filter_map(|stack| stack.verdicts.first());
+        let reasons: BTreeSet<String> = verdicts
+            .filter(|verdict| verdict.outcome == outcome)
+            .map(|verdict| verdict.evidence.clone())
+            .collect();
+        let change = Change {
+            name: client.ip.to_string(),
+            known_as: client.names.iter().chain(&client.owner).cloned().collect(),
+            reasons: reasons.into_iter().collect(),
+        };
+        Some((client.ip, (outcome, change)))
+    };
+    inventory.clients.iter().filter_map(line).collect()
+}
+
+fn servers(inventory: &Inventory) -> Judged<super::inventory::ServerName> {
+    let line = |server: &super::inventory::Server| {
+        let verdict = server.verdicts.first()?;
+        let change = Change {
+            name: printable(&server.name.to_string()).into_owned(),
+            known_as: server.names.iter().chain(&server.owner).cloned().collect(),
+            reasons: vec![verdict.evidence.clone()],
+        };
+        Some((server.name.clone(), (verdict.outcome, change)))
+    };
+    inventory.servers.iter().filter(|server| server.internal).filter_map(line).collect()
+}
+
+fn changes<K: Ord + Display>(old: &Judged<K>, new: &Judged<K>) -> Changes {
+    let mut changes = Changes::default();
+    for (key, (outcome, change)) in old {
+        if *outcome != Outcome::Breaks {
+            continue;
+        }
+        let list = match new.get(key) {
+            None => &mut changes.silent,
+            // The list of the new ones is for what did not break before.
+            Some((Outcome::Breaks, later)) => {
+                changes.still.push(later.clone());
+                continue;
+            }
+            Some((Outcome::Ready, _)) => &mut changes.fixed,
+            Some((Outcome::AtRisk | Outcome::Unknown, _)) => &mut changes.unproven,
+        };
+        list.push(change.clone());
+    }
+    for (key, (outcome, change)) in new {
+        let broke = old.get(key).is_some_and(|(outcome, _)| *outcome == Outcome::Breaks);
+        if *outcome == Outcome::Breaks && !broke {
+            changes.new.push(change.clone());
+        }
+    }
+    changes
+}
+
+/// Every finding of severity medium or worse: whose it is, in their order, and its id.
+fn findings(inventory: &Inventory) -> BTreeSet<((Option<Address>, String), &'static str)> {
+    let serious = |finding: &&Finding| matches!(finding.severity, "critical" | "high" | "medium");
+    let of_clients = inventory.clients.iter().flat_map(|client| {
+        let findings = client.stacks.iter().flat_map(|stack| &stack.findings).filter(serious);
+        findings.map(|finding| ((Some(client.ip), client.ip.to_string()), finding.id))
+    });
+    let of_servers = inventory.servers.iter().flat_map(|server| {
+        let findings = server.findings.iter().filter(serious);
+        let name = printable(&server.name.to_string()).into_owned();
+        findings.map(move |finding| ((None, name.clone()), finding.id))
+    });
+    of_clients.chain(of_servers).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::census::sample::{Sample, legacy, modern, wrong_suites};
+    use crate::report::sample::{judge, snapshot};
+
+    #[test]
+    fn fixed_still_new_silent() {
+        let seen = |hosts: &[(u8, bool)]| {
+            let record = |(host, old): &(u8, bool)| {
+                Sample::new(*host, 7).offers(&if *old { legacy() } else { modern() }).0
+            };
+            let mut records: Vec<_> = hosts.iter().map(record).collect();
+            // One that breaks for another reason before and after.
+            records.push(Sample::new(9, 7).offers(&wrong_suites()).0);
+            judge(&snapshot(&records), &["dataverse"], &[])
+        };
+        let old = seen(&[(1, true), (2, true), (3, true), (4, false)]);
+        let mut new = seen(&[(1, false), (2, true), (4, true), (5, true), (6, false)]);
+        let stack = new.clients.iter_mut().find_map(|client| {
+            (client.ip == Address::v4([10, 0, 0, 4])).then(|| &mut client.stacks[0].findings)
+        });
+        stack.unwrap().push(Finding {
+            id: "offer.max_version",
+            severity: "high",
+            concerns: "client",
+            policies: Vec::new(),
+            text: String::new(),
+            remediation: None,
+            connections: 1,
+        });
+        let diff = Diff::new(&old, &new);
+        let names = |list: &[Change]| -> Vec<String> {
+            list.iter().map(|change| change.name.clone()).collect()
+        };
+        assert_eq!(names(&diff.clients.fixed), ["10.0.0.1"]);
+        assert_eq!(names(&diff.clients.still), ["10.0.0.2", "10.0.0.9"]);
+        assert_eq!(names(&diff.clients.new), ["10.0.0.4", "10.0.0.5"]);
+        assert_eq!(names(&diff.clients.silent), ["10.0.0.3"]);
+        assert!(diff.has_new_breaks());
+        assert!(diff.new_findings.contains(&("10.0.0.4".to_owned(), "offer.max_version")));
+        let style = Style { width: 80, colour: false, verbose: false };
+        insta::assert_snapshot!(diff.text(style));
+        let same = Diff::new(&new, &new);
+        assert!(!same.has_new_breaks() && same.new_findings.is_empty());
+    }
+}

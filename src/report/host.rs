@@ -1,0 +1,276 @@
+//! One host's story: what it offers, to whom, what becomes of it, and what to change.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fmt::Write as _;
+
+use super::inventory::{Client, Edge, Finding, Inventory, Remedy, Server, Stack};
+use super::summary::Style;
+use super::summary::page::{Ink, Page};
+use super::text::{count, listed, minute, named, printable};
+use crate::packet::Address;
+use crate::policy::{Outcome, Reason};
+use crate::recognise::Remediation;
+use crate::tls::codepoint::CipherSuite;
+use crate::tls::hello::Offer;
+
+/// Items of a list in a screenful.
+const LISTED: usize = 12;
+
+impl Inventory {
+    /// What is known of a host, as a client and as a server; `None` if nothing is.
+    pub fn host(&self, ip: Address, style: Style) -> Option<String> {
+        let client = self.clients.iter().find(|client| client.addresses.contains(&ip));
+        let servers: Vec<_> = self.servers.iter().filter(|server| server.name.ip == ip).collect();
+        if client.is_none() && servers.is_empty() {
+            return None;
+        }
+        let mut page = Page::new(style);
+        page.paragraph(Ink::Bold, &ip.to_string());
+        if let Some(client) = client {
+            self.client(&mut page, client, style.verbose);
+        }
+        for server in servers {
+            answers(&mut page, server, style.verbose);
+        }
+        Some(page.finish())
+    }
+
+    fn client(&self, page: &mut Page, client: &Client, verbose: bool) {
+        let mut known: Vec<String> = client.names.iter().map(|name| named(name)).collect();
+        known.extend(client.mac.map(|mac| format!("MAC {mac}")));
+        known.extend(client.owner.iter().map(|owner| format!("owner {}", printable(owner))));
+        if !known.is_empty() {
+            page.item(Ink::Plain, &known.join(", "));
+        }
+        page.item(
+            Ink::Plain,
+            &format!(
+                "{} as a client, {} to {}",
+                count(client.connections, "connection", "connections"),
+                minute(client.first_seen),
+                minute(client.last_seen),
+            ),
+        );
+        for verdict in &client.verdicts {
+            let words = format!("{}: {}", verdict.policy, verdict.outcome);
+            page.item(ink(verdict.outcome), &words);
+        }
+        if client.maybe_several_hosts {
+            page.item(Ink::Dim, "it may be several hosts behind one address");
+        }
+        for (at, stack) in client.stacks.iter().enumerate() {
+            page.heading(&format!("Client stack {} of {}", at + 1, client.stacks.len()));
+            self.stack(page, client, stack, verbose);
+        }
+    }
+
+    fn stack(&self, page: &mut Page, client: &Client, stack: &Stack, verbose: bool) {
+        entry(page, "offers", Ink::Plain, &offered(stack));
+        if let Some(offer) = &stack.offer {
+            entry(page, "suites", Ink::Plain, &suites(offer, verbose));
+        }
+        let software: Vec<String> = stack
+            .software
+            .iter()
+            .map(|one| format!("{} ({})", printable(&one.name), one.confidence))
+            .collect();
+        entry(page, "looks like", Ink::Plain, &listed(&software, limit(verbose)));
+        let prints = [("JA4", &stack.ja4), ("JA3", &stack.ja3)];
+        let prints: Vec<String> = prints
+            .iter()
+            .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name} {value}")))
+            .collect();
+        entry(page, "fingerprints", Ink::Dim, &prints.join(", "));
+        for verdict in &stack.verdicts {
+            let words = judged(verdict.outcome, &verdict.reasons, &verdict.evidence);
+            entry(page, &verdict.policy, ink(verdict.outcome), &words);
+        }
+        if let Some(earlier) = &stack.fallback_of {
+            entry(page, "retry", Ink::Dim, &format!("with less, after the offer {earlier} failed"));
+        }
+        let edges = self.edges.iter().filter(|edge| {
+            edge.client == client.ip && edge.transport == stack.transport && edge.ja4 == stack.ja4
+        });
+        for (at, edge) in edges.enumerate() {
+            if at == LISTED && !verbose {
+                page.item(Ink::Dim, "… and more servers (-v shows all)");
+                break;
+            }
+            talked(page, edge);
+        }
+        findings(page, &stack.findings);
+        fixes(page, &stack.remediations, verbose);
+    }
+}
+
+/// Whom a stack talked to, and what came of it.
+fn talked(page: &mut Page, edge: &Edge) {
+    let name = edge.sni.as_ref().map(|sni| format!("{} at ", named(sni))).unwrap_or_default();
+    let counted = |map: &BTreeMap<String, u64>| {
+        map.iter()
+            .map(|(word, number)| format!("{} × {number}", spelled(word)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let outcomes: Vec<String> =
+        edge.outcomes.iter().map(|(word, number)| format!("{number} {word}")).collect();
+    let server = edge.server.to_string();
+    let mut words = format!("{name}{}: {}", printable(&server), outcomes.join(", "));
+    for (label, map) in
+        [("", &edge.versions), ("", &edge.cipher_suites), ("alerts: ", &edge.alerts)]
+    {
+        if !map.is_empty() {
+            let _ = write!(words, "; {label}{}", counted(map));
+        }
+    }
+    let mut parts = vec![(Ink::Plain, words)];
+    for verdict in &edge.verdicts {
+        let mut words = format!("under {}: {}", verdict.policy, verdict.outcome);
+        if !verdict.ends.is_empty() {
+            let _ = write!(words, " (the {})", verdict.ends.join(" and the "));
+        }
+        words.push_str(&because(&verdict.reasons));
+        let ink = if verdict.outcome == "breaks" { Ink::Bad } else { Ink::Dim };
+        parts.push((ink, words));
+    }
+    page.entry((Ink::Plain, "talked to"), &parts);
+}
+
+/// The host as a server.
+fn answers(page: &mut Page, server: &Server, verbose: bool) {
+    page.heading(&format!("Server {}", printable(&server.name.to_string())));
+    let names: Vec<String> = server.snis.iter().map(|name| named(name)).collect();
+    entry(page, "asked for as", Ink::Plain, &listed(&names, limit(verbose)));
+    let used = format!(
+        "{}, {}, {} to {}",
+        count(server.clients, "client host", "client hosts"),
+        count(server.connections, "connection", "connections"),
+        minute(server.first_seen),
+        minute(server.last_seen),
+    );
+    entry(page, "used by", Ink::Plain, &used);
+    for (label, map) in [("versions", &server.versions), ("suites", &server.cipher_suites)] {
+        let list: Vec<String> =
+            map.iter().map(|(word, number)| format!("{} × {number}", spelled(word))).collect();
+        entry(page, label, Ink::Plain, &listed(&list, limit(verbose)));
+    }
+    let chain = &server.chain;
+    let mut words = chain.status.as_str().replace('_', " ");
+    if let Some(root) = &chain.root_subject {
+        let _ = write!(words, ", to {}", printable(root));
+    }
+    entry(page, "chain", Ink::Plain, &words);
+    for verdict in &server.verdicts {
+        let words = judged(verdict.outcome, &verdict.reasons, &verdict.evidence);
+        entry(page, &verdict.policy, ink(verdict.outcome), &words);
+    }
+    findings(page, &server.findings);
+    fixes(page, &server.remediations, verbose);
+}
+
+fn findings(page: &mut Page, findings: &[Finding]) {
+    for finding in findings {
+        let words = format!("{} ({}): {}", finding.id, finding.severity, printable(&finding.text));
+        entry(page, "finding", Ink::Plain, &words);
+    }
+}
+
+/// What to change: the first remedy with its steps, the others by name.
+fn fixes(page: &mut Page, remedies: &[Remedy], verbose: bool) {
+    for (at, remedy) in remedies.iter().enumerate() {
+        let mut parts =
+            vec![(Ink::Bold, format!("{} (tlscensus explain {})", remedy.title, remedy.id))];
+        if at == 0 || verbose {
+            let steps = Remediation::by_id(&remedy.id).map_or(&[][..], |one| &one.steps);
+            parts.extend(steps.iter().map(|step| (Ink::Plain, format!("- {step}"))));
+        }
+        page.entry((Ink::Bold, "fix"), &parts);
+    }
+}
+
+fn offered(stack: &Stack) -> String {
+    let Some(offer) = &stack.offer else {
+        return format!("over {}: its ClientHello was not seen", stack.transport.name());
+    };
+    let versions: Vec<String> = offer.versions().iter().map(ToString::to_string).collect();
+    let groups = offer.groups.iter().flatten().map(ToString::to_string);
+    let groups: Vec<String> = groups.collect();
+    let alpn: Vec<String> =
+        offer.alpn.iter().map(|name| named(&String::from_utf8_lossy(name))).collect();
+    let mut words = format!("over {}: {}", stack.transport.name(), versions.join(", "));
+    for (label, list) in [("groups", groups), ("ALPN", alpn)] {
+        if !list.is_empty() {
+            let _ = write!(words, "; {label} {}", listed(&list, LISTED));
+        }
+    }
+    words
+}
+
+fn suites(offer: &Offer, verbose: bool) -> String {
+    let names: Vec<String> = offer
+        .cipher_suites
+        .iter()
+        .filter(|suite| !suite.is_signalling())
+        .map(|suite| suite.name().map_or_else(|| suite.to_string(), str::to_owned))
+        .collect();
+    listed(&names, limit(verbose))
+}
+
+/// The name of a suite where there is one; anything else as it is.
+fn spelled(word: &str) -> &str {
+    let code = word.strip_prefix("0x").and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    code.and_then(|code| CipherSuite(code).name()).unwrap_or(word)
+}
+
+fn judged(outcome: Outcome, reasons: &[Reason], evidence: &str) -> String {
+    let mut words = outcome.to_string();
+    words.push_str(&because(reasons));
+    if !evidence.is_empty() {
+        let _ = write!(words, ": {}", printable(evidence));
+    }
+    words
+}
+
+fn because<T: Display>(reasons: &[T]) -> String {
+    if reasons.is_empty() {
+        return String::new();
+    }
+    let words: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    format!(" [{}]", words.join(", "))
+}
+
+fn entry(page: &mut Page, term: &str, ink: Ink, text: &str) {
+    if !text.is_empty() {
+        page.entry((Ink::Plain, term), &[(ink, text.to_owned())]);
+    }
+}
+
+const fn ink(outcome: Outcome) -> Ink {
+    match outcome {
+        Outcome::Ready => Ink::Good,
+        Outcome::AtRisk => Ink::Warn,
+        Outcome::Breaks => Ink::Bad,
+        Outcome::Unknown => Ink::Plain,
+    }
+}
+
+const fn limit(verbose: bool) -> usize {
+    if verbose { usize::MAX } else { LISTED }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{judge, office, snapshot};
+
+    #[test]
+    fn a_client_a_server_and_a_stranger() {
+        let inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
+        let style = Style { width: 80, colour: false, verbose: false };
+        let story = |last: [u8; 4]| inventory.host(Address::v4(last), style);
+        insta::assert_snapshot!("client", story([10, 0, 0, 5]).unwrap());
+        insta::assert_snapshot!("server", story([10, 9, 0, 1]).unwrap());
+        assert_eq!(story([192, 0, 2, 1]), None);
+    }
+}

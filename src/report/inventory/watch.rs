@@ -1,0 +1,227 @@
+//! How sure one can be: hours watched, new legacy stacks per day, and how many were not seen yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::census::Bins;
+use crate::census::estimate::{FEWEST_BINS, Incidence};
+use crate::clock::Timestamp;
+use crate::policy::{Outcome, Reason};
+
+use super::judge::{Facts, Judged};
+use crate::report::text::count;
+
+/// Nanoseconds of an hour.
+const HOUR: u64 = 3_600_000_000_000;
+/// Hours of a day.
+const DAY: u64 = 24;
+/// A watch of so many hours is told in days.
+const LONG: u64 = 3 * DAY;
+/// Bins that are listed of one watch; a source that claims more has a broken clock.
+const BINS: usize = 100_000;
+
+/// How long was watched, and what that says of what was not seen.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct WatchLine {
+    /// Hours that were watched, overlapping sources counted once.
+    pub hours: f64,
+    /// The bins of time in which stacks were counted: `hour` or `day`.
+    pub bin: &'static str,
+    /// How many bins were watched.
+    pub bins: u64,
+    /// The policy under which the stacks break that are counted here.
+    pub policy: Option<Arc<str>>,
+    /// How many of them were seen.
+    pub stacks: u64,
+    /// In one bin only.
+    pub seen_once: u64,
+    /// In two.
+    pub seen_twice: u64,
+    /// When they were first seen.
+    pub new: Vec<NewStacks>,
+    /// How many were not seen yet; null where the watch is too short to tell.
+    pub unseen: Option<UnseenLine>,
+    /// All this in words.
+    pub sentence: Option<String>,
+}
+
+/// Legacy stacks that were first seen on a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewStacks {
+    /// The day.
+    pub date: String,
+    /// How many.
+    pub stacks: u64,
+}
+
+/// An estimate of what was not seen (Chao2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct UnseenLine {
+    /// The estimate.
+    pub estimate: f64,
+    /// The lower end of its 95 % interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+pub(super) fn line(facts: &Facts<'_>, judged: &Judged<'_>) -> WatchLine {
+    let spans = spans(facts);
+    let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
+        return WatchLine::default();
+    };
+    let whole = last.1.since(first.0).as_secs() / 3_600;
+    let days = whole >= LONG;
+    let bin_hours = if days { DAY } else { 1 };
+    let bins = bins_of(&spans, bin_hours);
+    let mut incidence = Incidence { bins: bins.len() as u64, ..Incidence::default() };
+    let mut new: BTreeMap<u64, u64> = BTreeMap::new();
+    for (ip, host) in &facts.snapshot.hosts {
+        for (key, stack) in host.stacks.iter() {
+            let breaks = judged.stacks.get(&(*ip, *key)).and_then(|judged| judged.outcomes.first());
+            let Some(breaks) = breaks else { continue };
+            if breaks.outcome != Outcome::Breaks || breaks.has(Reason::Fallback) {
+                continue;
+            }
+            incidence.count(match &stack.bins {
+                Bins::Hours(hours) if !days => hours.len(),
+                bins => bins.days(facts.question.limits.stack_bins).len(),
+            });
+            *new.entry(stack.tally.first.as_nanos() / HOUR / DAY).or_default() += 1;
+        }
+    }
+    let unseen = incidence.unseen().map(|unseen| UnseenLine {
+        estimate: rounded(unseen.estimate),
+        low: rounded(unseen.low),
+        high: rounded(unseen.high),
+    });
+    let hours = spans.iter().map(|(first, last)| last.since(*first).as_secs_f64()).sum::<f64>();
+    let mut line = WatchLine {
+        hours: rounded(hours / 3_600.0),
+        bin: if days { "day" } else { "hour" },
+        bins: incidence.bins,
+        policy: facts.policy_ids().next().cloned(),
+        stacks: incidence.seen,
+        seen_once: incidence.once,
+        seen_twice: incidence.twice,
+        new: new
+            .iter()
+            .map(|(day, stacks)| NewStacks { date: date(*day), stacks: *stacks })
+            .collect(),
+        unseen,
+        sentence: None,
+    };
+    let since_new =
+        new.keys().next_back().map(|day| (last.1.as_nanos() / HOUR / DAY).saturating_sub(*day));
+    line.sentence = Some(sentence(&line, since_new));
+    line
+}
+
+/// The watch in words.
+fn sentence(line: &WatchLine, since_new: Option<u64>) -> String {
+    let watched = if line.bin == "day" {
+        count(line.bins, "day was", "days were")
+    } else if line.hours < 1.0 {
+        "Less than an hour was".to_owned()
+    } else {
+        count(line.bins, "hour was", "hours were")
+    };
+    let mut text = format!("{watched} watched. ");
+    let Some(unseen) = line.unseen else {
+        let _ = write!(
+            text,
+            "That is too short to estimate how many more there are that break: it takes {FEWEST_BINS} \
+             hours at least, and says nothing of what runs more rarely than the watch is long \
+             (weekly or monthly jobs)."
+        );
+        return text;
+    };
+    match since_new {
+        Some(days) if line.bin == "day" && days > 0 => {
+            let _ = write!(
+                text,
+                "No new client that breaks was seen in the last {}; an",
+                count(days, "day", "days"),
+            );
+        }
+        _ => text.push_str("An"),
+    }
+    let (low, high) = (unseen.low.floor(), unseen.high.ceil());
+    let range =
+        if (high - low).abs() < 0.5 { format!("{high}") } else { format!("{low} to {high}") };
+    let stacks = if high > 1.5 || range.contains("to") || high < 0.5 { "stacks" } else { "stack" };
+    let _ = write!(
+        text,
+        " estimated {range} client {stacks} that break {} not been seen yet (95 % interval). It says \
+         nothing of what runs more rarely than the watch is long, as monthly jobs.",
+        if stacks == "stack" { "has" } else { "have" },
+    );
+    text
+}
+
+/// When something was watched: the spans of the sources, overlapping ones as one, in order.
+fn spans(facts: &Facts<'_>) -> Vec<(Timestamp, Timestamp)> {
+    let mut spans: Vec<_> = facts
+        .snapshot
+        .sources
+        .iter()
+        .filter_map(|source| Some((source.first?, source.last?)))
+        .collect();
+    if spans.is_empty() {
+        spans.extend(facts.snapshot.span());
+    }
+    spans.sort_unstable();
+    let mut merged: Vec<(Timestamp, Timestamp)> = Vec::new();
+    for (first, last) in spans {
+        match merged.last_mut() {
+            Some((_, until)) if first <= *until => *until = last.max(*until),
+            _ => merged.push((first, last.max(first))),
+        }
+    }
+    merged
+}
+
+/// The bins that these spans touch.
+fn bins_of(spans: &[(Timestamp, Timestamp)], hours: u64) -> BTreeSet<u64> {
+    let bin = |at: Timestamp| at.as_nanos() / (HOUR * hours);
+    spans.iter().flat_map(|(first, last)| bin(*first)..=bin(*last)).take(BINS).collect()
+}
+
+/// One digit behind the point: more would pretend to know it.
+fn rounded(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+fn date(day: u64) -> String {
+    let at = Timestamp::new(day.saturating_mul(86_400), 0).to_string();
+    at.get(..10).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::census::sample::{Sample, legacy, modern};
+    use crate::report::sample::{judge, snapshot};
+
+    /// Two weeks: a legacy host seen daily, and one seen on the third day only.
+    #[test]
+    fn two_weeks_in_words() {
+        let day = 86_400_000;
+        let mut records = Vec::new();
+        for at in 0..14 {
+            records.push(Sample::new(1, 7).offers(&legacy()).at(at * day).0);
+            records.push(Sample::new(2, 7).offers(&modern()).at(at * day).0);
+        }
+        records.push(Sample::new(3, 7).offers(&legacy()).at(2 * day).0);
+        let mut snapshot = snapshot(&records);
+        snapshot.sources.clear();
+        let watch = judge(&snapshot, &["dataverse"], &[]).coverage.watch;
+        assert_eq!((watch.bin, watch.bins, watch.stacks, watch.seen_once), ("day", 14, 2, 1));
+        assert_eq!(watch.new.len(), 2);
+        insta::assert_snapshot!(watch.sentence.unwrap().replace('\u{a0}', " "));
+        let short = judge(&crate::report::sample::snapshot(&records[..2]), &["dataverse"], &[]);
+        insta::assert_snapshot!(short.coverage.watch.sentence.unwrap().replace('\u{a0}', " "));
+    }
+}

@@ -1,0 +1,215 @@
+//! The census file, as its users meet it: the program on the captures that come with it.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+fn tlscensus(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tlscensus"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+}
+
+fn done(arguments: &[&str]) -> String {
+    let output = tlscensus(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Captures that can be read to their end, by name.
+fn captures() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "pcap"))
+        .map(|name| format!("captures/{name}"))
+        .filter(|name| tlscensus(&["read", "-q", name]).status.success())
+        .collect();
+    names.sort();
+    assert!(names.len() > 20, "{names:?}");
+    names
+}
+
+fn path(folder: &tempfile::TempDir, name: &str) -> String {
+    folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn split_over_files_read_twice_and_merged_it_is_the_same_inventory() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(&folder, name);
+    let captures = captures();
+    let names: Vec<&str> = captures.iter().map(String::as_str).collect();
+    let read = |census: Option<&str>, report: &str, names: &[&str]| {
+        let mut arguments = vec!["read", "--sensor", "span-a", "--report", report];
+        arguments.extend(census.iter().flat_map(|census| ["--census", census]));
+        arguments.extend(names);
+        done(&arguments)
+    };
+    let at_once = read(None, &at("once.json"), &names);
+    let in_census = read(Some(&at("all.db")), &at("all.json"), &names);
+    assert_eq!(at_once, in_census);
+    let (left, right) = names.split_at(names.len() / 3);
+    // The second file also holds the first capture of the other, and reads one of its own twice.
+    read(Some(&at("b.db")), &at("x.json"), right);
+    read(Some(&at("b.db")), &at("x.json"), &[left[0], right[0]]);
+    read(Some(&at("a.db")), &at("x.json"), left);
+    let report = |name: &str, files: &[&str]| {
+        let files: Vec<_> = files.iter().map(|file| at(file)).collect();
+        let report = at(name);
+        let mut arguments = vec!["report", "--report", &report];
+        arguments.extend(files.iter().map(String::as_str));
+        assert_eq!(done(&arguments), at_once, "{files:?}");
+    };
+    report("one.json", &["all.db"]);
+    report("two.json", &["a.db", "b.db"]);
+    report("three.json", &["b.db", "a.db", "all.db", "b.db"]);
+    let once = fs::read_to_string(at("once.json")).unwrap();
+    for name in ["all.json", "one.json", "two.json", "three.json"] {
+        assert!(once == fs::read_to_string(at(name)).unwrap(), "{name} differs");
+    }
+    let mut left: Vec<PathBuf> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    left.retain(|path| path.extension().is_none_or(|ending| ending != "json"));
+    left.sort();
+    assert_eq!(left, ["a.db", "all.db", "b.db"].map(|name| folder.path().join(name)));
+}
+
+#[test]
+fn a_stream_is_another_source_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = path(&folder, "c.db");
+    for _ in 0..2 {
+        let capture = fs::File::open("captures/python-tls10.pcap").unwrap();
+        let status = Command::new(env!("CARGO_BIN_EXE_tlscensus"))
+            .args(["read", "-q", "--census", &census, "-"])
+            .stdin(capture)
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+    assert!(done(&["report", &census]).contains("2 sources"));
+}
+
+#[test]
+fn a_window_leaves_out_what_lies_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = path(&folder, "c.db");
+    done(&["read", "-q", "--census", &census, "captures/office-network.pcap"]);
+    let whole = done(&["report", &census]);
+    assert_eq!(done(&["report", "--since", "2020-01-01", &census]), whole);
+    let before = done(&["report", "--until", "2020-01-01", &census]);
+    assert!(before.contains("No TLS handshake was seen"), "{before}");
+    let output = tlscensus(&["report", "--since", "soon", &census]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn two_censuses_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (path(&folder, "old.db"), path(&folder, "new.db"));
+    done(&["read", "-q", "--census", &old, "captures/curl.pcap"]);
+    done(&["read", "-q", "--census", &new, "captures/curl.pcap", "captures/office-network.pcap"]);
+    let words = done(&["diff", &old, &new]);
+    assert!(words.contains("new: they break and did not before"), "{words}");
+    let code = |arguments: &[&str]| tlscensus(arguments).status.code();
+    assert_eq!(code(&["diff", "--fail-on", "breaks", &old, &new]), Some(3));
+    assert_eq!(code(&["diff", "--fail-on", "breaks", &new, &old]), Some(0));
+    assert_eq!(code(&["diff", "--fail-on", "breaks", &new, &new]), Some(0));
+    assert_eq!(code(&["diff", &new, "README.md"]), Some(1));
+    let words = done(&["diff", &new, &old]);
+    assert!(words.contains("gone silent"), "{words}");
+}
+
+#[test]
+fn one_host_from_a_capture_and_from_a_census() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = path(&folder, "c.db");
+    done(&["read", "-q", "--census", &census, "captures/office-network.pcap"]);
+    let story = done(&["host", "10.20.0.13", &census]);
+    assert_eq!(story, done(&["host", "10.20.0.13", "captures/office-network.pcap"]));
+    for words in ["offers at most TLS 1.0", "talked to", "breaks [version]", "fix"] {
+        assert!(story.contains(words), "{words}: {story}");
+    }
+    let stranger = done(&["host", "192.0.2.77", &census]);
+    assert!(stranger.contains("no TLS connection was seen"), "{stranger}");
+}
+
+#[test]
+fn what_is_no_census_is_refused_in_a_sentence_with_a_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = path(&folder, "report.json");
+    for arguments in [
+        &["read", "--census", "README.md", "captures/curl.pcap"][..],
+        &["report", "--report", &report, "README.md"],
+    ] {
+        let before = fs::read("README.md").unwrap();
+        let output = tlscensus(arguments);
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        assert!(words.contains("`README.md` is no census") && words.contains("hint:"), "{words}");
+        assert_eq!(fs::read("README.md").unwrap(), before);
+    }
+    assert!(!Path::new(&report).exists() && !Path::new("README.md-lock").exists());
+    let missing = tlscensus(&["report", &path(&folder, "missing.db")]);
+    assert_eq!(missing.status.code(), Some(1));
+}
+
+/// Killed at any moment, the file is whole: it has what was saved, and can be added to.
+#[test]
+fn a_kill_leaves_a_census_that_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = path(&folder, "c.db");
+    let captures = captures();
+    let mut killed = 0;
+    for pause in [1, 5, 15, 30, 45, 60, 80, 100, 130, 160] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tlscensus"))
+            .args(["read", "-q", "--threads", "1", "--sensor", "s", "--census", &census])
+            .args(&captures)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        killed += u32::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if fs::metadata(&census).is_ok_and(|metadata| metadata.len() > 0) {
+            done(&["report", &census]);
+        }
+    }
+    println!("killed {killed} of 10 runs before their end");
+    let mut arguments = vec!["read", "--sensor", "s", "--census", &census];
+    arguments.extend(captures.iter().map(String::as_str));
+    let whole = done(&arguments);
+    let mut arguments = vec!["read", "--sensor", "s"];
+    arguments.extend(captures.iter().map(String::as_str));
+    assert_eq!(done(&arguments), whole);
+}
+
+#[test]
+fn a_copy_counts_once_with_or_without_a_census() {
+    let folder = tempfile::tempdir().unwrap();
+    let (copy, census) = (path(&folder, "copy.pcap"), path(&folder, "c.db"));
+    fs::copy("captures/curl.pcap", &copy).unwrap();
+    let once = done(&["read", "captures/curl.pcap"]);
+    let output = tlscensus(&["read", "captures/curl.pcap", &copy]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), once);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("is the same capture as"));
+    for capture in ["captures/curl.pcap", copy.as_str()] {
+        assert_eq!(done(&["read", "--census", &census, capture]), once);
+    }
+}
+
+#[test]
+fn the_schema_is_printed() {
+    let schema = done(&["report", "--schema"]);
+    assert!(schema.contains("tlscensus.inventory/1") && schema.starts_with('{'));
+}
