@@ -35,7 +35,7 @@
 //!
 //! | layer | module | what it is for |
 //! | --- | --- | --- |
-//! | 0 | [`bytes`], [`clock`], [`limits`] | the one byte cursor; capture time; every bound that a peer could push against |
+//! | 0 | [`bytes`], [`clock`], [`json`], [`limits`] | the one byte cursor; capture time; JSON text; every bound that a peer could push against |
 //! | 1 | [`capture`] | where frames come from |
 //! | 2 | [`packet`] | frame → segment or datagram, or the reason why not |
 //! | 3 | [`flow`] | segments → ordered byte streams; datagrams → flows |
@@ -69,6 +69,7 @@ pub mod census;
 pub mod cli;
 pub mod clock;
 pub mod flow;
+pub mod json;
 pub mod limits;
 pub mod packet;
 pub mod pipeline;

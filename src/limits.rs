@@ -77,6 +77,8 @@ pub struct Limits {
     pub cached_chains: usize,
     /// Offers that are kept parsed.
     pub cached_offers: usize,
+    /// Cases of which a worker keeps what was said of them.
+    pub cached_judgements: usize,
     /// Client hosts that a census lists.
     pub census_hosts: usize,
     /// Servers that a census lists.
@@ -136,6 +138,7 @@ impl Default for Limits {
             cached_certificates: 65_536,
             cached_chains: 65_536,
             cached_offers: 65_536,
+            cached_judgements: 8_192,
             census_hosts: 1 << 20,
             census_servers: 1 << 18,
             census_edges: 1 << 22,

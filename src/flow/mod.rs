@@ -17,6 +17,8 @@ mod stream;
 mod syn;
 pub mod table;
 
+use std::sync::Arc;
+
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Endpoint, Layers};
@@ -27,13 +29,16 @@ pub use stream::{Chunk, Start, StreamAssembler};
 /// What is fed with the two byte streams of a flow.
 pub trait StreamConsumer: Sized {
     /// A consumer for a new flow.
-    fn open(limits: &Limits) -> Self;
+    fn open(limits: &Arc<Limits>) -> Self;
 
     /// The next bytes, or a hole, of one direction.
     fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>) -> Control;
 
     /// Whether a stream of which no SYN was seen may begin with these bytes.
     fn start(&self, side: Side, bytes: &[u8]) -> Start;
+
+    /// Both ends are closed: little more will come, and perhaps not soon.
+    fn settle(&mut self);
 
     /// Heap bytes that it holds, for the bound on all flows together.
     fn held_bytes(&self) -> usize;

@@ -6,6 +6,7 @@
 //! over a few entries, so that time passes for all of them without a scan.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -31,12 +32,14 @@ pub struct Finished<C> {
 /// All flows of one capture thread.
 #[derive(Debug)]
 pub struct FlowTable<C> {
-    limits: Limits,
+    limits: Arc<Limits>,
     index: HashTable<u32>,
     entries: Vec<Entry>,
     free: Vec<u32>,
     watched: Vec<Option<Box<Flow<C>>>>,
     free_watched: Vec<u32>,
+    /// Consumers for flows to come.
+    spares: Vec<C>,
     held_bytes: usize,
     hand: usize,
     hash: RandomState,
@@ -44,8 +47,9 @@ pub struct FlowTable<C> {
     stats: TableStats,
 }
 
-/// What is kept of every flow.
+/// What is kept of every flow. A packet costs one line of the cache here, not two.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Entry {
     key: FlowKey,
     /// Second of the last packet.
@@ -56,6 +60,8 @@ struct Entry {
     /// packet from a new connection.
     opening: SeqNumber,
     opener: Side,
+    /// Both ends of the watched flow are closed: the hand has to look when that was.
+    closed: bool,
 }
 
 const SHUNTED: u32 = u32::MAX;
@@ -63,6 +69,9 @@ const VACANT: u32 = u32::MAX - 1;
 
 /// Entries that the hand moves over with each packet.
 const HAND_STEPS: usize = 2;
+
+/// Consumers that are kept for flows to come.
+const SPARES: usize = 256;
 
 /// How far before the first byte that was seen a SYN is believed to belong to it.
 const SYN_REACH: i32 = 1 << 20;
@@ -81,12 +90,13 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// An empty table.
     pub fn new(limits: &Limits) -> Self {
         Self {
-            limits: limits.clone(),
+            limits: Arc::new(limits.clone()),
             index: HashTable::new(),
             entries: Vec::new(),
             free: Vec::new(),
             watched: Vec::new(),
             free_watched: Vec::new(),
+            spares: Vec::new(),
             held_bytes: 0,
             hand: 0,
             hash: RandomState::default(),
@@ -145,6 +155,13 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
     }
 
+    /// Take a consumer that has seen nothing yet, whose memory is to be used for a flow to come.
+    pub fn reuse(&mut self, consumer: impl FnOnce(&Arc<Limits>) -> C) {
+        if self.spares.len() < SPARES {
+            self.spares.push(consumer(&self.limits));
+        }
+    }
+
     /// Time has passed without packets.
     pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
         for _ in 0..self.entries.len().div_ceil(HAND_STEPS) {
@@ -193,8 +210,14 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.make_room(finish);
         }
         let first_seq = data_seq(segment);
-        let entry =
-            Entry { key, last_seen: seconds(at), state: VACANT, opening: first_seq, opener: side };
+        let entry = Entry {
+            key,
+            last_seen: seconds(at),
+            state: VACANT,
+            opening: first_seq,
+            opener: side,
+            closed: false,
+        };
         let slot = if let Some(slot) = self.free.pop() {
             if let Some(place) = self.entries.get_mut(slot as usize) {
                 *place = entry;
@@ -230,7 +253,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
         let first_seq = data_seq(segment);
         let mut flow = Box::new(Flow {
-            consumer: C::open(&self.limits),
+            consumer: self.spares.pop().unwrap_or_else(|| C::open(&self.limits)),
             streams: <[StreamAssembler; 2]>::default(),
             first_seq: [None; 2],
             meta: FlowMeta {
@@ -330,6 +353,11 @@ impl<C: StreamConsumer> FlowTable<C> {
         let before = flow.held_bytes();
         let control = flow.push(side, segment, at, &self.syns, &key, &self.limits);
         self.held_bytes = self.held_bytes.saturating_sub(before).saturating_add(flow.held_bytes());
+        if flow.closed.is_some()
+            && let Some(entry) = self.entries.get_mut(slot as usize)
+        {
+            entry.closed = true;
+        }
         if control == Control::Shunt {
             self.give_up(slot, FlowEnd::Shunted, finish);
         } else if self.held_bytes > self.limits.watched_bytes {
@@ -377,7 +405,9 @@ impl<C: StreamConsumer> FlowTable<C> {
                 if silent > self.limits.shunted_idle.as_secs() {
                     self.forget(slot);
                 }
-            } else if state != VACANT {
+            } else if state != VACANT
+                && (entry.closed || silent > self.limits.watched_idle.as_secs())
+            {
                 self.check_watched(slot, state, silent, at, finish);
             }
         }
@@ -516,7 +546,10 @@ impl<C: StreamConsumer> Flow<C> {
             stream.ended() || (other.ended() && !stream.begun() && !stream.is_waiting())
         };
         if meta.reset || (closed(low, high) && closed(high, low)) {
-            self.closed.get_or_insert(at);
+            self.closed.get_or_insert_with(|| {
+                self.consumer.settle();
+                at
+            });
         }
         control
     }

@@ -10,10 +10,10 @@ use crate::tls::Transport;
 use crate::tls::transcript::Transcript;
 
 /// Handshakes in a batch; more would make a worker wait for its first, fewer cost more messages.
-const JOBS: usize = 128;
+const JOBS: usize = 32;
 
 /// Bytes of handshakes in a batch.
-const BYTES: usize = 512 << 10;
+const BYTES: usize = 96 << 10;
 
 /// Some handshakes, in order of capture.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(super) struct Batch {
     pub(super) number: u64,
     /// The handshakes; empty when a worker is done with them.
     pub(super) jobs: Vec<Job>,
+    /// Their transcripts, emptied by a worker and to be filled again.
+    pub(super) spares: Vec<Transcript>,
     /// The lines that a worker made of them.
     pub(super) lines: Vec<u8>,
     bytes: usize,
@@ -38,7 +40,7 @@ pub(super) struct Job {
 
 impl Batch {
     pub(super) fn push(&mut self, job: Job) {
-        self.bytes = self.bytes.saturating_add(job.transcript.held_bytes());
+        self.bytes = self.bytes.saturating_add(job.transcript.size());
         self.jobs.push(job);
     }
 
@@ -59,6 +61,8 @@ pub(super) struct Batcher {
     empty: Receiver<Batch>,
     full: Sender<Batch>,
     current: Option<Batch>,
+    /// Emptied transcripts, to be filled again.
+    spares: Vec<Transcript>,
     /// The number of the next batch of all threads.
     next_number: Arc<AtomicU64>,
     waits: u64,
@@ -71,7 +75,7 @@ impl Batcher {
         full: Sender<Batch>,
         next_number: Arc<AtomicU64>,
     ) -> Self {
-        Self { empty, full, current: None, next_number, waits: 0 }
+        Self { empty, full, current: None, spares: Vec::new(), next_number, waits: 0 }
     }
 
     /// A finished handshake. This waits while all batches are under way.
@@ -85,10 +89,16 @@ impl Batcher {
             self.current = self.empty.recv().ok();
         }
         let Some(batch) = &mut self.current else { return };
+        self.spares.append(&mut batch.spares);
         batch.push(job);
         if batch.is_full() {
             self.flush();
         }
+    }
+
+    /// An emptied transcript, if there is one.
+    pub(super) fn spare(&mut self) -> Option<Transcript> {
+        self.spares.pop()
     }
 
     /// How often it had to wait for the workers.

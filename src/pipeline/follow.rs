@@ -59,6 +59,9 @@ impl Follower {
         let _ = decoder.decode(frame, &mut |packet| match packet {
             Packet::Segment(segment) => {
                 flows.push(segment, at, &mut |over| stream(over, name, joined_late, batcher));
+                if let Some(transcript) = batcher.spare() {
+                    flows.reuse(|limits| Conversation::with(limits, transcript));
+                }
             }
             Packet::Datagram(datagram) => {
                 datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));

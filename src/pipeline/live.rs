@@ -197,17 +197,18 @@ pub fn live<S: Sink + Send>(
 ) -> LiveFinished {
     let limits = share(&settings.limits, sources.len());
     let numbers = Arc::new(AtomicU64::new(0));
-    let ((), output) = run(settings, census, sink, &watch.progress, |empty, full| {
-        thread::scope(|scope| {
-            for (source, report) in sources.into_iter().zip(&watch.members) {
-                let batcher = Batcher::new(empty.clone(), full.clone(), Arc::clone(&numbers));
-                let capture = CaptureThread::new(source, batcher, &limits, report);
-                let progress = &watch.progress;
-                scope.spawn(move || capture.run(progress));
-            }
-            drop::<(Receiver<Batch>, Sender<Batch>)>((empty, full));
+    let ((), output) =
+        run(settings, census, sink, &watch.progress, sources.len(), |empty, full| {
+            thread::scope(|scope| {
+                for (source, report) in sources.into_iter().zip(&watch.members) {
+                    let batcher = Batcher::new(empty.clone(), full.clone(), Arc::clone(&numbers));
+                    let capture = CaptureThread::new(source, batcher, &limits, report);
+                    let progress = &watch.progress;
+                    scope.spawn(move || capture.run(progress));
+                }
+                drop::<(Receiver<Batch>, Sender<Batch>)>((empty, full));
+            });
         });
-    });
     LiveFinished { output, faults: watch.progress.faults() }
 }
 

@@ -15,6 +15,7 @@
 mod batch;
 mod capture;
 mod follow;
+mod judge;
 #[cfg(feature = "live")]
 pub mod live;
 mod progress;
@@ -40,8 +41,9 @@ use batch::Batch;
 pub use capture::SourceReport;
 pub use progress::Progress;
 
-/// Batches that are under way at the same time.
-const BATCHES: usize = 64;
+/// Batches that are under way at the same time for each thread that fills or empties them. They are
+/// few, so that what they hold is still in a near cache when it is its turn.
+const BATCHES: usize = 3;
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -83,34 +85,37 @@ pub fn read<S: Sink + Send>(
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
-    let (sources, output) = run(settings, census, sink, progress, |empty, full| {
+    let (sources, output) = run(settings, census, sink, progress, 1, |empty, full| {
         capture::read_all(inputs, settings, empty, full, progress)
     });
     Finished { sources, output, faults: progress.faults() }
 }
 
-/// Run workers and the writer beside `capture`, which takes empty batches and gives full ones.
+/// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and gives full ones.
 /// Returns what it returns, and why records could not be written, if they could not.
 fn run<S: Sink + Send, T: Default + Send>(
     settings: &Settings,
     census: &Census,
     sink: Option<&mut S>,
     progress: &Progress,
+    captures: usize,
     capture: impl FnOnce(Receiver<Batch>, Sender<Batch>) -> T + Send,
 ) -> (T, Option<std::io::Error>) {
     let certificates = CertificateCache::new(&settings.limits);
     let chains = ChainCache::new(Arc::clone(&settings.trust), &settings.limits);
-    let (empty_tx, empty_rx) = bounded::<Batch>(BATCHES);
-    let (full_tx, full_rx) = bounded::<Batch>(BATCHES);
-    let (done_tx, done_rx) = bounded::<Batch>(BATCHES);
-    for _ in 0..BATCHES {
+    let workers = settings.threads.max(1);
+    let batches = workers.saturating_add(captures).saturating_mul(BATCHES);
+    let (empty_tx, empty_rx) = bounded::<Batch>(batches);
+    let (full_tx, full_rx) = bounded::<Batch>(batches);
+    let (done_tx, done_rx) = bounded::<Batch>(batches);
+    for _ in 0..batches {
         // There is room for all of them.
         let _ = empty_tx.send(Batch::default());
     }
     let wants_lines = sink.is_some();
     thread::scope(|scope| {
         let capture = scope.spawn(move || capture(empty_rx, full_tx));
-        for _ in 0..settings.threads.max(1) {
+        for _ in 0..workers {
             let (full_rx, done_tx) = (full_rx.clone(), done_tx.clone());
             let (certificates, chains) = (&certificates, &chains);
             scope.spawn(move || {

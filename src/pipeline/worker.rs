@@ -1,25 +1,22 @@
 //! A worker: finished handshakes → records, into the census and onto lines.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Job};
+use super::judge::Judge;
 use super::{Progress, Settings};
 use crate::census::Census;
 use crate::flow::Side;
+use crate::json;
 use crate::packet::Layers;
-use crate::policy::{self, finding};
 use crate::quic;
-use crate::recognise::{Candidate, recognise};
 use crate::record::community::{self, community_id};
-use crate::record::line::Line;
 use crate::record::{FlowRecord, Peer, Seen, Sides};
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
-use crate::tls::hello::{Offer, OfferId};
 use crate::tls::parse::HelloParser;
 use crate::tls::starttls::application;
 use crate::x509::chain::{ChainReport, ChainStatus};
@@ -34,7 +31,7 @@ pub(super) struct Worker<'a> {
     wants_lines: bool,
     progress: &'a Progress,
     parser: HelloParser,
-    software: Software,
+    judge: Judge<'a>,
 }
 
 impl<'a> Worker<'a> {
@@ -47,8 +44,8 @@ impl<'a> Worker<'a> {
         progress: &'a Progress,
     ) -> Self {
         let parser = HelloParser::new(&settings.limits);
-        let software = Software::default();
-        Self { settings, certificates, chains, census, wants_lines, progress, parser, software }
+        let judge = Judge::new(&settings.policies, &settings.limits);
+        Self { settings, certificates, chains, census, wants_lines, progress, parser, judge }
     }
 
     /// Work until there is no more.
@@ -56,15 +53,19 @@ impl<'a> Worker<'a> {
         for mut batch in full {
             let mut jobs = std::mem::take(&mut batch.jobs);
             let mut connections = 0;
-            for job in jobs.drain(..) {
+            for mut job in jobs.drain(..) {
                 let before = batch.lines.len();
                 // A fault in one handshake must not cost the others.
-                let worked = catch_unwind(AssertUnwindSafe(|| self.work(job, &mut batch.lines)));
+                let worked = catch_unwind(AssertUnwindSafe(|| self.work(&job, &mut batch.lines)));
+                if job.transcript.recycle() {
+                    batch.spares.push(job.transcript);
+                }
                 if let Ok(recorded) = worked {
                     connections += u64::from(recorded);
                 } else {
                     batch.lines.truncate(before);
                     self.parser = HelloParser::new(&self.settings.limits);
+                    self.judge = Judge::new(&self.settings.policies, &self.settings.limits);
                     self.progress.add_fault();
                 }
             }
@@ -77,42 +78,31 @@ impl<'a> Worker<'a> {
     }
 
     /// One handshake; whether it made a record.
-    fn work(&mut self, job: Job, lines: &mut Vec<u8>) -> bool {
+    fn work(&mut self, job: &Job, lines: &mut Vec<u8>) -> bool {
         let Some(record) = self.record(job) else { return false };
         if !self.settings.wants(record.ts) {
             return false;
         }
         self.census.add(&record);
         if self.wants_lines {
-            let evidence = record.evidence();
-            let case = record.case(&evidence);
-            let policies = &self.settings.policies;
-            let verdicts: Vec<_> =
-                policies.iter().map(|policy| policy::judge(policy, &case)).collect();
-            let software = &mut self.software;
-            let limit = self.settings.limits.cached_offers;
-            let mut software = || match &record.client_hello {
-                Some(hello) => software.of(&hello.offer, limit),
-                None => Vec::new(),
-            };
-            let findings = finding::findings(&case, &verdicts, &mut software);
-            let line = Line { record: &record, verdicts, findings };
-            // Writing to memory does not fail, and every map key of a record is text.
-            if serde_json::to_writer(&mut *lines, &line).is_ok() {
+            // Every map key of a record is text: this does not fail.
+            if let Ok(judgement) = self.judge.judge(&record)
+                && json::write(lines, &judgement.of(&record)).is_ok()
+            {
                 lines.push(b'\n');
             }
         }
         true
     }
 
-    fn record(&mut self, job: Job) -> Option<FlowRecord> {
+    fn record(&mut self, job: &Job) -> Option<FlowRecord> {
         let Job { source, transport, meta, transcript } = job;
         let limits = &self.settings.limits;
-        let events = quic::conversation::events(transport, &transcript, limits);
+        let events = quic::conversation::events(*transport, transcript, limits);
         let [low, high] = meta.endpoints;
         let lower_port = if low.port <= high.port { Side::Low } else { Side::High };
         let circumstances = Circumstances {
-            transport,
+            transport: *transport,
             initiator: meta.initiator,
             lower_port,
             closed: meta.reset || meta.fin.contains(&true),
@@ -146,9 +136,9 @@ impl<'a> Worker<'a> {
         Some(FlowRecord {
             ts: summary.begun,
             sensor: Arc::clone(&self.settings.sensor),
-            source,
+            source: Arc::clone(source),
             community_id: community_id(low, high, protocol),
-            transport,
+            transport: *transport,
             application: application.name,
             starttls: application.starttls,
             vlan: layers.vlans().to_vec(),
@@ -194,18 +184,5 @@ impl<'a> Worker<'a> {
         } else {
             ChainReport::unseen(ChainStatus::NotSeen)
         }
-    }
-}
-
-/// Whose software offers may be, worked out once for each.
-#[derive(Debug, Default)]
-struct Software(HashMap<OfferId, Vec<Candidate>>);
-
-impl Software {
-    fn of(&mut self, offer: &Offer, limit: usize) -> Vec<Candidate> {
-        if self.0.len() >= limit {
-            self.0.clear();
-        }
-        self.0.entry(offer.id).or_insert_with(|| recognise(offer)).clone()
     }
 }

@@ -286,17 +286,20 @@ impl<C> Reading<'_, C> {
         certificate: &mut impl FnMut(&[u8]) -> C,
     ) {
         use HandshakeType as H;
-        let retry = kind == H::SERVER_HELLO
-            && parse::server_hello(body).is_some_and(|hello| hello.retry_only);
+        let hello = match kind {
+            H::SERVER_HELLO => self.parser.server_hello(body),
+            H::HELLO_RETRY_REQUEST_DRAFT => parse::draft_hello_retry_request(body),
+            _ => None,
+        };
+        let retry = kind == H::SERVER_HELLO && hello.as_ref().is_some_and(|hello| hello.retry_only);
         self.letter(role, if retry { 'J' } else { history_letter(kind) });
         match (role, kind) {
             (Role::Client, H::CLIENT_HELLO) if self.summary.client_hello.is_none() => {
                 self.summary.client_hello = self.parser.client_hello(body, self.transport, whole);
                 self.hello_at = Some(at);
             }
-            (Role::Server, H::SERVER_HELLO) => self.server_hello(parse::server_hello(body)),
-            (Role::Server, H::HELLO_RETRY_REQUEST_DRAFT) => {
-                self.server_hello(parse::draft_hello_retry_request(body));
+            (Role::Server, H::SERVER_HELLO | H::HELLO_RETRY_REQUEST_DRAFT) => {
+                self.server_hello(hello);
             }
             (_, H::CERTIFICATE) => {
                 // Of each end the first chain counts; renegotiation is not seen in the clear.

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use super::codepoint::{
     CipherSuite, ExtensionType, Hex16, NamedGroup, ProtocolVersion, SignatureScheme,
 };
+use crate::json::Kept;
 
 /// A ClientHello as one connection carried it.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ pub struct Offer {
     pub ja4: String,
     /// Its identity.
     pub id: OfferId,
+    /// Its text in records.
+    pub kept: Kept,
 }
 
 impl Offer {
@@ -146,26 +149,35 @@ impl Serialize for OfferId {
 /// The `client_hello` object of a flow record.
 impl Serialize for Offer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.kept.serialize(&Fields(self), serializer)
+    }
+}
+
+struct Fields<'a>(&'a Offer);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(offer) = self;
         let mut object = serializer.serialize_struct("client_hello", 15)?;
-        object.serialize_field("legacy_version", &self.legacy_version)?;
+        object.serialize_field("legacy_version", &offer.legacy_version)?;
         object.serialize_field(
             "supported_versions",
-            self.supported_versions.as_deref().unwrap_or_default(),
+            offer.supported_versions.as_deref().unwrap_or_default(),
         )?;
-        object.serialize_field("max_version", &self.max_version())?;
-        object.serialize_field("sslv2_format", &self.sslv2_format)?;
-        object.serialize_field("cipher_suites", &Suites(self))?;
-        object.serialize_field("extensions", &Hex(&self.extensions, |code| code.0))?;
-        object.serialize_field("groups", &Hex(opt(self.groups.as_ref()), |code| code.0))?;
-        object.serialize_field("key_shares", &Hex(&self.key_shares, |code| code.0))?;
-        let schemes = opt(self.signature_algorithms.as_ref());
+        object.serialize_field("max_version", &offer.max_version())?;
+        object.serialize_field("sslv2_format", &offer.sslv2_format)?;
+        object.serialize_field("cipher_suites", &Suites(offer))?;
+        object.serialize_field("extensions", &Hex(&offer.extensions, |code| code.0))?;
+        object.serialize_field("groups", &Hex(opt(offer.groups.as_ref()), |code| code.0))?;
+        object.serialize_field("key_shares", &Hex(&offer.key_shares, |code| code.0))?;
+        let schemes = opt(offer.signature_algorithms.as_ref());
         object.serialize_field("signature_algorithms", &Hex(schemes, |code| code.0))?;
-        object.serialize_field("alpn", &Alpn(&self.alpn))?;
-        object.serialize_field("ech", &self.ech())?;
-        object.serialize_field("fallback_scsv", &self.fallback_scsv())?;
-        object.serialize_field("ja3", &self.ja3)?;
-        object.serialize_field("ja3_raw", &self.ja3_raw)?;
-        object.serialize_field("ja4", &self.ja4)?;
+        object.serialize_field("alpn", &Alpn(&offer.alpn))?;
+        object.serialize_field("ech", &offer.ech())?;
+        object.serialize_field("fallback_scsv", &offer.fallback_scsv())?;
+        object.serialize_field("ja3", &offer.ja3)?;
+        object.serialize_field("ja3_raw", &offer.ja3_raw)?;
+        object.serialize_field("ja4", &offer.ja4)?;
         object.end()
     }
 }
@@ -190,7 +202,7 @@ pub struct ServerHello {
     /// Only the HelloRetryRequest was seen: version, suite and group are what it asks for.
     pub retry_only: bool,
     /// JA3S, 32 hex digits; empty where there is none.
-    pub ja3s: String,
+    pub ja3s: Arc<str>,
     /// The session id: the client's own means that its session is resumed (TLS ≤ 1.2).
     pub session_id: Box<[u8]>,
     /// It accepts an offered pre-shared key (TLS 1.3).

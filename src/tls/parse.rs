@@ -19,6 +19,8 @@ use crate::limits::Limits;
 #[derive(Debug)]
 pub struct HelloParser {
     offers: HashMap<Box<[u8]>, Arc<Offer>, RandomState>,
+    /// JA3S by what it is made of.
+    answers: HashMap<Box<[u8]>, Arc<str>, RandomState>,
     capacity: usize,
     scratch: Vec<u8>,
 }
@@ -28,6 +30,7 @@ impl HelloParser {
     pub fn new(limits: &Limits) -> Self {
         Self {
             offers: HashMap::default(),
+            answers: HashMap::default(),
             capacity: limits.cached_offers,
             scratch: Vec::with_capacity(1024),
         }
@@ -73,6 +76,26 @@ impl HelloParser {
             offers_resumption: !hello.session_id.is_empty(),
             session_id: hello.session_id,
             early_data: false,
+        })
+    }
+
+    /// A ServerHello message body, as [`server_hello`] reads it.
+    pub fn server_hello(&mut self, body: &[u8]) -> Option<ServerHello> {
+        server_hello_named(body, |version, suite, kinds| {
+            let key = &mut self.scratch;
+            key.clear();
+            for code in [version.0, suite].into_iter().chain(kinds.iter().map(|kind| kind.0)) {
+                key.extend(code.to_be_bytes());
+            }
+            if let Some(known) = self.answers.get(key.as_slice()) {
+                return Arc::clone(known);
+            }
+            let name: Arc<str> = fingerprint::ja3s(version, suite, kinds).into();
+            if self.answers.len() >= self.capacity {
+                self.answers.clear();
+            }
+            self.answers.insert(key.as_slice().into(), Arc::clone(&name));
+            name
         })
     }
 
@@ -294,6 +317,16 @@ const HELLO_RETRY_REQUEST: [u8; 32] = [
 ///
 /// A HelloRetryRequest comes out with [`retry_only`](ServerHello::retry_only) set.
 pub fn server_hello(body: &[u8]) -> Option<ServerHello> {
+    server_hello_named(body, |version, suite, kinds| {
+        fingerprint::ja3s(version, suite, kinds).into()
+    })
+}
+
+/// The same with JA3S from `name`.
+fn server_hello_named(
+    body: &[u8],
+    name: impl FnOnce(ProtocolVersion, u16, &[ExtensionType]) -> Arc<str>,
+) -> Option<ServerHello> {
     // Up to draft 21 of TLS 1.3 the message had neither session id nor compression method.
     let version = Reader::new(body).u16()?;
     let (random, session_id, suite, extensions) = if matches!(version, 0x7f00..=0x7f15) {
@@ -319,7 +352,7 @@ pub fn server_hello(body: &[u8]) -> Option<ServerHello> {
         version: negotiated,
         cipher_suite: Some(CipherSuite::new(suite)),
         group,
-        ja3s: fingerprint::ja3s(ProtocolVersion(version), suite, &kinds),
+        ja3s: name(ProtocolVersion(version), suite, &kinds),
         extensions: kinds,
         alpn: extensions
             .find(ExtensionType::ALPN)

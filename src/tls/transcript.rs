@@ -61,6 +61,9 @@ pub enum Kind {
     Resumed,
 }
 
+/// Largest transcript whose memory is used again: four times that of a usual handshake.
+const RECYCLED_BYTES: usize = 32 << 10;
+
 impl Transcript {
     /// The entries in order of capture, with their bytes.
     pub fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
@@ -93,6 +96,28 @@ impl Transcript {
     /// Whether the bounds refused a part of the handshake.
     pub const fn is_refused(&self) -> bool {
         self.refused
+    }
+
+    /// Empty it, to be filled again with another handshake. `false` if it is so large that its
+    /// memory had better be given back.
+    pub fn recycle(&mut self) -> bool {
+        self.entries.clear();
+        self.bytes.clear();
+        self.preamble.iter_mut().for_each(Vec::clear);
+        self.refused = false;
+        self.held_bytes() <= RECYCLED_BYTES
+    }
+
+    /// Hold no more memory than what is in it needs.
+    pub fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        self.preamble.iter_mut().for_each(Vec::shrink_to_fit);
+    }
+
+    /// Bytes of messages in it.
+    pub const fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Heap bytes that it holds.

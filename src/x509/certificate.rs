@@ -19,6 +19,7 @@ use super::signature::{self, Made, SignatureInfo, Signed, Signer};
 use super::text::serial_text;
 use super::time::CertificateTime;
 use crate::bytes::Reader;
+use crate::json::Kept;
 
 /// A certificate: its bytes and what they say.
 ///
@@ -47,6 +48,7 @@ pub struct Certificate {
     fault: Option<Cow<'static, str>>,
     parts: Parts,
     self_signed: OnceLock<bool>,
+    kept: Kept,
 }
 
 /// Where the parts lie that chains are built of, as ranges of the DER.
@@ -96,6 +98,7 @@ impl Certificate {
             fault: None,
             parts: Parts::default(),
             self_signed: OnceLock::new(),
+            kept: Kept::default(),
         };
         certificate.fault = certificate.read(der).err().map(Cow::Borrowed);
         if certificate.fault.is_none() {
@@ -368,6 +371,11 @@ impl Certificate {
     /// The content of the `SubjectPublicKeyInfo`, as webpki wants an anchor's.
     pub(super) fn public_key_info(&self) -> &[u8] {
         self.part(&self.parts.public_key_info)
+    }
+
+    /// Its text in records.
+    pub(super) const fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// What was signed, and how.

@@ -8,19 +8,29 @@ use serde::{Serialize, Serializer};
 use super::certificate::Certificate;
 
 impl Serialize for Certificate {
-    /// The object of the record schema, its keys in the schema's order.
+    /// The object of the record schema.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.kept().serialize(&Fields(self), serializer)
+    }
+}
+
+struct Fields<'a>(&'a Certificate);
+
+impl Serialize for Fields<'_> {
+    /// The keys in the schema's order.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(certificate) = self;
         let mut object = serializer.serialize_struct("Certificate", 10)?;
-        object.serialize_field("sha1", &Hex(&self.sha1()))?;
-        object.serialize_field("sha256", &self.fingerprint())?;
-        object.serialize_field("subject", self.subject())?;
-        object.serialize_field("issuer", self.issuer())?;
-        object.serialize_field("serial", self.serial())?;
-        object.serialize_field("not_before", &self.not_before())?;
-        object.serialize_field("not_after", &self.not_after())?;
-        object.serialize_field("key", self.key())?;
-        object.serialize_field("signature", self.signature())?;
-        object.serialize_field("san", self.san())?;
+        object.serialize_field("sha1", &Hex(&certificate.sha1()))?;
+        object.serialize_field("sha256", &certificate.fingerprint())?;
+        object.serialize_field("subject", certificate.subject())?;
+        object.serialize_field("issuer", certificate.issuer())?;
+        object.serialize_field("serial", certificate.serial())?;
+        object.serialize_field("not_before", &certificate.not_before())?;
+        object.serialize_field("not_after", &certificate.not_after())?;
+        object.serialize_field("key", certificate.key())?;
+        object.serialize_field("signature", certificate.signature())?;
+        object.serialize_field("san", certificate.san())?;
         object.end()
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use rusqlite::{Connection, Row, params};
 
+use crate::json::Kept;
 use crate::limits::Limits;
 use crate::packet::{Address, Skip};
 use crate::record::{Evidence, Tally};
@@ -501,6 +502,7 @@ pub(super) fn offer(row: &Row<'_>) -> rusqlite::Result<Option<Option<Offer>>> {
             ja3: at(2)?.to_owned(),
             ja4: at(1)?.to_owned(),
             id: text::to_offer_id(at(0)?)?,
+            kept: Kept::default(),
         })
     };
     Ok(read().map(Some))

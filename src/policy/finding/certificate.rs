@@ -56,22 +56,56 @@ fn chain(case: &Case<'_>, found: &mut Found<'_, '_>) {
     told(found, id, text, fixes);
 }
 
-/// The leaf's dates at the time of the connection.
-fn dates(case: &Case<'_>, leaf: &Certificate, found: &mut Found<'_, '_>) {
-    const DAY: i64 = 86_400;
-    let at = seconds(case.tally.last);
-    if let Some(end) = leaf.not_after() {
-        let left = end.as_secs().saturating_sub(at);
-        if left < 0 {
-            let text = format!("the certificate had expired on {end}");
-            told(found, Id::CertExpired, text, &[Fix::LeafExpired]);
-        } else if left <= SOON_DAYS * DAY {
-            let text = format!("the certificate expires on {end}, {} days later", left / DAY);
-            told(found, Id::CertExpiresSoon, text, &[Fix::LeafExpiring]);
+/// What of the time of a connection findings rest on: how its leaf's dates stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dates {
+    left: Left,
+    begun: bool,
+}
+
+/// How long a certificate is still valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Over,
+    /// So many whole days.
+    Few(i64),
+    /// Long enough, or that cannot be read.
+    Enough,
+}
+
+impl Dates {
+    /// How a certificate's dates stand at a moment.
+    pub fn of(leaf: &Certificate, at: Timestamp) -> Self {
+        const DAY: i64 = 86_400;
+        let at = seconds(at);
+        let left = leaf.not_after().map(|end| end.as_secs().saturating_sub(at));
+        Self {
+            left: match left {
+                Some(left) if left < 0 => Left::Over,
+                Some(left) if left <= SOON_DAYS * DAY => Left::Few(left / DAY),
+                _ => Left::Enough,
+            },
+            begun: leaf.not_before().is_none_or(|begin| begin.as_secs() <= at),
         }
     }
+}
+
+/// The leaf's dates at the time of the connection.
+fn dates(case: &Case<'_>, leaf: &Certificate, found: &mut Found<'_, '_>) {
+    let Dates { left, begun } = Dates::of(leaf, case.tally.last);
+    match (left, leaf.not_after()) {
+        (Left::Over, Some(end)) => {
+            let text = format!("the certificate had expired on {end}");
+            told(found, Id::CertExpired, text, &[Fix::LeafExpired]);
+        }
+        (Left::Few(days), Some(end)) => {
+            let text = format!("the certificate expires on {end}, {days} days later");
+            told(found, Id::CertExpiresSoon, text, &[Fix::LeafExpiring]);
+        }
+        _ => {}
+    }
     if let Some(begin) = leaf.not_before()
-        && begin.as_secs() > at
+        && !begun
     {
         let text = format!("the certificate is valid only from {begin}");
         told(found, Id::CertNotYetValid, text, &[Fix::LeafNotYetValid]);

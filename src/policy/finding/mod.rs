@@ -17,6 +17,7 @@ use crate::record::Case;
 use crate::tls::Role;
 
 pub use catalogue::FindingId;
+pub use certificate::Dates;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -21,6 +21,8 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use classify::{Context, Found, Within, classify, hello_within, record_within};
 use record::{ALERT, APPLICATION_DATA, Body, CHANGE_CIPHER_SPEC, HANDSHAKE, PROBE, Past, Record};
 
@@ -35,7 +37,7 @@ use crate::limits::Limits;
 /// The capture thread's view of one TLS connection over TCP.
 #[derive(Debug)]
 pub struct Conversation {
-    limits: Limits,
+    limits: Arc<Limits>,
     tracks: [Track; 2],
     transcript: Transcript,
 }
@@ -94,6 +96,11 @@ const NOTED_RECORDS: u32 = 12;
 const ONE_SIDED_RECORDS: u32 = 256;
 
 impl Conversation {
+    /// One that writes into this transcript, which is empty.
+    pub fn with(limits: &Arc<Limits>, transcript: Transcript) -> Self {
+        Self { limits: Arc::clone(limits), tracks: <[Track; 2]>::default(), transcript }
+    }
+
     /// What was seen of the handshake.
     pub fn into_transcript(self) -> Transcript {
         self.transcript
@@ -426,12 +433,8 @@ impl Conversation {
 }
 
 impl StreamConsumer for Conversation {
-    fn open(limits: &Limits) -> Self {
-        Self {
-            limits: limits.clone(),
-            tracks: <[Track; 2]>::default(),
-            transcript: Transcript::default(),
-        }
+    fn open(limits: &Arc<Limits>) -> Self {
+        Self::with(limits, Transcript::default())
     }
 
     fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>) -> Control {
@@ -452,6 +455,10 @@ impl StreamConsumer for Conversation {
             Found::Nothing if patience::is_beginning(bytes) => Start::Plausible,
             Found::Nothing => Start::Doubtful,
         }
+    }
+
+    fn settle(&mut self) {
+        self.transcript.shrink();
     }
 
     fn held_bytes(&self) -> usize {
