@@ -10,6 +10,8 @@
 
 mod fix;
 mod profiles;
+#[cfg(test)]
+pub(crate) mod reference;
 mod remediation;
 mod shape;
 
@@ -169,10 +171,7 @@ pub fn recognise(offer: &Offer) -> Vec<Candidate> {
     }
     let highest = offer.max_version().and_then(ProtocolVersion::judged_as);
     let marks = Marks::of(offer);
-    let mut found = Vec::new();
-    if marks.fits_schannel() {
-        found = schannel(offer, &marks, highest);
-    }
+    let mut found = schannel(offer, &marks, highest);
     if found.is_empty() {
         found = by_shape(&marks, highest);
     }
@@ -186,10 +185,12 @@ fn schannel(offer: &Offer, marks: &Marks<'_>, highest: Option<ProtocolVersion>) 
     let suites: Vec<CipherSuite> =
         offer.cipher_suites.iter().copied().filter(|suite| !suite.is_signalling()).collect();
     let observed = PROFILES.observed(&offer.ja3);
-    let clues = PROFILES
-        .platforms
-        .iter()
-        .filter_map(|platform| Some((platform, platform.clue(&suites, highest)?)));
+    let fits = marks.fits_schannel();
+    let clues = PROFILES.platforms.iter().filter_map(|platform| {
+        let clue = platform.clue(&suites, highest)?;
+        // A part of a list may be anybody's; a whole one is hardly met by chance.
+        (fits || (clue.surplus() == 0 && !marks.has_grease())).then_some((platform, clue))
+    });
     let mut found: Vec<(&'static Platform, Clue)> = clues.collect();
     // Lists that hold more than is offered are worth naming only where none fits whole, and then
     // the shortest of them.

@@ -55,7 +55,7 @@ impl Platform {
         highest: Option<ProtocolVersion>,
     ) -> Option<Clue> {
         let lists = self.lists(highest);
-        let exact = lists.iter().find(|(list, _)| list.0 == suites);
+        let exact = lists.iter().find(|(list, _)| list.0 == suites && !suites.is_empty());
         if let Some((_, strong)) = exact {
             return Some(Clue::ExactOrder { shared: 1, strong: *strong });
         }

@@ -182,6 +182,11 @@ impl<'a> Marks<'a> {
         self.offer.cipher_suites.last() == Some(&CipherSuite::RENEGOTIATION_SCSV)
     }
 
+    /// It draws random values from the reserved ones.
+    pub(super) const fn has_grease(&self) -> bool {
+        self.grease
+    }
+
     /// Nothing in it that Schannel does not send.
     pub(super) fn fits_schannel(&self) -> bool {
         let known = |code: &u16| {
@@ -211,6 +216,7 @@ pub(super) fn of(marks: &Marks<'_>) -> Shape {
         nss_or_early_boringssl,
         go,
         boringssl_early,
+        schannel,
         bare,
     ];
     rules.into_iter().find_map(|rule| rule(marks)).unwrap_or_default()
@@ -380,6 +386,22 @@ fn boringssl_early(marks: &Marks<'_>) -> Option<Shape> {
     let at_end = marks.ordered(SIGNATURES, POINTS)
         && (marks.adjacent(POINTS, GROUPS) || marks.ordered(POINTS, KEY_SHARE));
     at_end.then(|| Shape::is(Family::BoringSsl, "signature algorithms before the point formats"))
+}
+
+/// A Windows program whose suites are not documented: its order was configured, or it is a phone.
+fn schannel(marks: &Marks<'_>) -> Option<Shape> {
+    let last = marks.extensions.len().checked_sub(1);
+    let ends = marks.at(RENEGOTIATION);
+    let ordered = ends.is_some() && (ends == Some(0) || ends == last);
+    // Windows XP sends nothing but this one, with the two 1024-bit export suites.
+    let old = marks.extensions == [RENEGOTIATION] && (marks.suite(0x0062) || marks.suite(0x0064));
+    let curves = marks.adjacent(GROUPS, POINTS) && !marks.ordered(GROUPS, STATUS);
+    (marks.fits_schannel() && !marks.scsv_last() && ordered && (curves || old)).then(|| {
+        Shape::is(
+            Family::Schannel,
+            "extensions in the order of Schannel; its suites are not documented",
+        )
+    })
 }
 
 fn bare(marks: &Marks<'_>) -> Option<Shape> {
