@@ -15,6 +15,8 @@ pub mod file;
 pub mod finding;
 mod outcome;
 mod reader;
+#[cfg(test)]
+mod reference;
 mod roots;
 mod sentence;
 mod server;

@@ -16,7 +16,7 @@ fn data(side: Side, bytes: &[u8]) -> Fed<'_> {
 }
 
 fn converse(fed: &[Fed<'_>]) -> (Conversation, Control) {
-    let mut conversation = Conversation::open(&std::sync::Arc::default());
+    let mut conversation = Conversation::open(&Arc::default());
     let mut control = Control::Continue;
     for (side, chunk) in fed {
         control = conversation.feed(*side, AT, *chunk);
@@ -289,7 +289,7 @@ fn a_connection_joined_in_its_middle_is_told_by_its_records() {
 
 /// How many bytes are looked at before a flow of this cleartext is given up.
 fn patience(request: &[u8], answer: &[u8]) -> usize {
-    let mut conversation = Conversation::open(&std::sync::Arc::default());
+    let mut conversation = Conversation::open(&Arc::default());
     conversation.feed(CLIENT, AT, Chunk::Data(request));
     let mut searched = 0;
     while conversation.feed(SERVER, AT, Chunk::Data(answer)) == Control::Continue {
@@ -315,7 +315,7 @@ fn how_long_tls_is_looked_for_depends_on_the_protocol() {
 #[test]
 fn a_tunnel_asked_for_late_is_named_by_its_own_request() {
     let parts = parts();
-    let mut conversation = Conversation::open(&std::sync::Arc::default());
+    let mut conversation = Conversation::open(&Arc::default());
     for _ in 0..40 {
         let request = b"GET http://example.com/page HTTP/1.1\r\nHost: example.com\r\n\r\n";
         assert_eq!(conversation.feed(CLIENT, AT, Chunk::Data(request)), Control::Continue);
@@ -449,7 +449,7 @@ fn damage_is_survived_and_the_bounds_hold() {
                 stream[at] = u8::try_from(next(256)).unwrap();
             }
         }
-        let mut conversation = Conversation::open(&std::sync::Arc::new(limits.clone()));
+        let mut conversation = Conversation::open(&Arc::new(limits.clone()));
         let [mut client, mut server] = streams.each_ref().map(Vec::as_slice);
         while !client.is_empty() || !server.is_empty() {
             let (side, stream) =
