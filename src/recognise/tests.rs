@@ -95,7 +95,7 @@ fn stack(entry: &Entry) -> Option<Family> {
         "openssl" | "libressl" => Family::OpenSsl,
         "go" => Family::Go,
         // Chromium moved from NSS to BoringSSL with version 39; Opera 16 is a Chromium.
-        "chromium" => match number("chrome-").or(number("opera-")) {
+        "chromium" => match number("chrome-").or_else(|| number("opera-")) {
             Some(version) if version < 39 => Family::Nss,
             _ => Family::BoringSsl,
         },
@@ -148,7 +148,9 @@ fn families_are_recognised_on_the_collected_hellos() {
         all += hit + missed;
     }
     println!("{right} of {all}");
-    confused.iter().for_each(|line| println!("{line}"));
+    for line in &confused {
+        println!("{line}");
+    }
     assert!(percent(right, all) >= 95.0, "{confused:#?}");
 }
 
