@@ -14,6 +14,14 @@ impl Serialize for Certificate {
     }
 }
 
+impl Certificate {
+    /// The object of the record schema, field by field: for where its fields are to stand among
+    /// others, which text that is kept whole cannot.
+    pub fn fields(&self) -> impl Serialize + '_ {
+        Fields(self)
+    }
+}
+
 struct Fields<'a>(&'a Certificate);
 
 impl Serialize for Fields<'_> {

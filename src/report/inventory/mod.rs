@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::census::ServerKey;
 use crate::clock::Timestamp;
@@ -390,7 +390,7 @@ pub struct EdgeVerdict {
 #[derive(Clone, Debug, Serialize)]
 pub struct CertificateLine {
     /// What it says.
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "certificate_fields")]
     pub certificate: Arc<Certificate>,
     /// In how many connections.
     pub connections: u64,
@@ -402,6 +402,13 @@ pub struct CertificateLine {
     pub servers: Vec<ServerName>,
     /// How many client hosts sent it.
     pub clients: u64,
+}
+
+fn certificate_fields<S: Serializer>(
+    certificate: &Arc<Certificate>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    certificate.fields().serialize(serializer)
 }
 
 #[cfg(test)]
