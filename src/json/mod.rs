@@ -1,6 +1,6 @@
 //! JSON text of records: written without intermediate values, and kept where it comes again.
 //!
-//! What a record looks like is said once, by the `Serialize` implementations. [`write`] takes any
+//! What a record looks like is said once, by the `Serialize` implementations. [`write()`] takes any
 //! of them and writes the same bytes that `serde_json` would (the tests hold the two together), at
 //! a fraction of the work: keys are not escaped, numbers go through no formatter, and a string
 //! without special characters is one copy. A [`Kept`] text is written once and copied from then on.
