@@ -13,7 +13,7 @@
 //! | `right` | `ours`, `theirs`, or `open`: the bytes do not decide |
 //! | `why` | what the bytes say |
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may fail")]
 
 #[path = "../common/mod.rs"]
 mod common;
