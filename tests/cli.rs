@@ -54,6 +54,22 @@ fn the_summary_names_the_legacy_hosts_and_no_others() {
 }
 
 #[test]
+#[cfg(feature = "live")]
+fn a_filter_leaves_out_what_does_not_match() {
+    let output = tlscensus(&["read", "-q", "--flows", "-", "--filter", "host 10.20.0.13", OFFICE]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    let records: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 2);
+    assert!(records.iter().all(|record| record["client"]["ip"] == "10.20.0.13"));
+
+    let output = tlscensus(&["read", "--filter", "port", OFFICE]);
+    assert_eq!(code(&output), 2);
+    let text = stderr(&output);
+    assert!(text.contains("cannot filter by `port`") && text.contains("pcap-filter(7)"), "{text}");
+}
+
+#[test]
 fn records_go_to_standard_output_and_the_summary_beside_them() {
     let output = tlscensus(&["read", OFFICE, "--flows", "-"]);
     assert_eq!(code(&output), 0);

@@ -101,6 +101,9 @@ pub(super) struct Read {
     /// Captures (pcap, pcapng; also .gz .zst .xz .lz4), directories of them, or - for standard input.
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
+    /// Only packets that match this BPF expression (tagged ones need `vlan and ...`, as in tcpdump).
+    #[arg(long, value_name = "EXPR")]
+    pub(super) filter: Option<String>,
     #[command(flatten)]
     pub(super) judgement: Judgement,
     #[command(flatten)]

@@ -10,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::args::{Judgement, Window};
 use super::exit::Failure;
+use crate::capture::filter::Filter;
 use crate::census;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -17,6 +18,9 @@ use crate::policy::Policy;
 use crate::report::scope::{Network, Networks, Pattern, Scope};
 use crate::report::{Exceptions, Format, Names, Question};
 use crate::x509::{TrustSpec, TrustStores};
+
+/// Where filter expressions are explained.
+pub(super) const FILTER_HINT: &str = "filters are those of tcpdump: see pcap-filter(7)";
 
 /// What is judged, and by what.
 pub(super) struct Judging {
@@ -97,6 +101,14 @@ pub(super) fn reports(paths: Vec<PathBuf>) -> Result<Vec<(PathBuf, Format)>, Fai
         .with_hint(format!("let it end in one of {}", Format::ENDINGS.join(", ")))),
     };
     paths.into_iter().map(format).collect()
+}
+
+/// `--filter` of what is read from files.
+pub(super) fn filter(expression: Option<&str>) -> Result<Option<Filter>, Failure> {
+    expression
+        .map(Filter::new)
+        .transpose()
+        .map_err(|error| Failure::usage(error).with_hint(FILTER_HINT))
 }
 
 /// `--since` and `--until` of a census.
