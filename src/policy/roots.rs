@@ -248,10 +248,8 @@ mod tests {
             assert_eq!(&*fated(chain).unwrap().common_name, "DigiCert Global Root CA");
         }
         // The name alone proves nothing where the root was sent and is another one.
-        let forged = ChainReport {
-            root_fingerprint: Some(crate::x509::Fingerprint([7; 32])),
-            ..named.clone()
-        };
+        let forged =
+            ChainReport { root_fingerprint: Some(crate::x509::Fingerprint([7; 32])), ..named };
         assert!(fated(&forged).is_none() && fated(&unknown).is_none());
         assert!(fated(&ChainReport { status: ChainStatus::Hidden, ..sent }).is_none());
         assert_eq!(FATED.len(), 2);

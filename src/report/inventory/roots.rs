@@ -2,6 +2,7 @@
 //! the unknown ones stand.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -54,6 +55,15 @@ pub struct UnknownRoot {
     pub fate: Option<String>,
 }
 
+/// Bytes in hex.
+fn thumbprint(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 /// Count the chains of the servers in scope.
 pub(super) fn totals(facts: &Facts<'_>, servers: &[Server]) -> ChainTotals {
     let mut totals = ChainTotals::default();
@@ -66,8 +76,7 @@ pub(super) fn totals(facts: &Facts<'_>, servers: &[Server]) -> ChainTotals {
     for store in facts.question.trust.describe() {
         totals.trusted_by.entry(store.name.clone()).or_default();
     }
-    let mut roots: BTreeMap<(&String, [u8; 20]), (BTreeSet<&String>, u64, &ChainReport)> =
-        BTreeMap::new();
+    let mut roots: BTreeMap<(&String, [u8; 20]), Vec<&ChainReport>> = BTreeMap::new();
     let mut unknown: BTreeMap<&str, Vec<&Server>> = BTreeMap::new();
     for server in servers {
         let chain = &server.chain;
@@ -83,22 +92,22 @@ pub(super) fn totals(facts: &Facts<'_>, servers: &[Server]) -> ChainTotals {
             // Of these it is not known that they end there.
             (ChainStatus::BadSignature | ChainStatus::SelfSigned, ..) => {}
             (_, Some(subject), Some(sha1)) => {
-                let root = roots.entry((subject, sha1));
-                let (stores, servers, _) = root.or_insert_with(|| (BTreeSet::new(), 0, chain));
-                stores.extend(&chain.trusted_by);
-                *servers += 1;
+                roots.entry((subject, sha1)).or_default().push(chain);
             }
             _ => {}
         }
     }
     totals.roots = roots
         .into_iter()
-        .map(|((subject, sha1), (stores, servers, chain))| RootLine {
-            subject: subject.clone(),
-            sha1: sha1.iter().map(|byte| format!("{byte:02x}")).collect(),
-            trusted_by: stores.into_iter().cloned().collect(),
-            servers,
-            fate: fated(chain).and_then(Root::fate),
+        .map(|((subject, sha1), chains)| {
+            let stores: BTreeSet<_> = chains.iter().flat_map(|chain| &chain.trusted_by).collect();
+            RootLine {
+                subject: subject.clone(),
+                sha1: thumbprint(&sha1),
+                trusted_by: stores.into_iter().cloned().collect(),
+                servers: chains.len() as u64,
+                fate: chains.iter().find_map(|chain| fated(chain)).and_then(Root::fate),
+            }
         })
         .collect();
     totals.roots.sort_by_key(|root| std::cmp::Reverse(root.servers));
