@@ -24,7 +24,7 @@ use super::{CaptureStats, Error, Frame, Offset, Poll, Source};
 
 /// What is read at once: large enough that system calls cost nothing, small enough that the packets
 /// are still in the processor's cache when they are looked at.
-const CAPACITY: usize = 1 << 20;
+const CAPACITY: usize = 256 << 10;
 
 /// Frames that are handed over at once: enough that the memory that they lead to is fetched for
 /// several at a time, few enough that all of them stay in the nearest cache.

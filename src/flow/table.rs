@@ -152,12 +152,32 @@ impl<C: StreamConsumer> FlowTable<C> {
         Place { key, side, hash: self.hash.hash_one(key), slot: None, flows: 0 }
     }
 
-    /// Find the entry. In a large table this waits for memory, unless several segments are looked
-    /// up one right after the other: then it waits for all of them together.
+    /// Find the likely entry: whether it is the one is seen when it is the segment's turn.
+    ///
+    /// In a large table this waits for memory, unless several segments are looked up one right
+    /// after the other: then it waits for all of them together.
     #[inline]
     pub fn find(&self, place: &mut Place) {
         place.flows = self.stats.flows;
-        place.slot = self.slot(place.key, place.hash);
+        place.slot = self.index.find(place.hash, |_| true).copied();
+    }
+
+    /// Read what the segment will need of its flow, again for several segments right after each
+    /// other. What comes out means nothing.
+    #[inline]
+    pub fn fetch(&self, place: &Place) -> usize {
+        let Some(entry) = place.slot.and_then(|slot| self.entries.get(slot as usize)) else {
+            return 0;
+        };
+        match self.watched.get(entry.state as usize) {
+            Some(Some(flow)) => flow
+                .consumer
+                .fetch(place.side)
+                .wrapping_add(place.side.of(&flow.streams).held_bytes())
+                .wrapping_add(usize::from(flow.meta.reset)),
+            // Every entry has its flow there, or none.
+            _ => usize::from(entry.closed),
+        }
     }
 
     #[inline]

@@ -67,16 +67,15 @@ impl Decoder {
         self.decode_unusual(frame, sink)
     }
 
-    /// The packet in `frame`, if it is one of the usual kind, whose turn need not have come yet. If
-    /// there is none the frame has still to be [decoded](Self::decode_unusual), in its turn.
+    /// Put the packet in `frame` into `usual` if it is one of the usual kind, whose turn need not
+    /// have come yet. If it is not, the frame has still to be [decoded](Self::decode_unusual), in
+    /// its turn.
     #[inline]
-    pub fn decode_usual<'a>(&mut self, frame: &Frame<'a>) -> Option<Packet<'a>> {
-        let mut usual = None;
-        fast::decode(frame, &mut |packet| {
+    pub fn decode_usual<'a>(&mut self, frame: &Frame<'a>, usual: &mut Option<Packet<'a>>) {
+        let _ = fast::decode(frame, &mut |packet| {
             self.count(packet);
-            usual = Some(*packet);
-        })?;
-        usual
+            *usual = Some(*packet);
+        });
     }
 
     /// What has been decoded so far.

@@ -170,7 +170,13 @@ fn dotted(octets: [u8; 4]) -> ([u8; 15], usize) {
     let mut length = 0_usize;
     for octet in octets {
         let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' | digit);
-        let zeros = if octet >= 100 { 0 } else if octet >= 10 { 1 } else { 2 };
+        let zeros = if octet >= 100 {
+            0
+        } else if octet >= 10 {
+            1
+        } else {
+            2
+        };
         let dot = (length > 0).then_some(b'.');
         for byte in dot.into_iter().chain(digits.into_iter().skip(zeros)) {
             if let Some(place) = text.get_mut(length) {

@@ -1,5 +1,6 @@
 //! [`Follower`]: what a capture thread does with a frame, whatever source it comes from.
 
+use std::hint::black_box;
 use std::slice;
 use std::sync::Arc;
 
@@ -67,14 +68,14 @@ impl Follower {
 
     /// Frames, in order.
     ///
-    /// Where their flows are is looked up for a batch of them before the first is taken: the
-    /// entries lie anywhere in a large table, and so their memory is waited for only once.
+    /// Where their flows are is looked up for a batch of them before the first is taken, and what
+    /// they hold is read: it lies anywhere in much memory, which is so waited for only once.
     pub(super) fn take_all(&mut self, frames: &[Frame<'_>], batcher: &mut Batcher) {
         for frames in frames.chunks(BATCH) {
             let mut packets = [None; BATCH];
             let mut places = [None; BATCH];
             for ((frame, packet), place) in frames.iter().zip(&mut packets).zip(&mut places) {
-                *packet = self.decoder.decode_usual(frame);
+                self.decoder.decode_usual(frame, packet);
                 if let Some(Packet::Segment(segment)) = packet {
                     *place = Some(self.tables.flows.place(segment));
                 }
@@ -82,6 +83,8 @@ impl Follower {
             for place in places.iter_mut().flatten() {
                 self.tables.flows.find(place);
             }
+            let fetched = places.iter().flatten().map(|place| self.tables.flows.fetch(place));
+            black_box(fetched.fold(0, usize::wrapping_add));
             for ((frame, packet), place) in frames.iter().zip(&packets).zip(&places) {
                 let at = frame.timestamp;
                 let (first, _) = self.span.unwrap_or((at, at));
