@@ -47,6 +47,18 @@ pub struct FlowTable<C> {
     stats: TableStats,
 }
 
+/// Where a segment belongs. It may be [found](FlowTable::find) before the segment's turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    key: FlowKey,
+    side: Side,
+    hash: u64,
+    /// The entry, if there was one.
+    slot: Option<u32>,
+    /// How many flows there had been then: if there is no other one since, none is still none.
+    flows: u64,
+}
+
 /// What is kept of every flow. A packet costs one line of the cache here, not two.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
@@ -128,14 +140,70 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        self.advance(at, finish);
+        let mut place = self.place(segment);
+        self.find(&mut place);
+        self.push_at(segment, &place, at, finish);
+    }
+
+    /// What a segment's entry is found by.
+    #[inline]
+    pub fn place(&self, segment: &Segment<'_>) -> Place {
         let (key, side) = FlowKey::of(segment.source, segment.target, segment.domain);
-        let hash = self.hash.hash_one(key);
-        let entries = &mut self.entries;
-        let found = self
-            .index
-            .find(hash, |&slot| entries.get(slot as usize).is_some_and(|entry| entry.key == key));
-        let Some(&slot) = found else {
+        Place { key, side, hash: self.hash.hash_one(key), slot: None, flows: 0 }
+    }
+
+    /// Find the likely entry: whether it is the one is seen when it is the segment's turn.
+    ///
+    /// In a large table this waits for memory, unless several segments are looked up one right
+    /// after the other: then it waits for all of them together.
+    #[inline]
+    pub fn find(&self, place: &mut Place) {
+        place.flows = self.stats.flows;
+        place.slot = self.index.find(place.hash, |_| true).copied();
+    }
+
+    /// Read what the segment will need of its flow, again for several segments right after each
+    /// other. What comes out means nothing.
+    #[inline]
+    pub fn fetch(&self, place: &Place) -> usize {
+        let Some(entry) = place.slot.and_then(|slot| self.entries.get(slot as usize)) else {
+            return 0;
+        };
+        match self.watched.get(entry.state as usize) {
+            Some(Some(flow)) => flow
+                .consumer
+                .fetch(place.side)
+                .wrapping_add(place.side.of(&flow.streams).held_bytes())
+                .wrapping_add(usize::from(flow.meta.reset)),
+            // Every entry has its flow there, or none.
+            _ => usize::from(entry.closed),
+        }
+    }
+
+    #[inline]
+    fn slot(&self, key: FlowKey, hash: u64) -> Option<u32> {
+        let entries = &self.entries;
+        let is_it = |&slot: &u32| entries.get(slot as usize).is_some_and(|entry| entry.key == key);
+        self.index.find(hash, is_it).copied()
+    }
+
+    /// Take one segment whose place was found before. What was taken since may have changed it.
+    #[inline]
+    pub fn push_at(
+        &mut self,
+        segment: &Segment<'_>,
+        &Place { key, side, hash, slot, flows }: &Place,
+        at: Timestamp,
+        finish: &mut impl FnMut(Finished<C>),
+    ) {
+        self.advance(at, finish);
+        let is_it = |entry: &Entry| entry.key == key && entry.state != VACANT;
+        let slot = match slot {
+            Some(slot) if self.entries.get(slot as usize).is_some_and(is_it) => Some(slot),
+            None if flows == self.stats.flows => None,
+            _ => self.slot(key, hash),
+        };
+        let Some(slot) = slot else {
             if segment.payload.is_empty() && segment.cut == 0 {
                 self.note_syn(&key, side, segment);
             } else {
@@ -143,7 +211,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             }
             return;
         };
-        let Some(entry) = entries.get_mut(slot as usize) else { return };
+        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
         entry.last_seen = seconds(at);
         if entry.state == SHUNTED {
             self.stats.shunted_segments = self.stats.shunted_segments.saturating_add(1);

@@ -110,7 +110,7 @@ fn read_one(
     let mut filter = settings.filter.clone().map(Filter::start);
     loop {
         let polled = match &mut filter {
-            None => source.poll(&mut |frame| follower.take(&frame, batcher)),
+            None => source.poll_batches(&mut |frames| follower.take_all(frames, batcher)),
             Some(filter) => {
                 let mut fault = None;
                 let polled = source.poll(&mut |frame| match filter.matches(&frame) {
