@@ -206,7 +206,7 @@ pub fn live<S: Sink + Send>(
     let limits = share(&settings.limits, sources.len());
     let numbers = Arc::new(AtomicU64::new(0));
     let ((), output) =
-        run(settings, census, sink, &watch.progress, sources.len(), |empty, full| {
+        run(settings, Some(census), sink, &watch.progress, sources.len(), |empty, full| {
             thread::scope(|scope| {
                 for (source, report) in sources.into_iter().zip(&watch.members) {
                     let batcher = Batcher::new(empty.clone(), full.clone(), Arc::clone(&numbers));

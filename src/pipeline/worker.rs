@@ -27,7 +27,8 @@ pub(super) struct Worker<'a> {
     settings: &'a Settings,
     certificates: &'a CertificateCache,
     chains: &'a ChainCache,
-    census: &'a Census,
+    /// Where there is one to fill.
+    census: Option<&'a Census>,
     wants_lines: bool,
     progress: &'a Progress,
     parser: HelloParser,
@@ -39,7 +40,7 @@ impl<'a> Worker<'a> {
         settings: &'a Settings,
         certificates: &'a CertificateCache,
         chains: &'a ChainCache,
-        census: &'a Census,
+        census: Option<&'a Census>,
         wants_lines: bool,
         progress: &'a Progress,
     ) -> Self {
@@ -83,7 +84,9 @@ impl<'a> Worker<'a> {
         if !self.settings.wants(record.ts) {
             return false;
         }
-        self.census.add(&record);
+        if let Some(census) = self.census {
+            census.add(&record);
+        }
         if self.wants_lines {
             // Every map key of a record is text: this does not fail.
             if let Ok(judgement) = self.judge.judge(&record)
