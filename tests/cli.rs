@@ -348,7 +348,9 @@ fn an_anonymous_report_names_nobody() {
     assert_eq!(code(&tlscensus(&[&read[..], &["--report", &plain]].concat())), 0);
     let report = |key: &str, files: &[String]| {
         let mut args = vec!["report", &census, "-v", "--anonymize", key];
-        files.iter().for_each(|file| args.extend(["--report", file]));
+        for file in files {
+            args.extend(["--report", file]);
+        }
         tlscensus(&args)
     };
     // A key that cannot be used ends it before anything is read.

@@ -189,6 +189,7 @@ impl Certificate {
     /// What it says under other names, without its bytes: for reports that are not to tell whose it
     /// is. `subject` renames distinguished names, `host` the names of hosts, `print` gives other
     /// bytes for those that tell one certificate from another.
+    #[must_use]
     pub fn renamed(
         &self,
         subject: impl Fn(&str) -> String,

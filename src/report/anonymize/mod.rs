@@ -122,21 +122,27 @@ impl Key {
     }
 
     fn mac(&self, Mac(mac): Mac) -> Mac {
-        let [a, b, c, d, e] = self.hash(Kind::Mac, &mac);
-        Mac([0x02, a, b, c, d, e])
+        let [_, rest @ ..]: [u8; 6] = self.hash(Kind::Mac, &mac);
+        let mut mac = [0x02; 6];
+        mac.iter_mut().skip(1).zip(rest).for_each(|(to, from)| *to = from);
+        Mac(mac)
     }
 
     fn fingerprint(&self, Fingerprint(hash): Fingerprint) -> Fingerprint {
         Fingerprint(self.hash(Kind::Certificate, &hash))
     }
 
-    fn names(&self, names: &mut Vec<String>) {
-        names.iter_mut().for_each(|name| *name = self.name(name));
+    fn names(&self, names: &mut [String]) {
+        for name in names.iter_mut() {
+            *name = self.name(name);
+        }
         names.sort_unstable();
     }
 
-    fn snis(&self, snis: &mut Vec<Arc<str>>) {
-        snis.iter_mut().for_each(|sni| *sni = self.name(sni).into());
+    fn snis(&self, snis: &mut [Arc<str>]) {
+        for sni in snis.iter_mut() {
+            *sni = self.name(sni).into();
+        }
         snis.sort_unstable();
     }
 
@@ -172,8 +178,10 @@ impl Key {
         ServerName { ip: self.address(server.ip), target, ..server.clone() }
     }
 
-    fn servers(&self, servers: &mut Vec<ServerName>) {
-        servers.iter_mut().for_each(|server| *server = self.server(server));
+    fn servers(&self, servers: &mut [ServerName]) {
+        for server in servers.iter_mut() {
+            *server = self.server(server);
+        }
         servers.sort_unstable();
     }
 
@@ -182,7 +190,7 @@ impl Key {
         for finding in findings {
             let names = finding.id.starts_with("cert.") || finding.id.starts_with("client.rejects");
             if names && let Some(id) = FindingId::from_name(finding.id) {
-                finding.text = id.title().to_owned();
+                id.title().clone_into(&mut finding.text);
             }
             self.excepted(&mut finding.excepted);
         }
@@ -204,13 +212,17 @@ impl Key {
 
     fn chain(&self, chain: &mut ChainReport) {
         chain.why = None;
-        chain.trusted_by.iter_mut().for_each(|store| *store = self.store(store));
+        for store in &mut chain.trusted_by {
+            *store = self.store(store);
+        }
         for name in [&mut chain.root_subject, &mut chain.issuer] {
             self.option(Kind::Name, name);
         }
         chain.root_sha1 = chain.root_sha1.map(|sha1| self.hash(Kind::Certificate, &sha1));
         chain.root_fingerprint = chain.root_fingerprint.map(|print| self.fingerprint(print));
-        chain.path.iter_mut().for_each(|print| *print = self.fingerprint(*print));
+        for print in &mut chain.path {
+            *print = self.fingerprint(*print);
+        }
     }
 
     fn chains(&self, totals: &mut ChainTotals) {
@@ -219,7 +231,9 @@ impl Key {
         for root in &mut totals.roots {
             root.subject = self.word(Kind::Name, &root.subject);
             root.sha1 = self.word(Kind::Certificate, &root.sha1);
-            root.trusted_by.iter_mut().for_each(|store| *store = self.store(store));
+            for store in &mut root.trusted_by {
+                *store = self.store(store);
+            }
         }
         for unknown in &mut totals.unknown {
             unknown.issuer = self.word(Kind::Name, &unknown.issuer);
@@ -232,13 +246,27 @@ impl Inventory {
     /// Replace every address and name.
     pub fn anonymize(&mut self, key: &Key) {
         self.anonymized = true;
-        self.sources.iter_mut().for_each(|source| source.anonymize(key));
-        self.trust.iter_mut().for_each(|store| store.anonymize(key));
-        self.scope.iter_mut().for_each(|pattern| *pattern = key.word(Kind::Name, pattern));
-        self.exceptions.iter_mut().for_each(|line| line.anonymize(key));
-        self.clients.iter_mut().for_each(|client| client.anonymize(key));
-        self.servers.iter_mut().for_each(|server| server.anonymize(key));
-        self.edges.iter_mut().for_each(|edge| edge.anonymize(key));
+        for source in &mut self.sources {
+            source.anonymize(key);
+        }
+        for store in &mut self.trust {
+            store.anonymize(key);
+        }
+        for pattern in &mut self.scope {
+            *pattern = key.word(Kind::Name, pattern);
+        }
+        for line in &mut self.exceptions {
+            line.anonymize(key);
+        }
+        for client in &mut self.clients {
+            client.anonymize(key);
+        }
+        for server in &mut self.servers {
+            server.anonymize(key);
+        }
+        for edge in &mut self.edges {
+            edge.anonymize(key);
+        }
         for line in &mut self.certificates {
             line.certificate = Arc::new(line.certificate.renamed(
                 |name| key.word(Kind::Name, name),
@@ -250,7 +278,9 @@ impl Inventory {
         key.chains(&mut self.summary.chains);
         if let Some(successor) = &mut self.summary.successor {
             for list in [&mut successor.more, &mut successor.fewer] {
-                list.iter_mut().for_each(|address| *address = key.address(*address));
+                for address in list.iter_mut() {
+                    *address = key.address(*address);
+                }
                 list.sort_unstable();
             }
         }
@@ -297,13 +327,17 @@ impl ExceptionLine {
 impl Client {
     fn anonymize(&mut self, key: &Key) {
         self.ip = key.address(self.ip);
-        self.addresses.iter_mut().for_each(|address| *address = key.address(*address));
+        for address in &mut self.addresses {
+            *address = key.address(*address);
+        }
         self.addresses.sort_unstable();
         self.mac = self.mac.map(|mac| key.mac(mac));
         key.names(&mut self.names);
         key.option(Kind::Owner, &mut self.owner);
         key.option(Kind::Owner, &mut self.site);
-        self.verdicts.iter_mut().for_each(|verdict| key.excepted(&mut verdict.excepted));
+        for verdict in &mut self.verdicts {
+            key.excepted(&mut verdict.excepted);
+        }
         for stack in &mut self.stacks {
             key.servers(&mut stack.servers);
             key.snis(&mut stack.snis);
@@ -322,7 +356,9 @@ impl Server {
         key.option(Kind::Owner, &mut self.site);
         key.snis(&mut self.snis);
         key.chain(&mut self.chain);
-        self.certificates.iter_mut().for_each(|print| *print = key.fingerprint(*print));
+        for print in &mut self.certificates {
+            *print = key.fingerprint(*print);
+        }
         for verdict in &mut self.verdicts {
             for sni in verdict.snis.iter_mut().flatten() {
                 *sni = key.name(sni);
