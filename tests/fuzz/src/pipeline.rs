@@ -39,7 +39,7 @@ pub fn check(data: &[u8]) {
     let report = office::judge(&snapshot, policy.clone());
     assert!(serde_json::from_slice::<serde_json::Value>(&report).is_ok());
     // Every second input is also read with more threads: nothing may depend on them.
-    if data.len() % 2 == 0 {
+    if data.len().is_multiple_of(2) {
         let two = office::settings(2, limits());
         let (others, snapshot, finished) = office::read(path, &two);
         assert!(finished.faults.is_none());
