@@ -270,6 +270,122 @@ fn fail_on_matches_what_it_says() {
 }
 
 #[test]
+fn stores_stand_side_by_side_and_unknown_issuers_together() {
+    let text = stdout(&tlscensus(&["read", OFFICE]));
+    let chains = |text: &str| {
+        let part = text.split("\n\n").find(|part| part.starts_with("Certificate chains"));
+        part.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let unknown = "5 servers under C=XX, O=Corp Example, CN=Corp Example Root CA, which no trust";
+    assert!(chains(&text).contains(unknown), "{text}");
+    assert!(chains(&text).contains("--trust NAME=FILE"), "{text}");
+    let corp = "corp=captures/roots/private-root.pem";
+    let folder = tempfile::tempdir().unwrap();
+    let [json, markdown] = ["i.json", "i.md"].map(|name| folder.path().join(name));
+    let known = tlscensus(&[
+        "read",
+        OFFICE,
+        "--trust",
+        "mozilla",
+        "--trust",
+        corp,
+        "--report",
+        &json.to_string_lossy(),
+        "--report",
+        &markdown.to_string_lossy(),
+    ]);
+    let words = "5 servers end at C=XX, O=Corp Example, CN=Corp Example Root CA: trusted by corp";
+    assert!(chains(&stdout(&known)).contains(words), "{}", stdout(&known));
+    let report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    let totals = &report["summary"]["chains"];
+    assert_eq!(totals["trusted_by"]["corp"], 5);
+    assert_eq!(totals["trusted_by"]["mozilla"], 0);
+    assert_eq!(totals["unknown"].as_array().unwrap().len(), 0);
+    let markdown = fs::read_to_string(&markdown).unwrap();
+    assert!(markdown.contains("## Certificate chains"), "{markdown}");
+}
+
+#[test]
+fn a_capture_that_a_census_holds_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = folder.path().join("census.db").to_string_lossy().into_owned();
+    assert_eq!(code(&tlscensus(&["read", OFFICE, "--census", &census, "-q"])), 0);
+    let host = |paths: &[&str]| {
+        let output = tlscensus(&[&["host", "10.20.0.13"], paths].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output)
+    };
+    let once = host(&[OFFICE]);
+    assert!(once.contains("connections as a client"), "{once}");
+    assert_eq!(host(&[&census]), once);
+    assert_eq!(host(&[&census, OFFICE]), once);
+    assert_eq!(host(&[OFFICE, OFFICE]), once);
+    let both = host(&[&census, "captures/curl.pcap"]);
+    assert_eq!(both, once, "another capture is read beside it");
+}
+
+#[test]
+fn an_explanation_says_what_users_see() {
+    let text = stdout(&tlscensus(&["explain", "dotnet-strong-crypto"]));
+    assert!(text.contains("What users see") && text.contains("ERROR REQUESTING Token"), "{text}");
+}
+
+#[test]
+fn the_names_of_a_service_are_a_hint_for_the_scope() {
+    let hint = "hint: add --scope '*.dynamics.com' to count only the hosts that talk to it";
+    let text = stdout(&tlscensus(&["read", OFFICE]));
+    assert_eq!(text.matches(hint).count(), 1, "{text}");
+    let scoped = stdout(&tlscensus(&["read", OFFICE, "--scope", "*.dynamics.com"]));
+    assert!(!scoped.contains("hint:"), "{scoped}");
+}
+
+#[test]
+fn exceptions_are_agreed_until_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let write = |name: &str, lines: &str| {
+        let agreed = "[[exception]]\nowner = \"Jane Doe\"\nreason = \"goes in June\"\n";
+        fs::write(folder.path().join(name), format!("{agreed}{lines}\n")).unwrap();
+        path(name)
+    };
+    let all = write("all.toml", "expires = 2099-12-31\nnetwork = \"0.0.0.0/0\"");
+    let old = write("old.toml", "expires = 2020-01-31\nnetwork = \"0.0.0.0/0\"");
+    let wrong = write("wrong.toml", "expires = 2099-12-31\nnetwrok = \"0.0.0.0/0\"");
+    let (census, json) = (path("census.db"), path("inventory.json"));
+    let read = ["read", OFFICE, "--census", &census, "--report", &json, "--fail-on", "breaks"];
+    let run = |args: &[&str], exceptions: &str| {
+        tlscensus(&[args, &["--exceptions", exceptions]].concat())
+    };
+    // An error names the place and the right word, and nothing is read.
+    let refused = run(&read, &wrong);
+    assert_eq!((code(&refused), stdout(&refused).as_str()), (2, ""));
+    let words = stderr(&refused);
+    assert!(words.contains("wrong.toml:5:1") && words.contains("`network`"), "{words}");
+    assert!(!Path::new(&census).exists() && !Path::new(&json).exists());
+    assert_eq!(code(&run(&read, &path("none.toml"))), 2);
+    // What is agreed is counted and shown, and fails nothing.
+    let agreed = run(&read, &all);
+    assert_eq!(code(&agreed), 0, "{}", stderr(&agreed));
+    assert!(stdout(&agreed).starts_with("5 of 12 client hosts break"), "{}", stdout(&agreed));
+    assert!(stdout(&agreed).contains("5 of those that break are excepted."));
+    let report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert_eq!(report["exceptions"][0]["status"], "applied");
+    assert_eq!(report["summary"]["policies"][0]["excepted"]["client_hosts"], 5);
+    let findings = run(&["report", &census, "--fail-on", "findings"], &all);
+    assert_eq!(code(&findings), 0);
+    // What has expired is named and covers nothing.
+    let expired = run(&["report", &census, "--fail-on", "breaks"], &old);
+    assert_eq!(code(&expired), 3);
+    assert!(stdout(&expired).contains("expired on 2020-01-31"), "{}", stdout(&expired));
+    // The other commands know the option as well.
+    let host = stdout(&run(&["host", "10.20.0.13", &census], &all));
+    assert!(host.contains("excepted until 2099-12-31"), "{host}");
+    let diff = run(&["diff", &census, &census, "--fail-on", "breaks"], &old);
+    assert_eq!(code(&diff), 0);
+    assert!(stdout(&diff).contains("expired on 2020-01-31"), "{}", stdout(&diff));
+}
+
+#[test]
 fn colours_are_for_terminals_or_for_those_who_ask() {
     let plain = tlscensus(&["read", OFFICE]);
     assert!(!stdout(&plain).contains('\x1b'));

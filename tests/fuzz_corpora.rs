@@ -62,7 +62,7 @@ macro_rules! targets {
 }
 
 targets! {
-    capture census certificate chain client_hello deframe dtls flow packet pipeline policy quic
+    capture census certificate chain client_hello deframe dtls exceptions flow packet pipeline policy quic
     radius server_hello sslv2 starttls stream
 }
 

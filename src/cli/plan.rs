@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::report::scope::{Network, Networks, Pattern, Scope};
-use crate::report::{Format, Names, Question};
+use crate::report::{Exceptions, Format, Names, Question};
 use crate::x509::{TrustSpec, TrustStores};
 
 /// Where filter expressions are explained.
@@ -29,6 +29,7 @@ pub(super) struct Judging {
     pub(super) scope: Scope,
     pub(super) internal: Networks,
     pub(super) names: Names,
+    pub(super) exceptions: Exceptions,
 }
 
 impl Judging {
@@ -62,7 +63,9 @@ impl Judging {
         for path in &args.groups {
             names.add_groups(path).map_err(Failure::usage)?;
         }
-        Ok(Self { policies, trust: Arc::new(trust), scope, internal, names })
+        let exceptions = args.exceptions.as_deref().map(Exceptions::load).transpose();
+        let exceptions = exceptions.map_err(Failure::usage)?.unwrap_or_default();
+        Ok(Self { policies, trust: Arc::new(trust), scope, internal, names, exceptions })
     }
 
     /// What is asked of a census.
@@ -73,6 +76,7 @@ impl Judging {
             scope: &self.scope,
             internal: &self.internal,
             names: &self.names,
+            exceptions: &self.exceptions,
             limits,
         }
     }

@@ -14,6 +14,7 @@ use crate::packet::{Decoder, Packet, PacketStats};
 use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
 use crate::tls::conversation::Conversation;
+use crate::tls::starttls::login::{FinishedLogin, LoginStats, LoginTable};
 
 /// Frames → packets → flows → finished handshakes, of one source.
 pub(super) struct Follower {
@@ -21,6 +22,7 @@ pub(super) struct Follower {
     decoder: Decoder,
     flows: FlowTable<Conversation>,
     datagrams: DatagramTable<DatagramConversation>,
+    logins: LoginTable,
     span: Option<(Timestamp, Timestamp)>,
     joined_late: u64,
     /// Packets that a fault of this program lost.
@@ -36,6 +38,7 @@ pub(super) struct Followed {
     pub(super) packets: PacketStats,
     pub(super) flows: TableStats,
     pub(super) datagrams: DatagramStats,
+    pub(super) logins: LoginStats,
     /// Connections of which only encrypted data was seen.
     pub(super) joined_late: u64,
     /// Packets that a fault of this program lost.
@@ -50,6 +53,7 @@ impl Follower {
             decoder: Decoder::new(limits),
             flows: FlowTable::new(limits),
             datagrams: DatagramTable::new(limits),
+            logins: LoginTable::new(limits),
             span: None,
             joined_late: 0,
             faults: 0,
@@ -69,7 +73,7 @@ impl Follower {
         let at = frame.timestamp;
         let (first, _) = self.span.unwrap_or((at, at));
         self.span = Some((first, at));
-        let Self { name, decoder, flows, datagrams, joined_late, .. } = self;
+        let Self { name, decoder, flows, datagrams, logins, joined_late, .. } = self;
         // What cannot be decoded is counted by the decoder.
         let _ = decoder.decode(frame, &mut |packet| match packet {
             Packet::Segment(segment) => {
@@ -79,7 +83,12 @@ impl Follower {
                 }
             }
             Packet::Datagram(datagram) => {
-                datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
+                if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
+                    datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
+                }
+            }
+            Packet::Eapol(frame) => {
+                logins.push_eapol(frame, at, &mut |over| login(over, name, batcher));
             }
         });
     }
@@ -87,14 +96,16 @@ impl Follower {
     /// Time has passed: what has been silent for too long is over.
     #[cfg(feature = "live")]
     pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher) {
-        let Self { name, flows, datagrams, joined_late, .. } = self;
+        let Self { name, flows, datagrams, logins, joined_late, .. } = self;
         flows.tick(at, &mut |over| stream(over, name, joined_late, batcher));
         datagrams.tick(at, &mut |over| exchange(over, name, batcher));
+        logins.tick(at, &mut |over| login(over, name, batcher));
     }
 
     /// There is no more: everything is over. What ends one by a fault is out of its table by then.
     pub(super) fn finish(&mut self, batcher: &mut Batcher) {
-        let most = self.flows.len().saturating_add(self.datagrams.len());
+        let others = self.datagrams.len().saturating_add(self.logins.len());
+        let most = self.flows.len().saturating_add(others);
         for _ in 0..=most {
             if contain(|| self.finish_all(batcher)).is_some() {
                 return;
@@ -104,10 +115,11 @@ impl Follower {
     }
 
     fn finish_all(&mut self, batcher: &mut Batcher) {
-        let Self { name, decoder, flows, datagrams, joined_late, .. } = self;
+        let Self { name, decoder, flows, datagrams, logins, joined_late, .. } = self;
         decoder.finish();
         flows.finish_all(&mut |over| stream(over, name, joined_late, batcher));
         datagrams.finish_all(&mut |over| exchange(over, name, batcher));
+        logins.finish_all(&mut |over| login(over, name, batcher));
     }
 
     /// What it has counted so far.
@@ -117,6 +129,7 @@ impl Follower {
             packets: *self.decoder.stats(),
             flows: *self.flows.stats(),
             datagrams: *self.datagrams.stats(),
+            logins: *self.logins.stats(),
             joined_late: self.joined_late,
             faults: self.faults,
         }
@@ -135,7 +148,7 @@ fn stream(
     if consumer.transcript().has_messages() {
         let transcript = consumer.into_transcript();
         let source = Arc::clone(name);
-        batcher.push(Job { source, transport: Transport::Tcp, meta, transcript });
+        batcher.push(Job { source, transport: Transport::Tcp, carried: None, meta, transcript });
     }
 }
 
@@ -146,6 +159,16 @@ fn exchange(finished: Finished<DatagramConversation>, name: &Arc<str>, batcher: 
     let transcript = consumer.into_transcript();
     if transcript.has_messages() {
         let source = Arc::clone(name);
-        batcher.push(Job { source, transport, meta, transcript });
+        batcher.push(Job { source, transport, carried: None, meta, transcript });
+    }
+}
+
+/// A log-in to a network is over.
+fn login(finished: FinishedLogin, name: &Arc<str>, batcher: &mut Batcher) {
+    let FinishedLogin { meta, carried, transcript } = finished;
+    if transcript.has_messages() {
+        let source = Arc::clone(name);
+        let carried = Some(carried);
+        batcher.push(Job { source, transport: Transport::Tcp, carried, meta, transcript });
     }
 }

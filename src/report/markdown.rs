@@ -6,9 +6,13 @@
 use std::fmt::Write as _;
 use std::io;
 
+use super::exceptions::Excepted;
 use super::inventory::{Inventory, Remedy};
 use super::text::{count, minute, printable, unglued};
 use crate::policy::Outcome;
+
+/// Servers that are named of an issuer.
+const NAMED: usize = 10;
 
 impl Inventory {
     /// Write the Markdown report.
@@ -17,6 +21,8 @@ impl Inventory {
         self.answer(&mut text);
         self.clients_that_break(&mut text);
         self.servers_that_break(&mut text);
+        self.chains(&mut text);
+        self.excepted(&mut text);
         self.seen(&mut text);
         out.write_all(text.as_bytes())
     }
@@ -53,7 +59,7 @@ impl Inventory {
                         list(&client.names),
                         list(client.owner.as_slice()),
                         safe(&verdict.policy),
-                        safe(&verdict.evidence),
+                        why(&verdict.evidence, verdict.excepted.as_deref()),
                         list(&stack.snis.iter().map(ToString::to_string).collect::<Vec<_>>()),
                         list(
                             &stack
@@ -92,7 +98,7 @@ impl Inventory {
                     list(server.owner.as_slice()),
                     safe(&verdict.policy),
                     verdict.outcome.to_string().replace('_', " "),
-                    safe(&verdict.evidence),
+                    why(&verdict.evidence, verdict.excepted.as_deref()),
                     server.clients.to_string(),
                     fixes(&server.remediations),
                 ]
@@ -101,6 +107,61 @@ impl Inventory {
         let header =
             ["server", "asked for as", "owner", "policy", "outcome", "why", "clients", "fix"];
         section(text, "Servers that break or are at risk", &header, rows.collect());
+    }
+
+    fn chains(&self, text: &mut String) {
+        let chains = &self.summary.chains;
+        let unknown = chains.unknown.iter().map(|unknown| {
+            let names = unknown.servers.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let fate = unknown.fate.as_deref().unwrap_or(
+                "if it is yours: install it on the clients, and name it with --trust NAME=FILE",
+            );
+            vec![
+                safe(&unknown.issuer),
+                unknown.servers.len().to_string(),
+                "none".to_owned(),
+                safe(fate),
+                list(names.get(..NAMED).unwrap_or(&names)),
+            ]
+        });
+        let roots = chains.roots.iter().map(|root| {
+            let stores = match &root.trusted_by[..] {
+                [] => "none".to_owned(),
+                stores => list(stores),
+            };
+            let fate = root.fate.as_deref().unwrap_or_default();
+            vec![safe(&root.subject), root.servers.to_string(), stores, safe(fate), String::new()]
+        });
+        let header = ["root or unknown issuer", "servers", "trusted by", "", "among them"];
+        section(text, "Certificate chains", &header, unknown.chain(roots).collect());
+        let unseen = ["hidden", "resumed", "not_seen"].map(|status| {
+            let number = chains.servers.get(status).copied().unwrap_or_default();
+            (number > 0).then(|| format!("{number} {}", status.replace('_', " ")))
+        });
+        let unseen: Vec<_> = unseen.into_iter().flatten().collect();
+        if !unseen.is_empty() {
+            let _ =
+                writeln!(text, "\nServers of whose chain nothing is known: {}.", unseen.join(", "));
+        }
+    }
+
+    fn excepted(&self, text: &mut String) {
+        let rows = self.exceptions.iter().map(|line| {
+            vec![
+                line.agreed.exception.to_string(),
+                safe(&line.matches),
+                safe(&line.agreed.owner),
+                safe(&line.agreed.reason),
+                safe(&line.agreed.expires),
+                safe(line.status.words()),
+                line.clients.to_string(),
+                line.servers.to_string(),
+                line.findings.to_string(),
+            ]
+        });
+        let header =
+            ["entry", "of", "owner", "reason", "until", "", "clients", "servers", "findings"];
+        section(text, "Exceptions", &header, rows.collect());
     }
 
     fn seen(&self, text: &mut String) {
@@ -144,6 +205,14 @@ fn table(text: &mut String, header: &[&str], rows: impl Iterator<Item = Vec<Stri
     let _ = writeln!(text, "|{}", " --- |".repeat(header.len()));
     for row in rows {
         let _ = writeln!(text, "| {} |", row.join(" | "));
+    }
+}
+
+/// What a verdict rests on, and who agreed to leave it so.
+fn why(evidence: &str, excepted: Option<&Excepted>) -> String {
+    match excepted {
+        Some(excepted) => format!("{}<br>{}", safe(evidence), safe(&excepted.to_string())),
+        None => safe(evidence),
     }
 }
 

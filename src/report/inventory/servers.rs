@@ -112,6 +112,7 @@ fn line(
                 reasons: judged.reasons.clone(),
                 evidence: judged.sentence(),
                 snis: worst_names(judged),
+                excepted: None,
             })
             .collect(),
         remediations: findings::server_remedies(asked),

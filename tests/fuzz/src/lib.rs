@@ -27,6 +27,7 @@ pub mod chain;
 pub mod client_hello;
 pub mod deframe;
 pub mod dtls;
+pub mod exceptions;
 pub mod flow;
 pub mod heap;
 pub mod input;

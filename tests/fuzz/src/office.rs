@@ -11,6 +11,7 @@ use tlscensus::census::{Census, Snapshot, SourceEntry, SourceKind, Store};
 use tlscensus::limits::Limits;
 use tlscensus::pipeline::{self, Progress, Settings};
 use tlscensus::policy::Policy;
+use tlscensus::report::exceptions::Exceptions;
 use tlscensus::report::scope::{Networks, Scope};
 use tlscensus::report::{Inventory, Names, Question};
 use tlscensus::sink::Sink;
@@ -95,6 +96,11 @@ pub fn save(path: &Path, snapshot: &Snapshot) {
 
 /// The inventory of a snapshot, as JSON.
 pub fn judge(snapshot: &Snapshot, policy: Arc<Policy>) -> Vec<u8> {
+    excepting(snapshot, policy, &Exceptions::default())
+}
+
+/// The same with exceptions.
+pub fn excepting(snapshot: &Snapshot, policy: Arc<Policy>, exceptions: &Exceptions) -> Vec<u8> {
     let inventory = Inventory::judge(
         snapshot,
         &Question {
@@ -103,6 +109,7 @@ pub fn judge(snapshot: &Snapshot, policy: Arc<Policy>) -> Vec<u8> {
             scope: &Scope::default(),
             internal: &Networks::default(),
             names: &Names::new(),
+            exceptions,
             limits: &Limits::default(),
         },
     );

@@ -63,6 +63,13 @@ fn decode(data: &[u8], limits: &Limits) -> Vec<Result<Option<Found>, Skip>> {
                     payload: datagram.payload.to_vec(),
                     cut: datagram.cut,
                 },
+                Packet::Eapol(eapol) => Found {
+                    source: Endpoint::default(),
+                    target: Endpoint::default(),
+                    udp: false,
+                    payload: eapol.payload.to_vec(),
+                    cut: 0,
+                },
             });
         });
         // A fragment is kept and said to be one; nothing is both refused and handed out.
@@ -91,6 +98,7 @@ pub fn check(data: &[u8]) {
         let (source, target, payload, cut) = match packet {
             Packet::Segment(it) => (it.source, it.target, it.payload, it.cut),
             Packet::Datagram(it) => (it.source, it.target, it.payload, it.cut),
+            Packet::Eapol(_) => return,
         };
         if (source, target) == (whole.source, whole.target) {
             assert!(whole.payload.starts_with(payload), "a cut frame says something else");

@@ -98,6 +98,9 @@ fn conversations(path: &Path, corpus: &Path) {
                     let seed = [&[server << 3][..], &block(datagram.payload)].concat();
                     write(corpus, "dtls", &seed);
                 }
+                Packet::Eapol(eapol) => {
+                    write(corpus, "radius", &[&[0][..], &block(eapol.payload)].concat())
+                }
             });
         });
         if !matches!(polled, Ok(Poll::Frames(_))) {
@@ -203,8 +206,9 @@ fn login(server: u8, number: u8, message: &[u8]) -> Vec<u8> {
     let attribute = [&[79, u8::try_from(eap.len() + 2).unwrap()][..], &eap].concat();
     let size = u16::try_from(attribute.len() + 20).unwrap().to_be_bytes();
     let radius = [&[if server == 1 { 11 } else { 1 }, number][..], &size, &[7; 16], &attribute];
+    let frame = [&[2, 0][..], &block(&eap)].concat();
     let head = if server == 1 { 3 } else { 2 };
-    [&[1][..], &block(&eap), &[head], &block(&radius.concat())].concat()
+    [&[server][..], &block(&frame), &[head], &block(&radius.concat())].concat()
 }
 
 /// The certificates of a message: each alone, and all with the last as anchor.
@@ -228,6 +232,17 @@ pub fn texts(policies: &Path, corpus: &Path) {
         if bytes.len() < 12_000 {
             write(corpus, "policy", &bytes);
         }
+    }
+    let entry = "owner = \"Jane\"\nreason = \"old\"\nexpires = 2027-06-30\n";
+    for condition in [
+        "host = [\"10.20.0.13\", \"erp-*\"]\n",
+        "network = \"10.20.0.0/24\"\nfinding = \"suite.tls_rsa\"\n",
+        "sni = \"*.corp.example\"\n",
+        "server = \"10.20.1.12:443\"\nfinding = [\"server.max_version\"]\n",
+        "offer = \"t10d070500_c50f5591e341_1a3805c3aa63\"\n",
+        "",
+    ] {
+        write(corpus, "exceptions", format!("[[exception]]\n{entry}{condition}").as_bytes());
     }
     for seed in [
         &[][..],
