@@ -5,6 +5,7 @@ use std::slice;
 use std::sync::Arc;
 
 use super::batch::{Batcher, Job};
+use super::faults::{Provoked, contain};
 use crate::capture::Frame;
 use crate::capture::file::BATCH;
 use crate::clock::Timestamp;
@@ -23,6 +24,9 @@ pub(super) struct Follower {
     decoder: Decoder,
     tables: Tables,
     span: Option<(Timestamp, Timestamp)>,
+    /// Packets that a fault of this program lost.
+    faults: u64,
+    provoked: Provoked,
 }
 
 /// What goes on at the moment.
@@ -46,6 +50,8 @@ pub(super) struct Followed {
     pub(super) logins: LoginStats,
     /// Connections of which only encrypted data was seen.
     pub(super) joined_late: u64,
+    /// Packets that a fault of this program lost.
+    pub(super) faults: u64,
 }
 
 impl Follower {
@@ -58,7 +64,13 @@ impl Follower {
             logins: LoginTable::new(limits),
             joined_late: 0,
         };
-        Self { decoder: Decoder::new(limits), tables, span: None }
+        Self {
+            decoder: Decoder::new(limits),
+            tables,
+            span: None,
+            faults: 0,
+            provoked: Provoked::of("packet"),
+        }
     }
 
     /// One frame.
@@ -66,7 +78,7 @@ impl Follower {
         self.take_all(slice::from_ref(frame), batcher);
     }
 
-    /// Frames, in order.
+    /// Frames, in order. A fault in one costs this frame, not the others.
     ///
     /// Where their flows are is looked up for a batch of them before the first is taken, and what
     /// they hold is read: it lies anywhere in much memory, which is so waited for only once.
@@ -74,29 +86,59 @@ impl Follower {
         for frames in frames.chunks(BATCH) {
             let mut packets = [None; BATCH];
             let mut places = [None; BATCH];
-            for ((frame, packet), place) in frames.iter().zip(&mut packets).zip(&mut places) {
-                self.decoder.decode_usual(frame, packet);
-                if let Some(Packet::Segment(segment)) = packet {
-                    *place = Some(self.tables.flows.place(segment));
-                }
+            if contain(|| self.look_ahead(frames, &mut packets, &mut places)).is_none() {
+                // Whichever frame it was, its fault comes again, and is counted, in its turn.
+                (packets, places) = ([None; BATCH], [None; BATCH]);
             }
-            for place in places.iter_mut().flatten() {
-                self.tables.flows.find(place);
-            }
-            let fetched = places.iter().flatten().map(|place| self.tables.flows.fetch(place));
-            black_box(fetched.fold(0, usize::wrapping_add));
             for ((frame, packet), place) in frames.iter().zip(&packets).zip(&places) {
-                let at = frame.timestamp;
-                let (first, _) = self.span.unwrap_or((at, at));
-                self.span = Some((first, at));
-                match (packet, place) {
-                    (Some(Packet::Segment(segment)), Some(place)) => {
-                        self.tables.segment(segment, place, at, batcher);
-                    }
-                    (Some(packet), _) => self.tables.packet(packet, at, batcher),
-                    (None, _) => self.unusual(frame, batcher),
+                if contain(|| self.follow(frame, packet.as_ref(), place.as_ref(), batcher))
+                    .is_none()
+                {
+                    self.faults = self.faults.saturating_add(1);
                 }
             }
+        }
+    }
+
+    /// Decode the usual frames and fetch what their packets will need.
+    fn look_ahead<'a>(
+        &mut self,
+        frames: &[Frame<'a>],
+        packets: &mut [Option<Packet<'a>>; BATCH],
+        places: &mut [Option<Place>; BATCH],
+    ) {
+        for ((frame, packet), place) in frames.iter().zip(packets).zip(&mut *places) {
+            self.decoder.decode_usual(frame, packet);
+            if let Some(Packet::Segment(segment)) = packet {
+                *place = Some(self.tables.flows.place(segment));
+            }
+        }
+        for place in places.iter_mut().flatten() {
+            self.tables.flows.find(place);
+        }
+        let fetched = places.iter().flatten().map(|place| self.tables.flows.fetch(place));
+        black_box(fetched.fold(0, usize::wrapping_add));
+        black_box(self.tables.flows.fetch_hand(frames.len()));
+    }
+
+    #[inline]
+    fn follow(
+        &mut self,
+        frame: &Frame<'_>,
+        packet: Option<&Packet<'_>>,
+        place: Option<&Place>,
+        batcher: &mut Batcher,
+    ) {
+        self.provoked.step();
+        let at = frame.timestamp;
+        let (first, _) = self.span.unwrap_or((at, at));
+        self.span = Some((first, at));
+        match (packet, place) {
+            (Some(Packet::Segment(segment)), Some(place)) => {
+                self.tables.segment(segment, place, at, batcher);
+            }
+            (Some(packet), _) => self.tables.packet(packet, at, batcher),
+            (None, _) => self.unusual(frame, batcher),
         }
     }
 
@@ -118,10 +160,21 @@ impl Follower {
         logins.tick(at, &mut |over| login(over, name, batcher));
     }
 
-    /// There is no more: everything is over.
+    /// There is no more: everything is over. What ends one by a fault is out of its table by then.
     pub(super) fn finish(&mut self, batcher: &mut Batcher) {
-        let Tables { name, flows, datagrams, logins, joined_late } = &mut self.tables;
+        let others = self.tables.datagrams.len().saturating_add(self.tables.logins.len());
+        let most = self.tables.flows.len().saturating_add(others);
+        for _ in 0..=most {
+            if contain(|| self.finish_all(batcher)).is_some() {
+                return;
+            }
+            self.faults = self.faults.saturating_add(1);
+        }
+    }
+
+    fn finish_all(&mut self, batcher: &mut Batcher) {
         self.decoder.finish();
+        let Tables { name, flows, datagrams, logins, joined_late } = &mut self.tables;
         flows.finish_all(&mut |over| stream(over, name, joined_late, batcher));
         datagrams.finish_all(&mut |over| exchange(over, name, batcher));
         logins.finish_all(&mut |over| login(over, name, batcher));
@@ -136,6 +189,7 @@ impl Follower {
             datagrams: *self.tables.datagrams.stats(),
             logins: *self.tables.logins.stats(),
             joined_late: self.tables.joined_late,
+            faults: self.faults,
         }
     }
 }
