@@ -88,6 +88,8 @@ pub struct Limits {
     /// Values of one kind (offers, certificates, names, evidence) that a census shares between
     /// its edges.
     pub census_values: usize,
+    /// Bytes of all these values together.
+    pub census_value_bytes: usize,
     /// Client stacks that a census lists of one host.
     pub host_stacks: usize,
     /// MAC addresses that a census lists of one host or server.
@@ -143,6 +145,7 @@ impl Default for Limits {
             census_servers: 1 << 18,
             census_edges: 1 << 22,
             census_values: 1 << 20,
+            census_value_bytes: 512 << 20,
             host_stacks: 512,
             host_macs: 8,
             stack_edges: 16_384,
