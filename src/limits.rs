@@ -31,6 +31,8 @@ pub struct Limits {
     pub watched_datagram_flows: usize,
     /// Bytes that all watched flows together may hold, transcripts and reorder buffers alike.
     pub watched_bytes: usize,
+    /// Bytes of finished handshakes that may wait for a worker in a live run.
+    pub backlog_bytes: usize,
     /// Bytes that one direction of a stream may hold while it waits for a hole to be filled.
     pub reorder_bytes: usize,
     /// Segments that one direction of a stream may hold while it waits.
@@ -118,6 +120,7 @@ impl Default for Limits {
             datagram_flows: 1 << 18,
             watched_datagram_flows: 1 << 15,
             watched_bytes: 256 << 20,
+            backlog_bytes: 64 << 20,
             reorder_bytes: 256 << 10,
             reorder_segments: 256,
             reorder_wait: Duration::from_secs(10),

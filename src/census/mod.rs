@@ -106,6 +106,11 @@ impl Census {
         }
     }
 
+    /// Its bounds.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Add a connection whose handshake is over or was given up.
     pub fn add(&self, record: &FlowRecord) {
         // Every table is left before the host's lock is taken: no two locks are ever held at once.

@@ -62,7 +62,7 @@ Examples:
     #[cfg(feature = "live")]
     #[command(after_help = "\
 Examples:
-  tlscensus live -i eth1 --flows -
+  tlscensus live -i eth1 --census office.db
   tlscensus live -i eth1 -i eth2 --flows /var/lib/tlscensus/flows.ndjson --rotate 1h
   tlscensus live -i eth1 --filter 'tcp port 443 or tcp port 1433' --report inventory.json
 
@@ -186,7 +186,13 @@ pub(super) struct Live {
     /// Set the file of records aside, compressed, after this time or at this size.
     #[arg(long, value_name = "1h|1GB", requires = "flows")]
     pub(super) rotate: Option<String>,
-    /// Write the inventory of hosts to FILE (.json or .csv) at the end. May be repeated.
+    /// Add what is seen to the census FILE; reports and summary then tell all that is in it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) census: Option<PathBuf>,
+    /// Save the census so often: a sudden death costs no more than this.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(super) save_every: String,
+    /// Write the inventory of hosts to FILE (.json, .csv or .md) at the end. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Vec<PathBuf>,
     /// Become this user once the interfaces are open [default: the owner of the output directory].

@@ -12,18 +12,12 @@ mod host;
 mod interfaces;
 #[cfg(feature = "live")]
 mod live;
-#[cfg(feature = "live")]
-mod notify;
 mod plan;
 mod policy;
-#[cfg(feature = "live")]
-mod privileges;
 mod progress;
 mod publish;
 mod read;
 mod report;
-#[cfg(feature = "live")]
-mod status;
 mod words;
 
 use std::process::ExitCode;

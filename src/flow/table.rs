@@ -120,6 +120,11 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.index.is_empty()
     }
 
+    /// Flows whose handshake is being watched now.
+    pub fn watched(&self) -> usize {
+        self.watched.len().saturating_sub(self.free_watched.len())
+    }
+
     /// Take one segment. Flows that are over, this one or another, go to `finish`.
     #[inline]
     pub fn push(
@@ -248,7 +253,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        if self.watched.len().saturating_sub(self.free_watched.len()) >= self.limits.watched_flows {
+        if self.watched() >= self.limits.watched_flows {
             self.evict_watched(finish);
         }
         let first_seq = data_seq(segment);

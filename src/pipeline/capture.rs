@@ -61,7 +61,7 @@ pub(super) fn read_all(
             break;
         }
     }
-    batcher.flush();
+    batcher.finish();
     reports
 }
 

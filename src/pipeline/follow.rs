@@ -77,6 +77,12 @@ impl Follower {
         datagrams.tick(at, &mut |over| exchange(over, name, batcher));
     }
 
+    /// Handshakes that are being watched: begun and not over, or not known yet to be none.
+    #[cfg(feature = "live")]
+    pub(super) fn open(&self) -> u64 {
+        self.flows.watched().saturating_add(self.datagrams.watched()) as u64
+    }
+
     /// There is no more: everything is over.
     pub(super) fn finish(&mut self, batcher: &mut Batcher) {
         let Self { name, decoder, flows, datagrams, joined_late, .. } = self;

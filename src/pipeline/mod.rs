@@ -34,6 +34,7 @@ use crate::census::Census;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::policy::Policy;
+use crate::record::FlowRecord;
 use crate::sink::Sink;
 use crate::x509::{CertificateCache, ChainCache, TrustStores};
 
@@ -85,17 +86,18 @@ pub fn read<S: Sink + Send>(
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
-    let (sources, output) = run(settings, census, sink, progress, 1, |empty, full| {
+    let add = |record: &FlowRecord| census.add(record);
+    let (sources, output) = run(settings, &add, sink, progress, 1, |empty, full| {
         capture::read_all(inputs, settings, empty, full, progress)
     });
     Finished { sources, output, faults: progress.faults() }
 }
 
-/// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and gives full ones.
+/// Run workers and the writer beside `capture`; `census` is given every record. `capture` in `captures` threads takes empty batches and gives full ones.
 /// Returns what it returns, and why records could not be written, if they could not.
 fn run<S: Sink + Send, T: Default + Send>(
     settings: &Settings,
-    census: &Census,
+    census: &(dyn Fn(&FlowRecord) + Sync),
     sink: Option<&mut S>,
     progress: &Progress,
     captures: usize,

@@ -8,7 +8,6 @@ use crossbeam_channel::{Receiver, Sender};
 use super::batch::{Batch, Job};
 use super::judge::Judge;
 use super::{Progress, Settings};
-use crate::census::Census;
 use crate::flow::Side;
 use crate::json;
 use crate::packet::Layers;
@@ -27,7 +26,7 @@ pub(super) struct Worker<'a> {
     settings: &'a Settings,
     certificates: &'a CertificateCache,
     chains: &'a ChainCache,
-    census: &'a Census,
+    census: &'a (dyn Fn(&FlowRecord) + Sync),
     wants_lines: bool,
     progress: &'a Progress,
     parser: HelloParser,
@@ -39,7 +38,7 @@ impl<'a> Worker<'a> {
         settings: &'a Settings,
         certificates: &'a CertificateCache,
         chains: &'a ChainCache,
-        census: &'a Census,
+        census: &'a (dyn Fn(&FlowRecord) + Sync),
         wants_lines: bool,
         progress: &'a Progress,
     ) -> Self {
@@ -83,7 +82,7 @@ impl<'a> Worker<'a> {
         if !self.settings.wants(record.ts) {
             return false;
         }
-        self.census.add(&record);
+        (self.census)(&record);
         if self.wants_lines {
             // Every map key of a record is text: this does not fail.
             if let Ok(judgement) = self.judge.judge(&record)

@@ -6,7 +6,7 @@
 //! merged(stores) ◀─ source by source: joined across files, then added up          ┘
 //! ```
 //!
-//! Its schema is `schema.sql`, its version SQLite's `user_version`, its mark the `application_id`.
+//! Its schema is `schema.sql` and the steps after it, its version SQLite's `user_version`, its mark the `application_id`.
 //! Facts are kept per source, so that files can be merged and the same capture counts once. A file
 //! that is no census, is damaged, or comes from a newer version is refused before anything is
 //! written to it. One process writes at a time; others may read meanwhile what was last saved.
@@ -258,6 +258,10 @@ impl Store {
             if let Some(whole) = whole {
                 merger.add(of_each(whole));
             }
+        }
+        for store in stores {
+            // What was read for it is not kept for weeks.
+            store.reader = Reader::new(&store.limits);
         }
         Ok(merger.finish())
     }

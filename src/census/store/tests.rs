@@ -16,6 +16,8 @@ fn entry(name: &str, packets: u64) -> SourceEntry {
     entry.packets = packets;
     entry.first = Some(Timestamp::new(START, 0));
     entry.last = Some(Timestamp::new(START + packets, 0));
+    entry.lost.ring = packets / 3;
+    entry.lost.open_lost = packets / 4;
     entry.skipped.insert(crate::packet::Skip::NotIp, packets / 2);
     entry
 }

@@ -72,18 +72,28 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
         .iter()
         .map(|(reason, count)| (reason.name().to_owned(), (*count).into()))
         .collect();
+    let mut counts = entry.lost;
+    let lost: serde_json::Map<String, serde_json::Value> = counts
+        .counters()
+        .into_iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(name, count)| (name.to_owned(), (*count).into()))
+        .collect();
     let coverage: serde_json::Map<String, serde_json::Value> =
         part.coverage.counters().map(|(name, count)| (name.to_owned(), count.into())).collect();
     sql.query_row(
         "INSERT INTO sources (sensor, kind, identity, name, has_identity, first, last, packets,
-             bytes, cut, dropped, flows, midstream, evicted, fault, skipped, coverage, handshake_us)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+             bytes, cut, dropped, flows, midstream, evicted, fault, skipped, coverage, handshake_us,
+             lost)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+             ?19)
          ON CONFLICT (sensor, kind, identity) DO UPDATE SET
              name = excluded.name, first = excluded.first, last = excluded.last,
              packets = excluded.packets, bytes = excluded.bytes, cut = excluded.cut,
              dropped = excluded.dropped, flows = excluded.flows, midstream = excluded.midstream,
              evicted = excluded.evicted, fault = excluded.fault, skipped = excluded.skipped,
-             coverage = excluded.coverage, handshake_us = excluded.handshake_us
+             coverage = excluded.coverage, handshake_us = excluded.handshake_us,
+             lost = excluded.lost
          RETURNING id",
         params![
             entry.sensor,
@@ -104,6 +114,7 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
             json(&skipped),
             json(&coverage),
             samples(&part.latency),
+            json(&lost),
         ],
         |row| row.get(0),
     )
