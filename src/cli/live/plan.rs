@@ -18,7 +18,7 @@ use crate::census::Store;
 use crate::census::store::StoreError;
 use crate::cli::args::{FailOn, Live};
 use crate::cli::exit::Failure;
-use crate::cli::plan::{Judging, reports};
+use crate::cli::plan::{FILTER_HINT, Judging, reports};
 use crate::cli::publish;
 use crate::cli::read::host_name;
 use crate::limits::Limits;
@@ -79,6 +79,8 @@ impl Plan {
             trust: Arc::clone(&judging.trust),
             since: None,
             until: None,
+            // The kernel filters.
+            filter: None,
         };
         Ok(Self {
             interfaces,
@@ -162,7 +164,7 @@ fn refusal(error: Error) -> Failure {
         Error::Interface { name, reason } if reason == "it is down" => {
             Some(format!("ip link set {name} up"))
         }
-        Error::Filter { .. } => Some("filters are those of tcpdump: see pcap-filter(7)".to_owned()),
+        Error::Filter { .. } => Some(FILTER_HINT.to_owned()),
         _ => None,
     };
     // A filter is something that was typed.
