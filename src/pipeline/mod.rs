@@ -96,8 +96,9 @@ pub fn read<S: Sink + Send>(
     Finished { sources, output, faults: progress.faults() }
 }
 
-/// Run workers and the writer beside `capture`; `census` is given every record. `capture` in `captures` threads takes empty batches and gives full ones.
-/// Returns what it returns, and why records could not be written, if they could not.
+/// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and
+/// gives full ones; `census` is given every record. Returns what `capture` returns, and why records
+/// could not be written, if they could not.
 fn run<S: Sink + Send, T: Default + Send>(
     settings: &Settings,
     census: &(dyn Fn(&FlowRecord) + Sync),
