@@ -131,6 +131,7 @@ fn what_workers_that_are_behind_cost_is_counted_apart() {
     let (report, report_name) = path(&folder, "report.json");
     // Nobody reads its output: the writer waits, then the workers, then the capture thread.
     let live = net.live(&["--buffer", "4MiB", "--report", &report_name, "--flows", "-"]);
+    // More than may wait in memory.
     let mut sent = net.send(Some(150_000), handshakes(0..12_000));
     // While it waits, and then overflows.
     sent += net.send(None, handshakes(20_000..24_000));

@@ -208,7 +208,8 @@ pub(super) struct Live {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=16))]
     pub(super) capture_threads: u16,
-    /// Memory for packets that wait to be looked at, of each interface.
+    /// Memory for packets that wait to be looked at, of each interface; half as much again for
+    /// handshakes that wait.
     #[arg(long, value_name = "SIZE", default_value = "128MB")]
     pub(super) buffer: String,
     /// Record this name with every flow [default: the host name].

@@ -44,7 +44,7 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(args: Live) -> Result<Self, Failure> {
-        let limits = Limits::default();
+        let mut limits = Limits::default();
         let judging = Judging::new(&args.judgement)?;
         let rotation = args.rotate.as_deref().map(rotation).transpose()?;
         if rotation.is_some() && args.flows.as_deref() == Some(Path::new("-")) {
@@ -55,6 +55,9 @@ impl Plan {
             return Err(Failure::usage(anyhow!("`{}` is no size for --buffer", args.buffer))
                 .with_hint("as 128MB or 1GB"));
         };
+        let ring_bytes = usize::try_from(ring_bytes).unwrap_or(usize::MAX);
+        // A handshake that waits is worth more than the packets that it came in.
+        limits.backlog_bytes = ring_bytes / 2;
         let reports = reports(args.report)?;
         let flows = args.flows.as_deref().filter(|path| *path != Path::new("-"));
         let Some(save_every) = age(&args.save_every) else {
@@ -84,11 +87,7 @@ impl Plan {
         };
         Ok(Self {
             interfaces,
-            options: Options {
-                filter: args.filter,
-                ring_bytes: usize::try_from(ring_bytes).unwrap_or(usize::MAX),
-                members: args.capture_threads,
-            },
+            options: Options { filter: args.filter, ring_bytes, members: args.capture_threads },
             settings,
             fail_on: args.judgement.fail_on,
             judging: Arc::new(judging),
