@@ -307,13 +307,16 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
         .map(|skip| (skip, source.packets.skipped(skip)))
         .filter(|(_, count)| *count > 0)
         .collect();
-    entry.flows = source.flows.flows.saturating_add(source.datagrams.flows);
+    entry.flows = [source.flows.flows, source.datagrams.flows, source.logins.logins]
+        .into_iter()
+        .fold(0, u64::saturating_add);
     entry.midstream = source.joined_late;
     entry.evicted = [
         source.flows.evicted,
         source.flows.evicted_watched,
         source.datagrams.evicted,
         source.datagrams.evicted_watched,
+        source.logins.evicted,
     ]
     .into_iter()
     .fold(0, u64::saturating_add);

@@ -95,7 +95,7 @@ impl<'a> Worker<'a> {
     }
 
     fn record(&mut self, job: &Job) -> Option<FlowRecord> {
-        let Job { source, transport, meta, transcript } = job;
+        let Job { source, transport, carried, meta, transcript } = job;
         let limits = &self.settings.limits;
         let events = quic::conversation::events(*transport, transcript, limits);
         let [low, high] = meta.endpoints;
@@ -125,10 +125,19 @@ impl<'a> Worker<'a> {
         let chain = self.chain(&summary);
         let offered = summary.client_hello.as_ref().map_or(&[][..], |hello| &hello.offer.alpn);
         let negotiated = summary.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref());
-        let application = application(transcript.preamble(), client, offered, negotiated);
-        let protocol = match transport {
-            Transport::Tcp => community::TCP,
-            Transport::Udp | Transport::Quic => community::UDP,
+        let mut application = application(transcript.preamble(), client, offered, negotiated);
+        if let Some(carried) = carried {
+            application.name = Some(carried.method.name());
+        }
+        let community_id = match (carried, transport) {
+            (None, Transport::Tcp) => Some(community_id(low, high, community::TCP)),
+            (None, Transport::Udp | Transport::Quic) => {
+                Some(community_id(low, high, community::UDP))
+            }
+            // A log-in over a wire has no addresses; that in RADIUS has those of its datagrams.
+            (Some(carried), _) => {
+                carried.datagrams.map(|[one, other]| community_id(one, other, community::UDP))
+            }
         };
         let (client_bytes, server_bytes) = (*client.of(&meta.bytes), *server.of(&meta.bytes));
         let [low_gaps, high_gaps] = meta.gaps;
@@ -136,7 +145,7 @@ impl<'a> Worker<'a> {
             ts: summary.begun,
             sensor: Arc::clone(&self.settings.sensor),
             source: Arc::clone(source),
-            community_id: community_id(low, high, protocol),
+            community_id,
             transport: *transport,
             application: application.name,
             starttls: application.starttls,

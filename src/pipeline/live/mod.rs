@@ -97,6 +97,10 @@ fn share(limits: &Limits, threads: usize) -> Limits {
         fragment_datagrams: part(limits.fragment_datagrams),
         flows: part(limits.flows),
         watched_flows: part(limits.watched_flows),
+        datagram_flows: part(limits.datagram_flows),
+        watched_datagram_flows: part(limits.watched_datagram_flows),
+        logins: part(limits.logins),
+        login_bytes: part(limits.login_bytes),
         watched_bytes: part(limits.watched_bytes),
         backlog_bytes: part(limits.backlog_bytes),
         ..limits.clone()
@@ -233,7 +237,8 @@ impl<'a> CaptureThread<'a> {
 
     /// Show what was counted.
     fn publish(&self, fault: Option<String>) {
-        let Followed { span, packets, flows, datagrams, joined_late } = self.follower.followed();
+        let Followed { span, packets, flows, datagrams, logins, joined_late } =
+            self.follower.followed();
         let mut shown = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = InterfaceReport {
             name: Arc::clone(self.source.name()),
@@ -245,6 +250,7 @@ impl<'a> CaptureThread<'a> {
             packets,
             flows,
             datagrams,
+            logins,
             joined_late,
             waits: self.waits,
             open: self.open,

@@ -12,6 +12,7 @@ use crate::limits::Limits;
 use crate::packet::{PacketStats, Skip};
 use crate::pipeline::{Progress, Settings};
 use crate::record::FlowRecord;
+use crate::tls::starttls::login::LoginStats;
 
 /// What was captured on one interface so far.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct InterfaceReport {
     pub flows: TableStats,
     /// What became of the datagrams.
     pub datagrams: DatagramStats,
+    /// What became of the log-ins to networks.
+    pub logins: LoginStats,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
     /// How often a thread had to wait for the workers.
@@ -184,6 +187,7 @@ impl InterfaceReport {
             packets: PacketStats::default(),
             flows: TableStats::default(),
             datagrams: DatagramStats::default(),
+            logins: LoginStats::default(),
             joined_late: 0,
             waits: 0,
             open: 0,
@@ -209,7 +213,9 @@ impl InterfaceReport {
             .map(|skip| (skip, self.packets.skipped(skip)))
             .filter(|(_, count)| *count > 0)
             .collect();
-        entry.flows = self.flows.flows.saturating_add(self.datagrams.flows);
+        entry.flows = [self.flows.flows, self.datagrams.flows, self.logins.logins]
+            .into_iter()
+            .fold(0, u64::saturating_add);
         entry.midstream = self.joined_late;
         entry.evicted = self.refused();
         entry.fault.clone_from(&self.fault);
@@ -223,6 +229,7 @@ impl InterfaceReport {
             self.flows.evicted_watched,
             self.datagrams.evicted,
             self.datagrams.evicted_watched,
+            self.logins.evicted,
         ]
         .into_iter()
         .fold(0, u64::saturating_add)
@@ -265,6 +272,10 @@ impl InterfaceReport {
         datagrams.reopened = sum(datagrams.reopened, others.reopened);
         datagrams.evicted = sum(datagrams.evicted, others.evicted);
         datagrams.evicted_watched = sum(datagrams.evicted_watched, others.evicted_watched);
+        let (logins, others) = (&mut self.logins, &other.logins);
+        logins.packets = sum(logins.packets, others.packets);
+        logins.logins = sum(logins.logins, others.logins);
+        logins.evicted = sum(logins.evicted, others.evicted);
         self.joined_late = sum(self.joined_late, other.joined_late);
         self.waits = sum(self.waits, other.waits);
         self.open = sum(self.open, other.open);
