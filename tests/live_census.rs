@@ -163,7 +163,7 @@ fn a_full_disk_is_said_and_recovered_from() {
     let said = fs::File::create(&said_name).unwrap();
     let mut command = net.command(env!("CARGO_BIN_EXE_tlscensus"));
     command.args(["live", "-i", SPAN, "--user", "root", "--census", &name, "--save-every", "1s"]);
-    let live = net.listening(command.stdout(Stdio::null()).stderr(said));
+    let live = Net::listening(command.stdout(Stdio::null()).stderr(said));
     let said = || fs::read_to_string(&said_name).unwrap();
 
     net.send(Some(5_000), handshakes(0..20));

@@ -107,11 +107,11 @@ impl Net {
     pub fn live_as(&self, user: &str, args: &[&str]) -> Running {
         let mut command = self.command(env!("CARGO_BIN_EXE_tlscensus"));
         command.args(["live", "-i", SPAN, "--user", user]).args(args);
-        self.listening(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+        Self::listening(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
     /// Start it and wait until it listens.
-    pub fn listening(&self, command: &mut Command) -> Running {
+    pub fn listening(command: &mut Command) -> Running {
         let running = Running(Some(command.spawn().unwrap()));
         // It is confined as soon as its rings are open.
         wait_for("it listens", || running.status("Seccomp:").as_deref() == Some("2"));
