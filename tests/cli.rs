@@ -270,6 +270,42 @@ fn fail_on_matches_what_it_says() {
 }
 
 #[test]
+fn stores_stand_side_by_side_and_unknown_issuers_together() {
+    let text = stdout(&tlscensus(&["read", OFFICE]));
+    let chains = |text: &str| {
+        let part = text.split("\n\n").find(|part| part.starts_with("Certificate chains"));
+        part.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let unknown = "5 servers under C=XX, O=Corp Example, CN=Corp Example Root CA, which no trust";
+    assert!(chains(&text).contains(unknown), "{text}");
+    assert!(chains(&text).contains("--trust NAME=FILE"), "{text}");
+    let corp = "corp=captures/roots/private-root.pem";
+    let folder = tempfile::tempdir().unwrap();
+    let [json, markdown] = ["i.json", "i.md"].map(|name| folder.path().join(name));
+    let known = tlscensus(&[
+        "read",
+        OFFICE,
+        "--trust",
+        "mozilla",
+        "--trust",
+        corp,
+        "--report",
+        &json.to_string_lossy(),
+        "--report",
+        &markdown.to_string_lossy(),
+    ]);
+    let words = "5 servers end at C=XX, O=Corp Example, CN=Corp Example Root CA: trusted by corp";
+    assert!(chains(&stdout(&known)).contains(words), "{}", stdout(&known));
+    let report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    let totals = &report["summary"]["chains"];
+    assert_eq!(totals["trusted_by"]["corp"], 5);
+    assert_eq!(totals["trusted_by"]["mozilla"], 0);
+    assert_eq!(totals["unknown"].as_array().unwrap().len(), 0);
+    let markdown = fs::read_to_string(&markdown).unwrap();
+    assert!(markdown.contains("## Certificate chains"), "{markdown}");
+}
+
+#[test]
 fn exceptions_are_agreed_until_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();

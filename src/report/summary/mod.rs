@@ -4,6 +4,7 @@
 //! themselves is written out so that it cannot move the cursor or hide.
 
 mod answer;
+mod chains;
 mod clients;
 mod coverage;
 pub(in crate::report) mod exceptions;
@@ -28,6 +29,7 @@ impl Inventory {
             clients::write(&mut page, self, style.verbose);
             servers::write(&mut page, self, style.verbose);
             findings::write(&mut page, self, style.verbose);
+            chains::write(&mut page, self, style.verbose);
             exceptions::write(&mut page, self, style.verbose);
         }
         coverage::write(&mut page, self, style.verbose);
