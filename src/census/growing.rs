@@ -20,6 +20,10 @@ impl<T> Growing<T> {
         &self.value
     }
 
+    pub(super) fn into_value(self) -> T {
+        self.value
+    }
+
     /// The value, to be changed.
     pub(super) const fn change(&mut self) -> &mut T {
         self.changed = true;

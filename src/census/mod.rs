@@ -149,12 +149,31 @@ impl Census {
     /// A census that is still growing is copied host by host: each host is whole in itself, and
     /// lists at least what the counters count.
     pub fn snapshot(&self) -> Snapshot {
-        let (coverage, latency) = self.totals();
+        let totals = self.totals();
         let hosts = self.hosts.iter().map(|entry| (*entry.key(), entry.value().value().clone()));
         let hosts = hosts.collect();
         let servers = self.servers.iter();
         let servers =
             servers.map(|entry| (Arc::clone(entry.key()), entry.value().value().clone())).collect();
+        self.listing(totals, hosts, servers)
+    }
+
+    /// The facts of a census that grows no more, without a copy of them.
+    pub fn into_snapshot(mut self) -> Snapshot {
+        let totals = self.totals();
+        let hosts = std::mem::take(&mut self.hosts).into_iter();
+        let servers = std::mem::take(&mut self.servers).into_iter();
+        let hosts = hosts.map(|(ip, host)| (ip, host.into_value())).collect();
+        let servers = servers.map(|(key, server)| (key, server.into_value())).collect();
+        self.listing(totals, hosts, servers)
+    }
+
+    fn listing(
+        &self,
+        (coverage, latency): (Coverage, Latency),
+        hosts: Vec<(Address, Host)>,
+        servers: Vec<(Arc<ServerKey>, Server)>,
+    ) -> Snapshot {
         let certificates = self.certificates.iter();
         Snapshot {
             offers: self.offers.sorted(),

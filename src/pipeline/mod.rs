@@ -47,6 +47,9 @@ pub use progress::Progress;
 /// few, so that what they hold is still in a near cache when it is its turn.
 const BATCHES: usize = 3;
 
+/// Where records are added up: in a census, or in several.
+type Recorder<'a> = &'a (dyn Fn(&FlowRecord) + Sync);
+
 /// What a run is to do.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -79,18 +82,20 @@ pub struct Finished {
     pub faults: u64,
 }
 
-/// Read captures. Their handshakes go into `census`, their records to `sink` if there is one.
+/// Read captures. Their handshakes go into `census` and their records to `sink`, if there is one.
 ///
 /// What is wrong with one input does not stop the others: it stands in its [`SourceReport`].
-pub fn read<S: Sink + Send>(
+pub fn read<'c, S: Sink + Send>(
     inputs: &[Input],
     settings: &Settings,
-    census: &Census,
+    census: impl Into<Option<&'c Census>>,
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
-    let add = |record: &FlowRecord| census.add(record);
-    let (sources, output) = run(settings, &add, sink, progress, 1, |empty, full| {
+    let census = census.into();
+    let add = census.map(|census| |record: &FlowRecord| census.add(record));
+    let add = add.as_ref().map(|add| add as Recorder<'_>);
+    let (sources, output) = run(settings, add, sink, progress, 1, |empty, full| {
         capture::read_all(inputs, settings, empty, full, progress)
     });
     Finished { sources, output, faults: progress.faults() }
@@ -101,7 +106,7 @@ pub fn read<S: Sink + Send>(
 /// could not be written, if they could not.
 fn run<S: Sink + Send, T: Default + Send>(
     settings: &Settings,
-    census: &(dyn Fn(&FlowRecord) + Sync),
+    census: Option<Recorder<'_>>,
     sink: Option<&mut S>,
     progress: &Progress,
     captures: usize,

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Job};
 use super::judge::Judge;
-use super::{Progress, Settings};
+use super::{Progress, Recorder, Settings};
 use crate::flow::Side;
 use crate::json;
 use crate::packet::Layers;
@@ -26,7 +26,8 @@ pub(super) struct Worker<'a> {
     settings: &'a Settings,
     certificates: &'a CertificateCache,
     chains: &'a ChainCache,
-    census: &'a (dyn Fn(&FlowRecord) + Sync),
+    /// Where there is one to fill.
+    census: Option<Recorder<'a>>,
     wants_lines: bool,
     progress: &'a Progress,
     parser: HelloParser,
@@ -38,7 +39,7 @@ impl<'a> Worker<'a> {
         settings: &'a Settings,
         certificates: &'a CertificateCache,
         chains: &'a ChainCache,
-        census: &'a (dyn Fn(&FlowRecord) + Sync),
+        census: Option<Recorder<'a>>,
         wants_lines: bool,
         progress: &'a Progress,
     ) -> Self {
@@ -82,7 +83,9 @@ impl<'a> Worker<'a> {
         if !self.settings.wants(record.ts) {
             return false;
         }
-        (self.census)(&record);
+        if let Some(census) = self.census {
+            census(&record);
+        }
         if self.wants_lines {
             // Every map key of a record is text: this does not fail.
             if let Ok(judgement) = self.judge.judge(&record)

@@ -38,6 +38,7 @@ use crate::capture::live::LiveSource;
 use crate::capture::{Error, Poll, Source};
 use crate::census::Lost;
 use crate::limits::Limits;
+use crate::record::FlowRecord;
 use crate::sink::Sink;
 
 pub use watch::{InterfaceReport, Watch};
@@ -74,18 +75,18 @@ pub fn live<S: Sink + Send>(
     let limits = share(&settings.limits, sources.len());
     let numbers = Arc::new(AtomicU64::new(0));
     let progress = watch.progress();
-    let ((), output) =
-        run(settings, &|record| watch.add(record), sink, progress, sources.len(), |empty, full| {
-            thread::scope(|scope| {
-                for (source, report) in sources.into_iter().zip(watch.members()) {
-                    let batcher = Batcher::new(empty.clone(), full.clone(), Arc::clone(&numbers))
-                        .with_backlog(limits.backlog_bytes);
-                    let capture = CaptureThread::new(source, batcher, &limits, report);
-                    scope.spawn(move || capture.run(progress));
-                }
-                drop::<(Receiver<Batch>, Sender<Batch>)>((empty, full));
-            });
+    let add = |record: &FlowRecord| watch.add(record);
+    let ((), output) = run(settings, Some(&add), sink, progress, sources.len(), |empty, full| {
+        thread::scope(|scope| {
+            for (source, report) in sources.into_iter().zip(watch.members()) {
+                let batcher = Batcher::new(empty.clone(), full.clone(), Arc::clone(&numbers))
+                    .with_backlog(limits.backlog_bytes);
+                let capture = CaptureThread::new(source, batcher, &limits, report);
+                scope.spawn(move || capture.run(progress));
+            }
+            drop::<(Receiver<Batch>, Sender<Batch>)>((empty, full));
         });
+    });
     LiveFinished { output, faults: progress.faults() }
 }
 
