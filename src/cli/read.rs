@@ -109,7 +109,7 @@ impl Plan {
 }
 
 /// Leave out what is the same capture as one before it: a source counts once.
-fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> {
+pub(super) fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> {
     let mut seen: HashMap<String, PathBuf> = HashMap::new();
     let mut copies = Vec::new();
     expansion.inputs.retain(|input| {
