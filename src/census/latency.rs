@@ -31,7 +31,7 @@ impl Default for Latency {
 
 impl Latency {
     /// Add one handshake.
-    pub(super) fn record(&mut self, duration: Duration) {
+    pub(crate) fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(LONGEST).min(LONGEST);
         match self {
             Self::Few(few) if few.len() < FEW => {

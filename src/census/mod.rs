@@ -144,6 +144,11 @@ impl Census {
         sources.insert(entry.key(), entry);
     }
 
+    /// How long handshakes took, over all servers.
+    pub fn latency(&self) -> Latency {
+        self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The facts as they are now.
     ///
     /// A census that is still growing is copied host by host: each host is whole in itself, and
@@ -242,8 +247,7 @@ impl Census {
 
     /// Taken before everything else: what is counted here is listed by then.
     fn totals(&self) -> (Coverage, Latency) {
-        let latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        (self.counters.read(), latency)
+        (self.counters.read(), self.latency())
     }
 
     /// Add the connection to its client's host.

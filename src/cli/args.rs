@@ -58,6 +58,13 @@ Examples:
     /// Tell one host's story: what it offers, to whom, what becomes of it, and what to change.
     #[command(after_help = "Example: tlscensus host 10.0.0.5 census.db")]
     Host(Box<Host>),
+    /// Show the report of census files as a page, and again when they change.
+    #[cfg(feature = "serve")]
+    #[command(after_help = "\
+Examples:
+  tlscensus serve office.db
+  tlscensus serve --listen 127.0.0.1:8000 --policy entra-connect paris.db berlin.db")]
+    Serve(Box<Serve>),
     /// Watch one or more network interfaces until it is stopped.
     #[cfg(feature = "live")]
     #[command(after_help = "\
@@ -198,6 +205,13 @@ pub(super) struct Live {
     /// Write the inventory of hosts to FILE (.json, .csv or .md) at the end. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Vec<PathBuf>,
+    /// Show the page, and metrics for Prometheus, on this address, as 127.0.0.1:9477.
+    #[cfg(feature = "serve")]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<String>,
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    pub(super) token: ListenToken,
     /// Become this user once the interfaces are open [default: the owner of the output directory].
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
@@ -215,6 +229,32 @@ pub(super) struct Live {
     /// Record this name with every flow [default: the host name].
     #[arg(long, value_name = "NAME")]
     pub(super) sensor: Option<String>,
+}
+
+/// `tlscensus serve`.
+#[cfg(feature = "serve")]
+#[derive(Debug, ClapArgs)]
+pub(super) struct Serve {
+    /// Census files; a live run may be writing to them.
+    #[arg(required = true, value_name = "CENSUS")]
+    pub(super) censuses: Vec<PathBuf>,
+    /// Listen on this address.
+    #[arg(long, value_name = "ADDR", default_value = super::listen::ADDRESS)]
+    pub(super) listen: String,
+    #[command(flatten)]
+    pub(super) token: ListenToken,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+}
+
+/// Who may see the page.
+#[cfg(feature = "serve")]
+#[derive(Debug, ClapArgs)]
+pub(super) struct ListenToken {
+    /// Ask for the token that is the first line of FILE; it must be asked for where other machines
+    /// can reach the address.
+    #[arg(long, value_name = "FILE")]
+    pub(super) listen_token: Option<PathBuf>,
 }
 
 /// What is judged, and by what.

@@ -10,6 +10,8 @@ mod explain;
 mod host;
 #[cfg(feature = "live")]
 mod interfaces;
+#[cfg(feature = "serve")]
+mod listen;
 #[cfg(feature = "live")]
 mod live;
 mod plan;
@@ -18,6 +20,8 @@ mod progress;
 mod publish;
 mod read;
 mod report;
+#[cfg(feature = "serve")]
+mod serve;
 mod words;
 
 use std::process::ExitCode;
@@ -55,6 +59,8 @@ fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
         Command::Report(report) => report::run(*report, &args.global, words),
         Command::Diff(diff) => diff::run(&diff, &args.global, words),
         Command::Host(host) => host::run(&host, &args.global, words),
+        #[cfg(feature = "serve")]
+        Command::Serve(serve) => serve::run(&serve, words),
         #[cfg(feature = "live")]
         Command::Live(live) => live::run(*live, &args.global, words),
         #[cfg(feature = "live")]

@@ -83,6 +83,7 @@ impl<'a> Worker<'a> {
         if !self.settings.wants(record.ts) {
             return false;
         }
+        self.progress.add_version(record.server_hello.as_ref().map(|hello| hello.version));
         if let Some(census) = self.census {
             census(&record);
         }

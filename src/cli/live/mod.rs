@@ -2,6 +2,8 @@
 
 mod amounts;
 mod facts;
+#[cfg(feature = "serve")]
+mod feed;
 mod keeper;
 mod notify;
 mod outputs;
@@ -26,7 +28,11 @@ use super::words::Words;
 use crate::capture::live::{Condition, LiveSource};
 use crate::census::Store;
 use crate::pipeline::live::{InterfaceReport, LiveFinished, Watch, live};
+#[cfg(feature = "serve")]
+use crate::serve::Listener;
 use facts::Facts;
+#[cfg(feature = "serve")]
+use feed::LiveFeed;
 use keeper::Keeper;
 use notify::Notify;
 use outputs::{LiveSink, lock};
@@ -43,6 +49,8 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
     let plan = Plan::new(args)?;
     let signals = Signals::hear()?;
     let sources = open(&plan)?;
+    #[cfg(feature = "serve")]
+    let listener = plan.listen(words)?;
     let notify = Notify::new();
     let missing = plan.privileges.drop()?;
     if !missing.is_empty() {
@@ -55,13 +63,24 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
     let mut store = plan.open_store()?;
     // Before it is written to: what is there belongs to others.
     let earlier = store.as_mut().map(|store| Store::merged(slice::from_mut(store), |part| part));
-    let facts = Facts {
+    let facts = Arc::new(Facts {
         watch: Watch::new(&sources, &plan.settings),
         earlier: earlier.transpose()?.unwrap_or_default(),
         judging: Arc::clone(&plan.judging),
         limits: plan.settings.limits.clone(),
-    };
-    let saver = store.map(|store| Saver::new(store, plan.save_every));
+    });
+    let saver = store.map(|store| Arc::new(Saver::new(store, plan.save_every)));
+    #[cfg(feature = "serve")]
+    let page = listener.map(|listener| Page {
+        listener,
+        feed: LiveFeed {
+            facts: Arc::clone(&facts),
+            saver: saver.clone(),
+            file: sink.as_ref().and_then(LiveSink::file),
+        },
+    });
+    #[cfg(not(feature = "serve"))]
+    let page = None;
     notify.ready();
     let keeper = Keeper {
         plan: &plan,
@@ -69,13 +88,13 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
         facts: &facts,
         words,
         file: sink.as_ref().and_then(LiveSink::file),
-        saver: saver.as_ref(),
+        saver: saver.as_deref(),
         notify,
         status: Status::new(words.quiet),
         conditions: vec![Condition::Up; plan.interfaces.len()],
         trouble: [None, None],
     };
-    let finished = watch_over(keeper, sources, sink.as_mut());
+    let finished = watch_over(keeper, sources, sink.as_mut(), page);
     // First of all: what was learned is safe then, whatever reports take.
     let saved = saver.as_ref().map_or(Ok(()), |saver| saver.save(&facts.watch));
     let exit = conclude(&plan, facts, &finished, sink.as_ref(), global, words)?;
@@ -84,11 +103,39 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
     Ok(exit)
 }
 
+/// The page, and where it is to be had.
+#[cfg(feature = "serve")]
+struct Page {
+    listener: Listener,
+    feed: LiveFeed,
+}
+
+#[cfg(feature = "serve")]
+impl Page {
+    /// Until the run is over.
+    fn show(self, over: &AtomicBool) {
+        // Without threads or descriptors there is no page; the run goes on.
+        let _ = self.listener.serve(Arc::new(self.feed), over);
+    }
+}
+
+/// Built without a server there is no page.
+#[cfg(not(feature = "serve"))]
+enum Page {}
+
+#[cfg(not(feature = "serve"))]
+impl Page {
+    fn show(self, _over: &AtomicBool) {
+        match self {}
+    }
+}
+
 /// Capture while files are looked after and signals heard.
 fn watch_over(
     mut keeper: Keeper<'_>,
     sources: Vec<LiveSource>,
     sink: Option<&mut LiveSink>,
+    page: Option<Page>,
 ) -> LiveFinished {
     let over = AtomicBool::new(false);
     let (plan, facts, saver) = (keeper.plan, keeper.facts, keeper.saver);
@@ -102,6 +149,9 @@ fn watch_over(
             }
             keeper.status.clear();
         });
+        if let Some(page) = page {
+            scope.spawn(move || page.show(over));
+        }
         let finished = live(sources, &plan.settings, sink, &facts.watch);
         over.store(true, Ordering::Relaxed);
         keeping.thread().unpark();
@@ -115,7 +165,7 @@ fn watch_over(
 /// Say what went wrong, write the reports, print the summary, and find the exit code.
 fn conclude(
     plan: &Plan,
-    facts: Facts,
+    facts: Arc<Facts>,
     finished: &LiveFinished,
     sink: Option<&LiveSink>,
     global: &Global,
@@ -133,7 +183,11 @@ fn conclude(
     }
     // Judging takes time: it is done where anybody wants to know.
     let wanted = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();
-    let inventory = wanted.then(|| facts.into_inventory());
+    let inventory = wanted.then(|| match Arc::try_unwrap(facts) {
+        Ok(facts) => facts.into_inventory(),
+        // The page is still being written for somebody.
+        Err(facts) => facts.inventory(),
+    });
     if let Some(inventory) = &inventory {
         plan.write_reports(inventory).map_err(Failure::impossible)?;
         if !words.quiet {

@@ -16,14 +16,22 @@ use crate::capture::Error;
 use crate::capture::live::{LiveSource, Options};
 use crate::census::Store;
 use crate::census::store::StoreError;
+#[cfg(feature = "serve")]
+use crate::cli::args::ListenToken;
 use crate::cli::args::{FailOn, Live};
 use crate::cli::exit::Failure;
+#[cfg(feature = "serve")]
+use crate::cli::listen;
 use crate::cli::plan::{FILTER_HINT, Judging, reports};
 use crate::cli::publish;
 use crate::cli::read::host_name;
+#[cfg(feature = "serve")]
+use crate::cli::words::Words;
 use crate::limits::Limits;
 use crate::pipeline::Settings;
 use crate::report::{Format, Inventory};
+#[cfg(feature = "serve")]
+use crate::serve::Listener;
 use crate::sink::Stdout;
 use crate::sink::rolling::{RollingFile, Rotation};
 
@@ -40,6 +48,8 @@ pub(super) struct Plan {
     pub(super) reports: Vec<(PathBuf, Format)>,
     pub(super) fail_on: Option<FailOn>,
     pub(super) privileges: Privileges,
+    #[cfg(feature = "serve")]
+    page: (Option<String>, ListenToken),
 }
 
 impl Plan {
@@ -97,7 +107,16 @@ impl Plan {
             save_every,
             reports,
             privileges,
+            #[cfg(feature = "serve")]
+            page: (args.listen, args.token),
         })
+    }
+
+    /// Open the socket of the page, while rights are there to do so.
+    #[cfg(feature = "serve")]
+    pub(super) fn listen(&self, words: &Words) -> Result<Option<Listener>, Failure> {
+        let (address, token) = &self.page;
+        address.as_ref().map(|address| listen::open(address, token, words)).transpose()
     }
 
     pub(super) fn streams_to_stdout(&self) -> bool {

@@ -3,6 +3,9 @@
 //! What is on disk is never older than that, whatever becomes of the process. What cannot be saved,
 //! because the disk is full, is tried again with the next time's.
 
+#[cfg(feature = "serve")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -17,6 +20,8 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// The census file of a run.
 pub(super) struct Saver {
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "the page shows it"))]
+    path: PathBuf,
     store: Mutex<Store>,
     every: Duration,
     saved: Mutex<Saved>,
@@ -34,7 +39,12 @@ pub(super) struct Saved {
 #[allow(clippy::disallowed_methods, reason = "a file is saved by the clock on the wall")]
 impl Saver {
     pub(super) fn new(store: Store, every: Duration) -> Self {
-        Self { store: Mutex::new(store), every, saved: Mutex::default() }
+        Self {
+            path: store.path().to_owned(),
+            store: Mutex::new(store),
+            every,
+            saved: Mutex::default(),
+        }
     }
 
     /// Save again and again until the run is over.
@@ -68,6 +78,12 @@ impl Saver {
             saved.at = Some(Instant::now());
         }
         result
+    }
+
+    /// The file.
+    #[cfg(feature = "serve")]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// How it stands.
