@@ -42,7 +42,7 @@ pub(super) struct Syn {
 }
 
 impl Syn {
-    /// Whether a stream that begins with this SYN may have had `seq` next.
+    /// Whether a stream that begins with it may have had `seq` next.
     pub(super) const fn fits(self, seq: SeqNumber) -> bool {
         let offset = seq.offset_from(self.isn.plus(1));
         0 <= offset && offset < REACH

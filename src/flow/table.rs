@@ -122,6 +122,11 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.watched.len().saturating_sub(self.free_watched.len())
     }
 
+    /// Heap bytes that all watched flows together hold.
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// Take one segment. Flows that are over, this one or another, go to `finish`.
     #[inline]
     pub fn push(

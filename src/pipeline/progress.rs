@@ -1,7 +1,9 @@
 //! [`Progress`]: how far a run is, for whoever watches it, and the wish that it should end.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::faults::LostConnections;
 use crate::tls::codepoint::ProtocolVersion;
 
 /// Versions that are counted apart; then all others, and where no ServerHello was seen.
@@ -21,7 +23,7 @@ pub struct Progress {
     connections: AtomicU64,
     /// Of those, by the version that was negotiated, in the order of [`VERSIONS`].
     versions: [AtomicU64; VERSIONS.len()],
-    faults: AtomicU64,
+    lost: LostConnections,
     stop: AtomicBool,
 }
 
@@ -48,9 +50,9 @@ impl Progress {
         VERSIONS.into_iter().zip(counts).collect()
     }
 
-    /// Handshakes that a fault of this program lost.
-    pub fn faults(&self) -> u64 {
-        self.faults.load(Ordering::Relaxed)
+    /// Handshakes of a source that a fault of this program lost.
+    pub fn lost_connections(&self, source: &str) -> u64 {
+        self.lost.of(source)
     }
 
     /// Go on from here: what another run over further inputs reads comes on top.
@@ -91,7 +93,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn add_fault(&self) {
-        self.faults.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add_lost(&self, source: &Arc<str>) {
+        self.lost.add(source);
     }
 }

@@ -171,7 +171,11 @@ impl Out<'_> {
             }),
         )?;
         self.counter("connections", "TLS connections recorded", wire.connections)?;
-        self.counter("faults", "Handshakes lost to a fault of the program", wire.faults)?;
+        self.counter(
+            "faults",
+            "Handshakes and packets lost to a fault of the program",
+            wire.faults,
+        )?;
         self.family(
             "handshakes",
             "Handshakes, by the version that was negotiated",

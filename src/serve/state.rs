@@ -24,7 +24,7 @@ pub struct Wire {
     pub versions: Vec<(&'static str, u64)>,
     /// How long handshakes took.
     pub latency: Latency,
-    /// Handshakes that a fault of the program lost.
+    /// Handshakes and packets that a fault of the program lost.
     pub faults: u64,
     /// Records that wait for a disk that is full.
     pub waiting_records: u64,

@@ -7,6 +7,7 @@ use super::outputs::lock;
 use super::saver::Saver;
 use crate::capture::live::Condition;
 use crate::census::Latency;
+use crate::pipeline::Faults;
 use crate::pipeline::live::InterfaceReport;
 use crate::report::Inventory;
 use crate::serve::{CensusState, Feed, Wire, WireInterface};
@@ -38,13 +39,15 @@ impl Feed for LiveFeed {
         for (_, census) in watch.censuses() {
             latency.add(&census.latency());
         }
+        let faults =
+            watch.interfaces().iter().fold(Faults::default(), |sum, one| sum.and(one.faults));
         let unwritten = |file: &Arc<Mutex<RollingFile>>| lock(file).waiting_lines();
         Some(Wire {
             interfaces: watch.interfaces().into_iter().map(interface).collect(),
             connections: progress.connections(),
             versions: progress.versions(),
             latency,
-            faults: progress.faults(),
+            faults: faults.connections.saturating_add(faults.packets),
             waiting_records: self.file.as_ref().map_or(0, unwritten),
             census: self.saver.as_ref().map(|saver| {
                 let saved = saver.saved();

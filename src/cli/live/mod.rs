@@ -175,11 +175,8 @@ fn conclude(
     for fault in interfaces.iter().filter_map(|report| report.fault.as_ref()) {
         words.error(&anyhow!("{fault}"), None);
     }
-    if finished.faults > 0 {
-        words.warn(
-            &format!("{} handshakes were lost to a fault of this program", finished.faults),
-            Some("please report it"),
-        );
+    if !finished.faults.is_none() {
+        words.warn(&finished.faults.to_string(), None);
     }
     // Judging takes time: it is done where anybody wants to know.
     let wanted = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();
@@ -214,7 +211,7 @@ fn conclude(
     let matched = inventory.is_some_and(|inventory| publish::matches(plan.fail_on, &inventory));
     Ok(if matched {
         Exit::Matched
-    } else if broken > 0 || finished.faults > 0 {
+    } else if broken > 0 || !finished.faults.is_none() {
         Exit::Partial
     } else {
         Exit::Done

@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Batcher};
+use super::faults::Faults;
 use super::follow::{Followed, Follower};
 use super::{Progress, Settings, run};
 use crate::capture::live::LiveSource;
@@ -58,8 +59,8 @@ const DRAIN: Duration = Duration::from_millis(400);
 pub struct LiveFinished {
     /// Why records could not be written, if they could not.
     pub output: Option<std::io::Error>,
-    /// Handshakes that a fault of this program lost.
-    pub faults: u64,
+    /// What faults of this program lost.
+    pub faults: Faults,
 }
 
 /// Capture until asked to stop. Handshakes go into the censuses of `watch`, which was made for the
@@ -87,7 +88,8 @@ pub fn live<S: Sink + Send>(
             drop::<(Receiver<Batch>, Sender<Batch>)>((empty, full));
         });
     });
-    LiveFinished { output, faults: progress.faults() }
+    let faults = watch.interfaces().iter().fold(Faults::default(), |sum, one| sum.and(one.faults));
+    LiveFinished { output, faults }
 }
 
 /// The bounds of one of several threads, so that they keep to the bounds together.
@@ -238,7 +240,7 @@ impl<'a> CaptureThread<'a> {
 
     /// Show what was counted.
     fn publish(&self, fault: Option<String>) {
-        let Followed { span, packets, flows, datagrams, logins, joined_late } =
+        let Followed { span, packets, flows, datagrams, logins, joined_late, faults } =
             self.follower.followed();
         let mut shown = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = InterfaceReport {
@@ -252,6 +254,7 @@ impl<'a> CaptureThread<'a> {
             flows,
             datagrams,
             logins,
+            faults: Faults { connections: 0, packets: faults },
             joined_late,
             waits: self.waits,
             open: self.open,

@@ -10,6 +10,7 @@ use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
 use crate::limits::Limits;
 use crate::packet::{PacketStats, Skip};
+use crate::pipeline::faults::Faults;
 use crate::pipeline::{Progress, Settings};
 use crate::record::FlowRecord;
 use crate::tls::starttls::login::LoginStats;
@@ -37,6 +38,8 @@ pub struct InterfaceReport {
     pub datagrams: DatagramStats,
     /// What became of the log-ins to networks.
     pub logins: LoginStats,
+    /// What faults of this program lost.
+    pub faults: Faults,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
     /// How often a thread had to wait for the workers.
@@ -105,6 +108,9 @@ impl Watch {
                 Some(report) => report.add(&member),
                 None => reports.push(member.clone()),
             }
+        }
+        for report in &mut reports {
+            report.faults.connections = self.progress.lost_connections(&report.name);
         }
         reports
     }
@@ -188,6 +194,7 @@ impl InterfaceReport {
             flows: TableStats::default(),
             datagrams: DatagramStats::default(),
             logins: LoginStats::default(),
+            faults: Faults::default(),
             joined_late: 0,
             waits: 0,
             open: 0,
@@ -218,7 +225,8 @@ impl InterfaceReport {
             .fold(0, u64::saturating_add);
         entry.midstream = self.joined_late;
         entry.evicted = self.refused();
-        entry.fault.clone_from(&self.fault);
+        let lost = Some(self.faults).filter(|faults| !faults.is_none());
+        entry.fault = self.fault.clone().or_else(|| lost.map(|faults| faults.to_string()));
         entry
     }
 
@@ -276,6 +284,7 @@ impl InterfaceReport {
         logins.packets = sum(logins.packets, others.packets);
         logins.logins = sum(logins.logins, others.logins);
         logins.evicted = sum(logins.evicted, others.evicted);
+        self.faults = self.faults.and(other.faults);
         self.joined_late = sum(self.joined_late, other.joined_late);
         self.waits = sum(self.waits, other.waits);
         self.open = sum(self.open, other.open);
