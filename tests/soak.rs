@@ -79,7 +79,7 @@ impl Traffic {
             // A flood of SYNs from everywhere.
             0..=24 => {
                 let from = self.random(1 << 24);
-                tcp(from, port, 1, |step| step.syn(), &[])
+                tcp(from, port, 1, Tcp::syn, &[])
             }
             // Hellos that nobody answers, each with a name of its own.
             25..=64 => {
