@@ -163,7 +163,7 @@ impl Follower {
     /// Handshakes that are being watched: begun and not over, or not known yet to be none.
     #[cfg(feature = "live")]
     pub(super) fn open(&self) -> u64 {
-        self.flows.watched().saturating_add(self.datagrams.watched()) as u64
+        self.tables.flows.watched().saturating_add(self.tables.datagrams.watched()) as u64
     }
 
     /// There is no more: everything is over. What ends one by a fault is out of its table by then.
