@@ -157,6 +157,21 @@ impl LoginTable {
         &self.stats
     }
 
+    /// Log-ins that are remembered now.
+    pub fn len(&self) -> usize {
+        self.slots.len().saturating_sub(self.free.len())
+    }
+
+    /// Whether none is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Heap bytes that all of them together hold.
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// Time has passed: what has been silent for too long is over.
     pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(FinishedLogin)) {
         self.hand = 0;
