@@ -101,6 +101,12 @@ const fn civil_from_days(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// Milliseconds to the microsecond: what captures have below that is noise.
+#[expect(clippy::cast_precision_loss, reason = "exact for 285 years of microseconds")]
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX) as f64 / 1_000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +120,12 @@ mod tests {
         );
         assert_eq!(Timestamp::new(1_709_164_800, 1).to_string(), "2024-02-29T00:00:00.000000001Z");
         assert_eq!(Timestamp::new(4_102_444_799, 0).to_string(), "2099-12-31T23:59:59.000000000Z");
+    }
+
+    #[test]
+    fn milliseconds_have_three_decimals() {
+        assert_eq!(milliseconds(Duration::from_nanos(1_742_999)).to_string(), "1.742");
+        assert_eq!(milliseconds(Duration::from_secs(90_000)).to_string(), "90000000");
     }
 
     #[test]

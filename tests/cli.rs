@@ -54,6 +54,22 @@ fn the_summary_names_the_legacy_hosts_and_no_others() {
 }
 
 #[test]
+#[cfg(feature = "live")]
+fn a_filter_leaves_out_what_does_not_match() {
+    let output = tlscensus(&["read", "-q", "--flows", "-", "--filter", "host 10.20.0.13", OFFICE]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    let records: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 2);
+    assert!(records.iter().all(|record| record["client"]["ip"] == "10.20.0.13"));
+
+    let output = tlscensus(&["read", "--filter", "port", OFFICE]);
+    assert_eq!(code(&output), 2);
+    let text = stderr(&output);
+    assert!(text.contains("cannot filter by `port`") && text.contains("pcap-filter(7)"), "{text}");
+}
+
+#[test]
 fn records_go_to_standard_output_and_the_summary_beside_them() {
     let output = tlscensus(&["read", OFFICE, "--flows", "-"]);
     assert_eq!(code(&output), 0);
@@ -251,6 +267,52 @@ fn fail_on_matches_what_it_says() {
     assert_eq!(code(&tlscensus(&["read", OFFICE, "--fail-on", "breaks"])), 3);
     let able = "captures/tls12-ecdhe-rsa.pcap";
     assert_eq!(code(&tlscensus(&["read", able, "--fail-on", "breaks"])), 0);
+}
+
+#[test]
+fn exceptions_are_agreed_until_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let write = |name: &str, lines: &str| {
+        let agreed = "[[exception]]\nowner = \"Jane Doe\"\nreason = \"goes in June\"\n";
+        fs::write(folder.path().join(name), format!("{agreed}{lines}\n")).unwrap();
+        path(name)
+    };
+    let all = write("all.toml", "expires = 2099-12-31\nnetwork = \"0.0.0.0/0\"");
+    let old = write("old.toml", "expires = 2020-01-31\nnetwork = \"0.0.0.0/0\"");
+    let wrong = write("wrong.toml", "expires = 2099-12-31\nnetwrok = \"0.0.0.0/0\"");
+    let (census, json) = (path("census.db"), path("inventory.json"));
+    let read = ["read", OFFICE, "--census", &census, "--report", &json, "--fail-on", "breaks"];
+    let run = |args: &[&str], exceptions: &str| {
+        tlscensus(&[args, &["--exceptions", exceptions]].concat())
+    };
+    // An error names the place and the right word, and nothing is read.
+    let refused = run(&read, &wrong);
+    assert_eq!((code(&refused), stdout(&refused).as_str()), (2, ""));
+    let words = stderr(&refused);
+    assert!(words.contains("wrong.toml:5:1") && words.contains("`network`"), "{words}");
+    assert!(!Path::new(&census).exists() && !Path::new(&json).exists());
+    assert_eq!(code(&run(&read, &path("none.toml"))), 2);
+    // What is agreed is counted and shown, and fails nothing.
+    let agreed = run(&read, &all);
+    assert_eq!(code(&agreed), 0, "{}", stderr(&agreed));
+    assert!(stdout(&agreed).starts_with("5 of 12 client hosts break"), "{}", stdout(&agreed));
+    assert!(stdout(&agreed).contains("5 of those that break are excepted."));
+    let report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert_eq!(report["exceptions"][0]["status"], "applied");
+    assert_eq!(report["summary"]["policies"][0]["excepted"]["client_hosts"], 5);
+    let findings = run(&["report", &census, "--fail-on", "findings"], &all);
+    assert_eq!(code(&findings), 0);
+    // What has expired is named and covers nothing.
+    let expired = run(&["report", &census, "--fail-on", "breaks"], &old);
+    assert_eq!(code(&expired), 3);
+    assert!(stdout(&expired).contains("expired on 2020-01-31"), "{}", stdout(&expired));
+    // The other commands know the option as well.
+    let host = stdout(&run(&["host", "10.20.0.13", &census], &all));
+    assert!(host.contains("excepted until 2099-12-31"), "{host}");
+    let diff = run(&["diff", &census, &census, "--fail-on", "breaks"], &old);
+    assert_eq!(code(&diff), 0);
+    assert!(stdout(&diff).contains("expired on 2020-01-31"), "{}", stdout(&diff));
 }
 
 #[test]

@@ -12,6 +12,7 @@
 )]
 
 pub mod file;
+pub mod filter;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod paths;

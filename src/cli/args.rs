@@ -101,6 +101,9 @@ pub(super) struct Read {
     /// Captures (pcap, pcapng; also .gz .zst .xz .lz4), directories of them, or - for standard input.
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
+    /// Only packets that match this BPF expression (tagged ones need `vlan and ...`, as in tcpdump).
+    #[arg(long, value_name = "EXPR")]
+    pub(super) filter: Option<String>,
     #[command(flatten)]
     pub(super) judgement: Judgement,
     #[command(flatten)]
@@ -222,13 +225,16 @@ pub(super) struct Judgement {
     /// Hosts in this network are ours [default: private and link-local ranges]. May be repeated.
     #[arg(long, value_name = "CIDR")]
     pub(super) internal: Vec<String>,
+    /// What may stay as it is, until when, and who agreed to it (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub(super) exceptions: Option<PathBuf>,
     /// Names of hosts: CSV, a hosts file, or DHCP leases (dnsmasq, ISC, Kea, Windows). May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) hosts: Vec<PathBuf>,
     /// Owners of networks: CSV with network,owner[,site]. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) groups: Vec<PathBuf>,
-    /// Exit with 3 where a host in scope breaks, or where a finding is medium or worse.
+    /// Exit with 3 where a host in scope breaks, or a finding is medium or worse, and is not excepted.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) fail_on: Option<FailOn>,
 }
@@ -236,9 +242,9 @@ pub(super) struct Judgement {
 /// When a run counts as failed although it was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FailOn {
-    /// A host in scope breaks under the first policy.
+    /// A host in scope breaks under the first policy and is not excepted.
     Breaks,
-    /// There is a finding of severity medium or worse.
+    /// There is a finding of severity medium or worse that is not excepted.
     Findings,
 }
 

@@ -73,6 +73,7 @@ fn read(
         trust: Arc::clone(&judging.trust),
         since: window.since,
         until: window.until,
+        filter: None,
     };
     let census = Census::new(limits);
     let progress = Arc::new(Progress::default());

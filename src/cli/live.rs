@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use super::args::{FailOn, Global, Live};
 use super::exit::{Exit, Failure};
 use super::notify::Notify;
-use super::plan::{Judging, reports};
+use super::plan::{FILTER_HINT, Judging, reports};
 use super::privileges::Privileges;
 use super::publish;
 use super::read::host_name;
@@ -115,6 +115,8 @@ impl Plan {
             trust: Arc::clone(&judging.trust),
             since: None,
             until: None,
+            // The kernel filters.
+            filter: None,
         };
         Ok(Self {
             interfaces,
@@ -205,7 +207,7 @@ fn refusal(error: Error) -> Failure {
         Error::Interface { name, reason } if reason == "it is down" => {
             Some(format!("ip link set {name} up"))
         }
-        Error::Filter { .. } => Some("filters are those of tcpdump: see pcap-filter(7)".to_owned()),
+        Error::Filter { .. } => Some(FILTER_HINT.to_owned()),
         _ => None,
     };
     // A filter is something that was typed.

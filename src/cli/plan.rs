@@ -10,13 +10,17 @@ use time::format_description::well_known::Rfc3339;
 
 use super::args::{Judgement, Window};
 use super::exit::Failure;
+use crate::capture::filter::Filter;
 use crate::census;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::report::scope::{Network, Networks, Pattern, Scope};
-use crate::report::{Format, Names, Question};
+use crate::report::{Exceptions, Format, Names, Question};
 use crate::x509::{TrustSpec, TrustStores};
+
+/// Where filter expressions are explained.
+pub(super) const FILTER_HINT: &str = "filters are those of tcpdump: see pcap-filter(7)";
 
 /// What is judged, and by what.
 pub(super) struct Judging {
@@ -25,6 +29,7 @@ pub(super) struct Judging {
     pub(super) scope: Scope,
     pub(super) internal: Networks,
     pub(super) names: Names,
+    pub(super) exceptions: Exceptions,
 }
 
 impl Judging {
@@ -58,7 +63,9 @@ impl Judging {
         for path in &args.groups {
             names.add_groups(path).map_err(Failure::usage)?;
         }
-        Ok(Self { policies, trust: Arc::new(trust), scope, internal, names })
+        let exceptions = args.exceptions.as_deref().map(Exceptions::load).transpose();
+        let exceptions = exceptions.map_err(Failure::usage)?.unwrap_or_default();
+        Ok(Self { policies, trust: Arc::new(trust), scope, internal, names, exceptions })
     }
 
     /// What is asked of a census.
@@ -69,6 +76,7 @@ impl Judging {
             scope: &self.scope,
             internal: &self.internal,
             names: &self.names,
+            exceptions: &self.exceptions,
             limits,
         }
     }
@@ -93,6 +101,14 @@ pub(super) fn reports(paths: Vec<PathBuf>) -> Result<Vec<(PathBuf, Format)>, Fai
         .with_hint(format!("let it end in one of {}", Format::ENDINGS.join(", ")))),
     };
     paths.into_iter().map(format).collect()
+}
+
+/// `--filter` of what is read from files.
+pub(super) fn filter(expression: Option<&str>) -> Result<Option<Filter>, Failure> {
+    expression
+        .map(Filter::new)
+        .transpose()
+        .map_err(|error| Failure::usage(error).with_hint(FILTER_HINT))
 }
 
 /// `--since` and `--until` of a census.

@@ -62,23 +62,8 @@ pub(super) fn text(
 /// Whether what the run was to fail on is there.
 pub(super) fn matches(fail_on: Option<FailOn>, inventory: &Inventory) -> bool {
     match fail_on {
-        Some(FailOn::Breaks) => breaks(inventory),
-        Some(FailOn::Findings) => has_findings(inventory),
+        Some(FailOn::Breaks) => inventory.breaks(),
+        Some(FailOn::Findings) => inventory.has_findings(),
         None => false,
     }
-}
-
-/// Whether a client host or a server in scope breaks under the first policy.
-fn breaks(inventory: &Inventory) -> bool {
-    let first = inventory.summary.policies.first();
-    first.is_some_and(|totals| totals.client_hosts.breaks > 0 || totals.servers.breaks > 0)
-}
-
-/// Whether there is a finding of severity medium or worse.
-fn has_findings(inventory: &Inventory) -> bool {
-    let of_clients = inventory.clients.iter().flat_map(|client| &client.stacks);
-    let mut findings = of_clients
-        .flat_map(|stack| &stack.findings)
-        .chain(inventory.servers.iter().flat_map(|server| &server.findings));
-    findings.any(|finding| matches!(finding.severity, "critical" | "high" | "medium"))
 }

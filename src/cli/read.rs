@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::{FailOn, Global, Read};
 use super::exit::{Exit, Failure};
-use super::plan::{Judging, reports, window};
+use super::plan::{Judging, filter, reports, window};
 use super::progress;
 use super::publish;
 use super::words::Words;
@@ -83,6 +83,7 @@ impl Plan {
             trust: Arc::clone(&judging.trust),
             since,
             until,
+            filter: filter(args.filter.as_deref())?,
         };
         let fail_on = args.judgement.fail_on;
         let census = args.census;
@@ -297,7 +298,7 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
     }
     entry.first = source.span.map(|(first, _)| first);
     entry.last = source.span.map(|(_, last)| last);
-    entry.packets = source.capture.frames;
+    entry.packets = source.capture.frames.saturating_sub(source.filtered);
     entry.bytes = source.capture.frame_bytes;
     entry.cut = source.capture.cut_frames;
     entry.dropped = source.capture.dropped;

@@ -9,6 +9,7 @@ use super::follow::Follower;
 use super::stdin::Stdin;
 use super::{Progress, Settings};
 use crate::capture::file::FileSource;
+use crate::capture::filter::Filter;
 use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Poll, Source};
 use crate::clock::Timestamp;
@@ -29,6 +30,8 @@ pub struct SourceReport {
     pub span: Option<(Timestamp, Timestamp)>,
     /// What was read.
     pub capture: CaptureStats,
+    /// Frames that the filter left out.
+    pub filtered: u64,
     /// What became of the frames.
     pub packets: PacketStats,
     /// What became of the TCP flows.
@@ -79,6 +82,7 @@ fn read_one(
         stopped: false,
         span: None,
         capture: CaptureStats::default(),
+        filtered: 0,
         packets: PacketStats::default(),
         flows: TableStats::default(),
         datagrams: DatagramStats::default(),
@@ -99,8 +103,20 @@ fn read_one(
         }
     };
     let mut follower = Follower::new(name, &settings.limits);
+    let mut filter = settings.filter.clone().map(Filter::start);
     loop {
-        let polled = source.poll(&mut |frame| follower.take(&frame, batcher));
+        let polled = match &mut filter {
+            None => source.poll(&mut |frame| follower.take(&frame, batcher)),
+            Some(filter) => {
+                let mut fault = None;
+                let polled = source.poll(&mut |frame| match filter.matches(&frame) {
+                    Ok(true) => follower.take(&frame, batcher),
+                    Ok(false) => {}
+                    Err(error) => fault = Some(error),
+                });
+                fault.map_or(polled, Err)
+            }
+        };
         let stats = source.stats();
         progress.set_read(
             before.0.saturating_add(stats.read_bytes),
@@ -124,6 +140,7 @@ fn read_one(
     let followed = follower.followed();
     report.span = followed.span;
     report.capture = source.stats();
+    report.filtered = filter.map_or(0, |filter| filter.refused());
     report.packets = followed.packets;
     report.flows = followed.flows;
     report.datagrams = followed.datagrams;

@@ -29,6 +29,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::Error;
+use crate::capture::filter::Filter;
 use crate::capture::paths::Input;
 use crate::census::Census;
 use crate::clock::Timestamp;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub since: Option<Timestamp>,
     /// Only handshakes that began before this moment.
     pub until: Option<Timestamp>,
+    /// Only packets of files and streams that match.
+    pub filter: Option<Filter>,
 }
 
 /// What became of a run.

@@ -14,7 +14,7 @@ mod fallback;
 pub mod file;
 pub mod finding;
 mod outcome;
-mod reader;
+pub(crate) mod reader;
 #[cfg(test)]
 mod reference;
 mod roots;

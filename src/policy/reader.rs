@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
+use toml::value::Datetime;
 
 /// What is wrong with a file, and where.
 #[derive(Debug)]
@@ -107,6 +108,36 @@ impl<'t, 'i> Reader<'t, 'i> {
         let Some(value) = self.value(key) else { return Ok(Vec::new()) };
         let list = value.get_ref().as_array().ok_or_else(|| wrong(value, "a list of texts"))?;
         list.iter().map(text).collect()
+    }
+
+    /// A text, or a list of them; empty if the key is missing.
+    pub(crate) fn one_or_more(
+        &self,
+        key: &'static str,
+    ) -> Result<Vec<(&'t str, Range<usize>)>, Fault> {
+        match self.value(key) {
+            None => Ok(Vec::new()),
+            Some(value) => match value.get_ref().as_array() {
+                Some(list) => list.iter().map(text).collect(),
+                None => text(value).map(|one| vec![one]),
+            },
+        }
+    }
+
+    /// A day that must be there, as `2026-06-30`, in quotes or without them.
+    pub(crate) fn day(&self, key: &'static str) -> Result<Box<str>, Fault> {
+        let example = "2026-06-30";
+        let value = self.value(key).ok_or_else(|| self.missing(key, example))?;
+        let day = match value.get_ref() {
+            DeValue::Datetime(Datetime { date: Some(date), time: None, .. }) => Some(*date),
+            DeValue::String(text) => text.parse().ok().and_then(|moment| match moment {
+                Datetime { date: Some(date), time: None, .. } => Some(date),
+                _ => None,
+            }),
+            _ => None,
+        };
+        let text = day.ok_or_else(|| wrong(value, "a day such as 2026-06-30"))?.to_string();
+        Ok(text.into())
     }
 
     /// A list of words of a vocabulary; empty if the key is missing.

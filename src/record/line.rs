@@ -4,6 +4,7 @@ use serde::ser::{SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 
 use super::{Alert, AlertBody, FlowRecord, Peer, Seen};
+use crate::clock::milliseconds;
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "tlscensus.flow/1";
@@ -46,10 +47,7 @@ impl<V: Serialize, F: Serialize> Serialize for Line<'_, V, F> {
         object.serialize_field("alerts", &record.alerts)?;
         object.serialize_field("resumed", &record.resumed)?;
         object.serialize_field("outcome", record.outcome.name())?;
-        // To the microsecond; what captures have below that is noise.
-        let took = record
-            .handshake_time
-            .map(|took| f64::from(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)) / 1000.0);
+        let took = record.handshake_time.map(milliseconds);
         object.serialize_field("handshake_ms", &took)?;
         object.serialize_field("history", &record.history)?;
         object.serialize_field("seen", &record.seen)?;

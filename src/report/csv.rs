@@ -67,7 +67,7 @@ fn client_row(client: &Client, stack: &Stack, at: usize) -> Option<Row> {
     row.list(stack.ja4.iter().cloned());
     row.list([verdict.policy.to_string()]);
     row.own(verdict.outcome);
-    row.list(verdict.reasons.iter().map(Reason::to_string));
+    row.list(reasons(&verdict.reasons, verdict.excepted.is_some()));
     row.own(stack.connections);
     row.own(stack.first_seen);
     row.own(stack.last_seen);
@@ -101,7 +101,7 @@ fn server_row(server: &Server, peers: &[Address], at: usize) -> Option<Row> {
     row.own("");
     row.list([verdict.policy.to_string()]);
     row.own(verdict.outcome);
-    row.list(verdict.reasons.iter().map(Reason::to_string));
+    row.list(reasons(&verdict.reasons, verdict.excepted.is_some()));
     row.own(server.connections);
     row.own(server.first_seen);
     row.own(server.last_seen);
@@ -109,6 +109,11 @@ fn server_row(server: &Server, peers: &[Address], at: usize) -> Option<Row> {
     row.list(server.snis.iter().map(ToString::to_string));
     row.findings(&server.findings, &verdict.policy, &server.remediations);
     Some(row)
+}
+
+/// The reasons of a verdict; that somebody agreed to it is one among them.
+fn reasons(reasons: &[Reason], excepted: bool) -> impl Iterator<Item = String> {
+    reasons.iter().map(Reason::to_string).chain(excepted.then(|| "excepted".to_owned()))
 }
 
 /// A line that is being written.
@@ -149,7 +154,11 @@ impl Row {
         let under = |finding: &&Finding| {
             finding.policies.is_empty() || finding.policies.iter().any(|id| **id == *policy)
         };
-        self.list(findings.iter().filter(under).map(|finding| finding.id.to_owned()));
+        let word = |finding: &Finding| match finding.excepted {
+            Some(_) => format!("{} (excepted)", finding.id),
+            None => finding.id.to_owned(),
+        };
+        self.list(findings.iter().filter(under).map(word));
         self.list(remedies.iter().map(|remedy| remedy.id.to_string()));
     }
 

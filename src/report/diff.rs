@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::inventory::{Finding, Inventory};
-use super::summary::Style;
+use super::exceptions::{ExceptionLine, ExceptionStatus};
+use super::inventory::Inventory;
 use super::summary::page::{Ink, Page};
+use super::summary::{self, Style};
 use super::text::{count, printable};
 use crate::packet::Address;
 use crate::policy::Outcome;
@@ -41,6 +42,8 @@ pub struct Change {
     pub known_as: Vec<String>,
     /// Why it breaks, or did.
     pub reasons: Vec<String>,
+    /// Who agreed to leave it so.
+    pub excepted: Option<String>,
 }
 
 /// Two inventories compared.
@@ -54,27 +57,36 @@ pub struct Diff {
     pub servers: Changes,
     /// Findings of severity medium or worse that are new: who, and which.
     pub new_findings: Vec<(String, &'static str)>,
+    /// Those of them that somebody agreed to.
+    pub excepted_findings: Vec<(String, &'static str)>,
+    /// What came of the exceptions in the later one.
+    pub exceptions: Vec<ExceptionLine>,
 }
 
 impl Diff {
     /// Compare an earlier inventory with a later one.
     pub fn new(old: &Inventory, new: &Inventory) -> Self {
-        let known = findings(old);
+        let known: BTreeSet<_> = findings(old).into_keys().collect();
+        let fresh = |excepted: bool| {
+            let new = findings(new).into_iter();
+            new.filter(|(finding, agreed)| !known.contains(finding) && *agreed == excepted)
+                .map(|(((_, name), id), _)| (name, id))
+                .collect()
+        };
         Self {
             policy: new.policies.first().map(|policy| policy.id.to_string()).unwrap_or_default(),
             clients: changes(&clients(old), &clients(new)),
             servers: changes(&servers(old), &servers(new)),
-            new_findings: findings(new)
-                .into_iter()
-                .filter(|finding| !known.contains(finding))
-                .map(|((_, name), id)| (name, id))
-                .collect(),
+            new_findings: fresh(false),
+            excepted_findings: fresh(true),
+            exceptions: new.exceptions.clone(),
         }
     }
 
-    /// Whether something breaks that did not before.
+    /// Whether something breaks that did not before, and nobody agreed to it.
     pub fn has_new_breaks(&self) -> bool {
-        !(self.clients.new.is_empty() && self.servers.new.is_empty())
+        let mut new = self.clients.new.iter().chain(&self.servers.new);
+        new.any(|change| change.excepted.is_none())
     }
 
     /// In words.
@@ -108,16 +120,26 @@ impl Diff {
                 write(&mut page, &format!("{what}, {heading}"), ink, list, style.verbose);
             }
         }
-        if !self.new_findings.is_empty() {
-            page.heading("New findings of severity medium or worse");
+        for (heading, list) in [
+            ("New findings of severity medium or worse", &self.new_findings),
+            ("New findings that are excepted", &self.excepted_findings),
+        ] {
+            if list.is_empty() {
+                continue;
+            }
+            page.heading(heading);
             let mut by_id: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-            for (name, id) in &self.new_findings {
+            for (name, id) in list {
                 by_id.entry(id).or_default().push(name.clone());
             }
             for (id, names) in by_id {
                 let limit = if style.verbose { usize::MAX } else { LISTED };
                 page.entry((Ink::Plain, id), &[(Ink::Plain, super::text::listed(&names, limit))]);
             }
+        }
+        if self.exceptions.iter().any(|line| line.status != ExceptionStatus::Applied) {
+            page.heading("Exceptions");
+            summary::exceptions::lapsed(&mut page, &self.exceptions, style.verbose);
         }
         page.finish()
     }
@@ -136,6 +158,7 @@ fn write(page: &mut Page, heading: &str, ink: Ink, list: &[Change], verbose: boo
         }
         let reasons = change.reasons.iter();
         parts.extend(reasons.map(|reason| (Ink::Plain, printable(reason).into_owned())));
+        parts.extend(change.excepted.iter().map(|one| (Ink::Dim, printable(one).into_owned())));
         page.entry((ink, &change.name), &parts);
     }
     if list.len() > shown {
@@ -148,7 +171,8 @@ type Judged<K> = BTreeMap<K, (Outcome, Change)>;
 
 fn clients(inventory: &Inventory) -> Judged<Address> {
     let line = |client: &super::inventory::Client| {
-        let outcome = client.verdicts.first()?.outcome;
+        let verdict = client.verdicts.first()?;
+        let outcome = verdict.outcome;
         let verdicts = client.stacks.iter().filter_map(|stack| stack.verdicts.first());
         let reasons: BTreeSet<String> = verdicts
             .filter(|verdict| verdict.outcome == outcome)
@@ -158,6 +182,7 @@ fn clients(inventory: &Inventory) -> Judged<Address> {
             name: client.ip.to_string(),
             known_as: client.names.iter().chain(&client.owner).cloned().collect(),
             reasons: reasons.into_iter().collect(),
+            excepted: verdict.excepted.as_ref().map(ToString::to_string),
         };
         Some((client.ip, (outcome, change)))
     };
@@ -171,6 +196,7 @@ fn servers(inventory: &Inventory) -> Judged<super::inventory::ServerName> {
             name: printable(&server.name.to_string()).into_owned(),
             known_as: server.names.iter().chain(&server.owner).cloned().collect(),
             reasons: vec![verdict.evidence.clone()],
+            excepted: verdict.excepted.as_ref().map(ToString::to_string),
         };
         Some((server.name.clone(), (verdict.outcome, change)))
     };
@@ -204,25 +230,31 @@ fn changes<K: Ord + Display>(old: &Judged<K>, new: &Judged<K>) -> Changes {
     changes
 }
 
-/// Every finding of severity medium or worse: whose it is, in their order, and its id.
-fn findings(inventory: &Inventory) -> BTreeSet<((Option<Address>, String), &'static str)> {
-    let serious = |finding: &&Finding| matches!(finding.severity, "critical" | "high" | "medium");
+/// Every finding of severity medium or worse: whose it is, in their order, its id, and whether all
+/// that the host has of it is excepted.
+fn findings(inventory: &Inventory) -> BTreeMap<((Option<Address>, String), &'static str), bool> {
     let of_clients = inventory.clients.iter().flat_map(|client| {
-        let findings = client.stacks.iter().flat_map(|stack| &stack.findings).filter(serious);
-        findings.map(|finding| ((Some(client.ip), client.ip.to_string()), finding.id))
+        let findings = client.stacks.iter().flat_map(|stack| &stack.findings);
+        findings.map(|finding| ((Some(client.ip), client.ip.to_string()), finding))
     });
     let of_servers = inventory.servers.iter().flat_map(|server| {
-        let findings = server.findings.iter().filter(serious);
         let name = printable(&server.name.to_string()).into_owned();
-        findings.map(move |finding| ((None, name.clone()), finding.id))
+        server.findings.iter().map(move |finding| ((None, name.clone()), finding))
     });
-    of_clients.chain(of_servers).collect()
+    let mut all = BTreeMap::new();
+    for (whose, finding) in of_clients.chain(of_servers) {
+        if finding.is_serious() {
+            *all.entry((whose, finding.id)).or_insert(true) &= finding.excepted.is_some();
+        }
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::census::sample::{Sample, legacy, modern, wrong_suites};
+    use crate::report::inventory::Finding;
     use crate::report::sample::{judge, snapshot};
 
     #[test]
@@ -249,6 +281,7 @@ mod tests {
             text: String::new(),
             remediation: None,
             connections: 1,
+            excepted: None,
         });
         let diff = Diff::new(&old, &new);
         let names = |list: &[Change]| -> Vec<String> {

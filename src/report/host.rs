@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fmt::Write as _;
 
+use super::exceptions::Excepted;
 use super::inventory::{Client, Edge, Finding, Inventory, Remedy, Server, Stack};
 use super::summary::Style;
 use super::summary::page::{Ink, Page};
@@ -83,7 +84,8 @@ impl Inventory {
             .collect();
         entry(page, "fingerprints", Ink::Dim, &prints.join(", "));
         for verdict in &stack.verdicts {
-            let words = judged(verdict.outcome, &verdict.reasons, &verdict.evidence);
+            let mut words = judged(verdict.outcome, &verdict.reasons, &verdict.evidence);
+            words.push_str(&excepted(verdict.excepted.as_deref()));
             entry(page, &verdict.policy, ink(verdict.outcome), &words);
         }
         if let Some(earlier) = &stack.fallback_of {
@@ -162,7 +164,8 @@ fn answers(page: &mut Page, server: &Server, verbose: bool) {
     }
     entry(page, "chain", Ink::Plain, &words);
     for verdict in &server.verdicts {
-        let words = judged(verdict.outcome, &verdict.reasons, &verdict.evidence);
+        let mut words = judged(verdict.outcome, &verdict.reasons, &verdict.evidence);
+        words.push_str(&excepted(verdict.excepted.as_deref()));
         entry(page, &verdict.policy, ink(verdict.outcome), &words);
     }
     findings(page, &server.findings);
@@ -171,7 +174,9 @@ fn answers(page: &mut Page, server: &Server, verbose: bool) {
 
 fn findings(page: &mut Page, findings: &[Finding]) {
     for finding in findings {
-        let words = format!("{} ({}): {}", finding.id, finding.severity, printable(&finding.text));
+        let mut words =
+            format!("{} ({}): {}", finding.id, finding.severity, printable(&finding.text));
+        words.push_str(&excepted(finding.excepted.as_deref()));
         entry(page, "finding", Ink::Plain, &words);
     }
 }
@@ -230,6 +235,11 @@ fn judged(outcome: Outcome, reasons: &[Reason], evidence: &str) -> String {
         let _ = write!(words, ": {}", printable(evidence));
     }
     words
+}
+
+/// Who agreed to leave it so.
+fn excepted(excepted: Option<&Excepted>) -> String {
+    excepted.map(|one| format!("; {}", printable(&one.to_string()))).unwrap_or_default()
 }
 
 fn because<T: Display>(reasons: &[T]) -> String {

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::io;
 
+use super::exceptions::Excepted;
 use super::inventory::{Inventory, Remedy};
 use super::text::{count, minute, printable, unglued};
 use crate::policy::Outcome;
@@ -17,6 +18,7 @@ impl Inventory {
         self.answer(&mut text);
         self.clients_that_break(&mut text);
         self.servers_that_break(&mut text);
+        self.excepted(&mut text);
         self.seen(&mut text);
         out.write_all(text.as_bytes())
     }
@@ -53,7 +55,7 @@ impl Inventory {
                         list(&client.names),
                         list(client.owner.as_slice()),
                         safe(&verdict.policy),
-                        safe(&verdict.evidence),
+                        why(&verdict.evidence, verdict.excepted.as_deref()),
                         list(&stack.snis.iter().map(ToString::to_string).collect::<Vec<_>>()),
                         list(
                             &stack
@@ -92,7 +94,7 @@ impl Inventory {
                     list(server.owner.as_slice()),
                     safe(&verdict.policy),
                     verdict.outcome.to_string().replace('_', " "),
-                    safe(&verdict.evidence),
+                    why(&verdict.evidence, verdict.excepted.as_deref()),
                     server.clients.to_string(),
                     fixes(&server.remediations),
                 ]
@@ -101,6 +103,25 @@ impl Inventory {
         let header =
             ["server", "asked for as", "owner", "policy", "outcome", "why", "clients", "fix"];
         section(text, "Servers that break or are at risk", &header, rows.collect());
+    }
+
+    fn excepted(&self, text: &mut String) {
+        let rows = self.exceptions.iter().map(|line| {
+            vec![
+                line.agreed.exception.to_string(),
+                safe(&line.matches),
+                safe(&line.agreed.owner),
+                safe(&line.agreed.reason),
+                safe(&line.agreed.expires),
+                safe(line.status.words()),
+                line.clients.to_string(),
+                line.servers.to_string(),
+                line.findings.to_string(),
+            ]
+        });
+        let header =
+            ["entry", "of", "owner", "reason", "until", "", "clients", "servers", "findings"];
+        section(text, "Exceptions", &header, rows.collect());
     }
 
     fn seen(&self, text: &mut String) {
@@ -144,6 +165,14 @@ fn table(text: &mut String, header: &[&str], rows: impl Iterator<Item = Vec<Stri
     let _ = writeln!(text, "|{}", " --- |".repeat(header.len()));
     for row in rows {
         let _ = writeln!(text, "| {} |", row.join(" | "));
+    }
+}
+
+/// What a verdict rests on, and who agreed to leave it so.
+fn why(evidence: &str, excepted: Option<&Excepted>) -> String {
+    match excepted {
+        Some(excepted) => format!("{}<br>{}", safe(evidence), safe(&excepted.to_string())),
+        None => safe(evidence),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod csv;
 pub mod diff;
+pub mod exceptions;
 mod format;
 mod host;
 pub mod inventory;
@@ -19,6 +20,7 @@ pub mod summary;
 mod text;
 
 pub use diff::Diff;
+pub use exceptions::Exceptions;
 pub use format::Format;
 pub use inventory::{Inventory, Question};
 pub use names::Names;

@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::packet::{Address, Skip};
 use crate::policy::Policy;
 use crate::record::{FlowRecord, Outcome, Sides};
+use crate::report::exceptions;
 use crate::report::inventory::{Inventory, Question};
 use crate::report::names::Names;
 use crate::report::scope::{Networks, Scope};
@@ -103,6 +104,16 @@ pub(crate) fn snapshot(records: &[FlowRecord]) -> Snapshot {
 
 /// Judge a snapshot under policies that come with the program.
 pub(crate) fn judge(snapshot: &Snapshot, policies: &[&str], scope: &[&str]) -> Inventory {
+    judge_except(snapshot, policies, scope, "")
+}
+
+/// Judge with exceptions, as a file has them.
+pub(crate) fn judge_except(
+    snapshot: &Snapshot,
+    policies: &[&str],
+    scope: &[&str],
+    exceptions: &str,
+) -> Inventory {
     let policies: Vec<_> = policies.iter().map(|id| Policy::by_id(id).unwrap()).collect();
     let scope = Scope::new(scope.iter().map(|pattern| pattern.parse().unwrap()).collect());
     Inventory::judge(
@@ -113,6 +124,7 @@ pub(crate) fn judge(snapshot: &Snapshot, policies: &[&str], scope: &[&str]) -> I
             scope: &scope,
             internal: &Networks::default(),
             names: &Names::new(),
+            exceptions: &exceptions::file::parse("exceptions.toml", exceptions).unwrap(),
             limits: &Limits::default(),
         },
     )

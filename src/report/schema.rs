@@ -10,7 +10,7 @@ mod tests {
     use super::*;
     use crate::report::Inventory;
     use crate::report::inventory::SCHEMA;
-    use crate::report::sample::{crowd, judge, office, snapshot};
+    use crate::report::sample::{crowd, judge, judge_except, office, snapshot};
 
     /// As much of JSON Schema as the file uses; a keyword that is not known here is an error.
     fn check(root: &Value, schema: &Value, value: &Value, path: &str, wrong: &mut Vec<String>) {
@@ -113,6 +113,11 @@ mod tests {
             let inventory = judge(&snapshot(&records), &["dataverse", "pci-dss-4"], &[]);
             assert_eq!(faults(&inventory), [""; 0]);
         }
+        let agreed = "[[exception]]\nowner = \"J\"\nreason = \"r\"\nexpires = 2099-01-01\n";
+        let entries = format!("{agreed}network = \"0.0.0.0/0\"\n{agreed}host = \"none\"\n");
+        let inventory = judge_except(&snapshot(&office()), &["dataverse"], &[], &entries);
+        assert!(inventory.summary.policies.iter().all(|totals| totals.excepted.client_hosts > 0));
+        assert_eq!(faults(&inventory), [""; 0]);
         assert!(INVENTORY.contains(SCHEMA));
     }
 

@@ -60,10 +60,21 @@ impl Pattern {
     }
 
     fn covers(&self, server: &ServerKey, sni: Option<&str>) -> bool {
+        self.covers_server((server.ip, server.port), server.target.as_deref(), sni)
+    }
+
+    /// Whether it stands for a server by its address, its port, what a proxy was asked for, and the
+    /// name that a client asked for.
+    pub(super) fn covers_server(
+        &self,
+        (ip, port): (Address, u16),
+        target: Option<&str>,
+        sni: Option<&str>,
+    ) -> bool {
         // Behind a proxy the server is what was asked for, not the proxy.
-        let target = server.target.as_deref().map(split_port);
+        let target = target.map(split_port);
         let (address, port) = match target {
-            None => (Some(server.ip), Some(server.port)),
+            None => (Some(ip), Some(port)),
             Some((host, port)) => (host.parse::<IpAddr>().ok().map(Address::from), port),
         };
         if self.port.is_some() && self.port != port {
@@ -76,6 +87,16 @@ impl Pattern {
                 names.any(|name| self.covers_name(name))
             }
         }
+    }
+
+    /// Whether it stands for host names.
+    pub(super) const fn is_name(&self) -> bool {
+        matches!(self.what, What::Name(_))
+    }
+
+    /// Whether it names a port.
+    pub(super) const fn has_port(&self) -> bool {
+        self.port.is_some()
     }
 
     /// Whether it stands for host names, and this is one of them.

@@ -62,6 +62,7 @@ pub fn settings(threads: usize, policies: &[&str]) -> Settings {
         trust: Arc::new(TrustStores::load(&specs, &required).unwrap()),
         since: None,
         until: None,
+        filter: None,
     }
 }
 

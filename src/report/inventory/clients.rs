@@ -61,6 +61,7 @@ pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Client> {
                 .map(|(at, id)| HostVerdict {
                     policy: id.clone(),
                     outcome: host_outcome(stacks.iter().map(|(.., judged)| *judged), at),
+                    excepted: None,
                 })
                 .collect(),
             stacks: stacks
@@ -148,6 +149,7 @@ fn stack(
                 outcome: judged.outcome,
                 reasons: judged.reasons.clone(),
                 evidence: judged.sentence(),
+                excepted: None,
             })
             .collect(),
         remediations: findings::client_remedies(asked, &software),

@@ -99,6 +99,7 @@ impl Gathered {
                     text: finding.text,
                     remediation: finding.remediation.map(|remedy| remedy.id.clone()),
                     connections: 0,
+                    excepted: None,
                 },
                 policies: Vec::new(),
             });

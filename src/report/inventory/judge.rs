@@ -19,6 +19,7 @@ use super::{
     CoverageLine, Inventory, PolicyLine, SCHEMA, TrustLine, clients, coverage, edges, servers,
     watch,
 };
+use crate::report::exceptions::Exceptions;
 use crate::report::names::Names;
 use crate::report::scope::{Networks, Scope};
 
@@ -38,6 +39,8 @@ pub struct Question<'a> {
     pub internal: &'a Networks,
     /// What hosts are called, and whose they are.
     pub names: &'a Names,
+    /// What somebody has agreed to leave as it is.
+    pub exceptions: &'a Exceptions,
     /// How far chains are followed.
     pub limits: &'a Limits,
 }
@@ -52,12 +55,13 @@ impl Inventory {
         let judged = Judged::new(&facts);
         let clients = clients::lines(&facts, &judged);
         let servers = servers::lines(&facts, &judged);
-        Self {
+        let mut inventory = Self {
             schema: SCHEMA,
             sources: coverage::sources(snapshot),
             policies: question.policies.iter().map(|policy| PolicyLine::from(&**policy)).collect(),
             trust: question.trust.describe().iter().map(TrustLine::from).collect(),
             scope: question.scope.patterns().iter().map(|one| one.as_str().to_owned()).collect(),
+            exceptions: Vec::new(),
             summary: Summary::new(&facts, &judged, &clients, &servers),
             edges: edges::lines(&facts, &judged),
             certificates: edges::certificates(&facts),
@@ -67,7 +71,10 @@ impl Inventory {
             },
             clients,
             servers,
-        }
+        };
+        question.exceptions.apply(&mut inventory);
+        inventory.summary.count_excepted(&inventory.clients, &inventory.servers);
+        inventory
     }
 }
 

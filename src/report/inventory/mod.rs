@@ -33,11 +33,13 @@ use crate::tls::hello::Offer;
 use crate::x509::chain::ChainReport;
 use crate::x509::{Certificate, Fingerprint, StoreSummary};
 
+use super::exceptions::{Excepted, ExceptionLine};
+
 pub use coverage::{CoverageLine, LostLine, PacketCoverage, SourceLine, UnlistedLine};
 use lines::Lines;
 
 pub use judge::Question;
-pub use totals::{Counts, OutOfScope, PolicyTotals, Successor, Summary};
+pub use totals::{Counts, ExceptedTotals, OutOfScope, PolicyTotals, Successor, Summary};
 pub use watch::{NewStacks, UnseenLine, WatchLine};
 
 /// The name and version of the JSON schema.
@@ -56,6 +58,8 @@ pub struct Inventory {
     pub trust: Vec<TrustLine>,
     /// The patterns of servers it speaks of; none: all.
     pub scope: Vec<String>,
+    /// What was to be left as it is, and what came of that.
+    pub exceptions: Vec<ExceptionLine>,
     /// The numbers.
     pub summary: Summary,
     /// Client hosts that talk to a server in scope, by address.
@@ -71,10 +75,23 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Whether a client host or a server of ours breaks under the first policy.
+    /// Whether a client host or a server of ours breaks under the first policy, and nobody agreed
+    /// to that.
     pub fn breaks(&self) -> bool {
-        let totals = self.summary.policies.first();
-        totals.is_some_and(|totals| totals.client_hosts.breaks + totals.servers.breaks > 0)
+        self.summary.policies.first().is_some_and(|totals| {
+            let excepted = totals.excepted;
+            totals.client_hosts.breaks > excepted.client_hosts
+                || totals.servers.breaks > excepted.servers
+        })
+    }
+
+    /// Whether there is a finding of severity medium or worse, and nobody agreed to it.
+    pub fn has_findings(&self) -> bool {
+        let of_clients = self.clients.iter().flat_map(|client| &client.stacks);
+        let mut findings = of_clients
+            .flat_map(|stack| &stack.findings)
+            .chain(self.servers.iter().flat_map(|server| &server.findings));
+        findings.any(|finding| finding.is_serious() && finding.excepted.is_none())
     }
 
     /// Write the JSON report.
@@ -156,6 +173,9 @@ pub struct HostVerdict {
     pub policy: Arc<str>,
     /// The outcome.
     pub outcome: Outcome,
+    /// Who agreed to leave it as it is; absent where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excepted: Option<Arc<Excepted>>,
 }
 
 /// One way in which a host speaks TLS.
@@ -204,6 +224,9 @@ pub struct StackVerdict {
     pub reasons: Vec<Reason>,
     /// What it rests on, in a sentence.
     pub evidence: String,
+    /// Who agreed to leave it as it is; absent where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excepted: Option<Arc<Excepted>>,
 }
 
 /// A finding, with how often it was found.
@@ -223,6 +246,16 @@ pub struct Finding {
     pub remediation: Option<Box<str>>,
     /// In how many connections.
     pub connections: u64,
+    /// Who agreed to leave it as it is; absent where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excepted: Option<Arc<Excepted>>,
+}
+
+impl Finding {
+    /// Whether it is to be mended: of severity medium or worse.
+    pub fn is_serious(&self) -> bool {
+        matches!(self.severity, "critical" | "high" | "medium")
+    }
 }
 
 /// What to change.
@@ -340,6 +373,9 @@ pub struct ServerVerdict {
     pub evidence: String,
     /// The names by which it is no better than that.
     pub snis: Vec<Option<String>>,
+    /// Who agreed to leave it as it is; absent where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excepted: Option<Arc<Excepted>>,
 }
 
 /// What came of a client stack's talking to a server by one name.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::census::{self, Latency, ServerKey};
+use crate::clock::milliseconds;
 use crate::packet::Mac;
 use crate::policy::{Outcome, ServerOutcome};
 use crate::record::{Evidence, Tally};
@@ -111,6 +112,7 @@ fn line(
                 reasons: judged.reasons.clone(),
                 evidence: judged.sentence(),
                 snis: worst_names(judged),
+                excepted: None,
             })
             .collect(),
         remediations: findings::server_remedies(asked),
@@ -144,7 +146,7 @@ fn worst_names(judged: &ServerOutcome) -> Vec<Option<String>> {
 impl HandshakeTimes {
     /// The times of a distribution, if there are any.
     pub(super) fn of(latency: &Latency) -> Option<Self> {
-        let ms = |share| Some(latency.quantile(share)?.as_secs_f64() * 1_000.0);
+        let ms = |share| latency.quantile(share).map(milliseconds);
         Some(Self {
             count: latency.count(),
             p50: ms(0.5)?,

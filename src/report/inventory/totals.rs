@@ -10,7 +10,8 @@ use crate::policy::Outcome;
 
 use super::clients::host_outcome;
 use super::judge::{Facts, Judged, StackJudged};
-use super::{Client, Server};
+use super::{Client, Finding, Server};
+use crate::report::exceptions::Excepted;
 
 /// The numbers.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +39,23 @@ pub struct PolicyTotals {
     pub external_servers: Counts,
     /// Of how many stacks and servers a finding speaks, by its id.
     pub findings: BTreeMap<&'static str, u64>,
+    /// How many of those that break, and of the findings, are excepted.
+    pub excepted: ExceptedTotals,
+}
+
+/// How many of those that break are excepted: they are counted among them all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExceptedTotals {
+    /// Client hosts.
+    pub client_hosts: u64,
+    /// Client stacks.
+    pub client_stacks: u64,
+    /// Servers of ours.
+    pub servers: u64,
+    /// Servers of others.
+    pub external_servers: u64,
+    /// Findings of a stack or a server.
+    pub findings: u64,
 }
 
 /// How many have which outcome.
@@ -124,6 +142,7 @@ fn totals(id: &Arc<str>, at: usize, clients: &[Client], servers: &[Server]) -> P
         servers: Counts::default(),
         external_servers: Counts::default(),
         findings: BTreeMap::new(),
+        excepted: ExceptedTotals::default(),
     };
     for client in clients {
         if let Some(verdict) = client.verdicts.get(at) {
@@ -155,6 +174,49 @@ fn totals(id: &Arc<str>, at: usize, clients: &[Client], servers: &[Server]) -> P
         for id in ids {
             *totals.findings.entry(id).or_default() += 1;
         }
+    }
+    totals
+}
+
+impl Summary {
+    /// Count what exceptions cover, once it is known.
+    pub(super) fn count_excepted(&mut self, clients: &[Client], servers: &[Server]) {
+        for (at, totals) in self.policies.iter_mut().enumerate() {
+            totals.excepted = excepted(&totals.policy, at, clients, servers);
+        }
+    }
+}
+
+fn excepted(id: &Arc<str>, at: usize, clients: &[Client], servers: &[Server]) -> ExceptedTotals {
+    let is = |outcome, excepted: &Option<Arc<Excepted>>| {
+        u64::from(outcome == Outcome::Breaks && excepted.is_some())
+    };
+    let of = |findings: &[Finding]| {
+        let counts = |one: &&Finding| {
+            one.excepted.is_some()
+                && (one.policies.is_empty() || one.policies.iter().any(|one| one == id))
+        };
+        findings.iter().filter(counts).count() as u64
+    };
+    let mut totals = ExceptedTotals::default();
+    for client in clients {
+        if let Some(verdict) = client.verdicts.get(at) {
+            totals.client_hosts += is(verdict.outcome, &verdict.excepted);
+        }
+        for stack in client.stacks.iter().filter(|stack| stack.fallback_of.is_none()) {
+            if let Some(verdict) = stack.verdicts.get(at) {
+                totals.client_stacks += is(verdict.outcome, &verdict.excepted);
+            }
+            totals.findings += of(&stack.findings);
+        }
+    }
+    for server in servers {
+        if let Some(verdict) = server.verdicts.get(at) {
+            let counts =
+                if server.internal { &mut totals.servers } else { &mut totals.external_servers };
+            *counts += is(verdict.outcome, &verdict.excepted);
+        }
+        totals.findings += of(&server.findings);
     }
     totals
 }

@@ -29,6 +29,15 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory) {
     if let Some(rest) = rest(hosts) {
         page.paragraph(Ink::Plain, &rest);
     }
+    let excepted = totals.excepted.client_hosts;
+    if excepted > 0 {
+        let words = count(
+            excepted,
+            "of those that break is excepted.",
+            "of those that break are excepted.",
+        );
+        page.paragraph(Ink::Plain, &words);
+    }
     if let Some(differs) = successor(inventory, hosts) {
         page.paragraph(Ink::Plain, &differs);
     }

@@ -31,6 +31,8 @@ struct Fault {
     reasons: BTreeSet<String>,
     software: Vec<String>,
     fixes: Vec<String>,
+    /// Who agreed to leave it so.
+    excepted: Option<String>,
 }
 
 /// What a host loses.
@@ -54,8 +56,12 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
             loss: losses.remove(&client.ip).unwrap_or_default(),
         })
         .collect();
-    // Worst first: who loses most. Addresses make the order total.
-    hosts.sort_by_key(|host| (std::cmp::Reverse(host.loss.connections), host.client.ip));
+    // Worst first: who loses most; those to which somebody agreed last. Addresses make the order
+    // total.
+    hosts.sort_by_key(|host| {
+        let excepted = host.fault.excepted.is_some();
+        (excepted, std::cmp::Reverse(host.loss.connections), host.client.ip)
+    });
     if !hosts.is_empty() {
         page.heading("Clients that break");
     }
@@ -92,7 +98,8 @@ fn groups(page: &mut Page, hosts: &[Broken<'_>]) {
     let weight =
         |hosts: &[&Broken<'_>]| hosts.iter().map(|host| host.loss.connections).sum::<u64>();
     groups.sort_by_key(|(fault, hosts)| {
-        (std::cmp::Reverse(hosts.len()), std::cmp::Reverse(weight(hosts)), *fault)
+        let excepted = fault.excepted.is_some();
+        (excepted, std::cmp::Reverse(hosts.len()), std::cmp::Reverse(weight(hosts)), *fault)
     });
     let mut left = hosts.len();
     for (fault, hosts) in groups.iter().take(HOSTS) {
@@ -138,7 +145,13 @@ impl Broken<'_> {
 
 impl Fault {
     fn of(client: &Client) -> Self {
-        let mut fault = Self { reasons: BTreeSet::new(), software: Vec::new(), fixes: Vec::new() };
+        let excepted = client.verdicts.first().and_then(|verdict| verdict.excepted.as_ref());
+        let mut fault = Self {
+            reasons: BTreeSet::new(),
+            software: Vec::new(),
+            fixes: Vec::new(),
+            excepted: excepted.map(|excepted| printable(&excepted.to_string()).into_owned()),
+        };
         for stack in stacks(client, Outcome::Breaks) {
             let reasons = stack.verdicts.iter().take(1);
             fault.reasons.extend(reasons.map(|one| printable(&one.evidence).into_owned()));
@@ -165,6 +178,7 @@ impl Fault {
         if !self.software.is_empty() {
             parts.push((Ink::Plain, format!("looks like {}", either(&self.software, limit))));
         }
+        parts.extend(self.excepted.iter().map(|words| (Ink::Dim, words.clone())));
         let fixes = self.fixes.iter().take(if verbose { FIXES } else { 1 });
         parts.extend(fixes.map(|fix| (Ink::Bold, fix.clone())));
         parts

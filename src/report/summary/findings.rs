@@ -21,10 +21,13 @@ struct Heard {
     severity: Option<usize>,
     clients: BTreeSet<usize>,
     servers: u64,
+    /// How many findings of a stack or a server are excepted.
+    excepted: u64,
 }
 
 impl Heard {
     fn add(&mut self, finding: &Finding) {
+        self.excepted += u64::from(finding.excepted.is_some());
         let severity = SEVERITIES.iter().position(|word| *word == finding.severity);
         self.severity = match (self.severity, severity) {
             (Some(known), Some(new)) => Some(known.min(new)),
@@ -42,7 +45,11 @@ impl Heard {
         if self.servers > 0 {
             whom.push(count(self.servers, "server", "servers"));
         }
-        format!("{severity}: {}", whom.join(", "))
+        let excepted = match self.excepted {
+            0 => String::new(),
+            number => format!("; {} excepted", grouped(number)),
+        };
+        format!("{severity}: {}{excepted}", whom.join(", "))
     }
 
     fn ink(&self) -> Ink {
@@ -120,6 +127,7 @@ mod tests {
             text: String::new(),
             remediation: None,
             connections: 1,
+            excepted: None,
         }
     }
 

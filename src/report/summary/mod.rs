@@ -6,6 +6,7 @@
 mod answer;
 mod clients;
 mod coverage;
+pub(in crate::report) mod exceptions;
 mod findings;
 pub(in crate::report) mod page;
 mod servers;
@@ -27,6 +28,7 @@ impl Inventory {
             clients::write(&mut page, self, style.verbose);
             servers::write(&mut page, self, style.verbose);
             findings::write(&mut page, self, style.verbose);
+            exceptions::write(&mut page, self, style.verbose);
         }
         coverage::write(&mut page, self, style.verbose);
         self.hint(&mut page);

@@ -72,6 +72,8 @@ fn server(page: &mut Page, outcome: Outcome, server: &Server, verbose: bool) {
     );
     let used = if all.is_empty() { used } else { format!("{used} as {}", listed(&all, limit)) };
     parts.push((Ink::Warn, used));
+    let excepted = server.verdicts.first().and_then(|verdict| verdict.excepted.as_ref());
+    parts.extend(excepted.map(|one| (Ink::Dim, printable(&one.to_string()).into_owned())));
     for remedy in server.remediations.iter().take(if verbose { FIXES } else { 1 }) {
         parts.push((Ink::Bold, fix(remedy)));
     }
