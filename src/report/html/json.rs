@@ -46,10 +46,7 @@ mod tests {
         let mut out = Vec::new();
         write(&vec![hostile], &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(
-            text,
-            "[\"\\u003c/script\\u003e\\u003c!--\\u2028\\u0026amp;\\u2029\\\"\\\\é\"]"
-        );
+        assert_eq!(text, "[\"\\u003c/script\\u003e\\u003c!--\\u2028\\u0026amp;\\u2029\\\"\\\\é\"]");
         let back: Vec<String> = serde_json::from_str(&text).unwrap();
         assert_eq!(back, [hostile]);
     }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::rows;
 use crate::packet::Address;
 use crate::policy::{Outcome, Reason};
+use crate::report::exceptions::Excepted;
 use crate::report::inventory::{
     CertificateLine, Client, Edge, Finding, Inventory, PolicyLine, Remedy, Server, ServerName,
     Stack,
@@ -22,6 +23,7 @@ use crate::report::text::printable;
 use crate::tls::Transport;
 use crate::tls::codepoint::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use crate::tls::hello::Offer;
+use crate::x509::CertificateTime;
 use crate::x509::chain::ChainReport;
 
 /// What a stack of a host is found by: the edges of an inventory name it so.
@@ -143,12 +145,7 @@ impl Packer {
         packer
     }
 
-    fn finish(
-        self,
-        clients: Vec<Value>,
-        servers: Vec<Value>,
-        certificates: Vec<Value>,
-    ) -> Pack {
+    fn finish(self, clients: Vec<Value>, servers: Vec<Value>, certificates: Vec<Value>) -> Pack {
         Pack {
             text: self.text,
             policies: self.policies,
@@ -198,7 +195,7 @@ impl Packer {
             client.connections,
             client.first_seen.as_secs(),
             client.last_seen.as_secs(),
-            letters(client.verdicts.iter().map(|verdict| verdict.outcome)),
+            letters(client.verdicts.iter().map(|one| (one.outcome, one.excepted.is_some()))),
             others.map(ToString::to_string).collect::<Vec<_>>(),
             client.stacks.iter().map(|one| self.stack(client, one, peers)).collect::<Vec<_>>(),
         ])
@@ -230,7 +227,12 @@ impl Packer {
             .iter()
             .map(|one| {
                 let reasons = one.reasons.iter().map(|reason| reason.name());
-                json!([letter(one.outcome), self.texts(reasons), self.text(&one.evidence)])
+                json!([
+                    letter(one.outcome),
+                    self.texts(reasons),
+                    self.text(&one.evidence),
+                    self.excepted(one.excepted.as_deref()),
+                ])
             })
             .collect();
         let software: Vec<_> = stack
@@ -238,11 +240,7 @@ impl Packer {
             .iter()
             .map(|one| {
                 let clues: Vec<_> = one.evidence.iter().map(ToString::to_string).collect();
-                json!([
-                    self.text(&one.name),
-                    one.confidence.name(),
-                    self.text(&clues.join("; ")),
-                ])
+                json!([self.text(&one.name), one.confidence.name(), self.text(&clues.join("; ")),])
             })
             .collect();
         let kind = json!([
@@ -295,6 +293,7 @@ impl Packer {
                     letter(one.outcome),
                     self.texts(one.reasons.iter().map(|reason: &Reason| reason.name())),
                     self.text(&one.evidence),
+                    self.excepted(one.excepted.as_deref()),
                     self.texts(names),
                 ])
             })
@@ -328,7 +327,7 @@ impl Packer {
 
     fn certificate(&mut self, line: &CertificateLine) -> Value {
         let certificate = &line.certificate;
-        let date = |time: Option<crate::x509::CertificateTime>| time.map(|time| time.as_secs());
+        let date = |time: Option<CertificateTime>| time.map(CertificateTime::as_secs);
         json!([
             certificate.fingerprint().to_string(),
             rows::hex(&certificate.sha1()),
@@ -372,10 +371,16 @@ impl Packer {
                     self.text(&finding.text),
                     self.text(finding.remediation.as_deref().unwrap_or_default()),
                     policies,
+                    self.excepted(finding.excepted.as_deref()),
                 ]);
                 json!([self.findings.place(value), finding.connections])
             })
             .collect()
+    }
+
+    /// Who agreed to leave something as it is, in words.
+    fn excepted(&mut self, excepted: Option<&Excepted>) -> usize {
+        excepted.map_or(0, |excepted| self.text(&excepted.to_string()))
     }
 
     fn remedies(&mut self, remedies: &[Remedy]) -> Vec<Value> {
@@ -386,9 +391,15 @@ impl Packer {
     }
 }
 
-/// Outcomes, a letter each.
-fn letters(outcomes: impl Iterator<Item = Outcome>) -> String {
-    outcomes.map(letter).collect()
+/// Outcomes, a letter each: a capital where it is excepted.
+fn letters(outcomes: impl Iterator<Item = (Outcome, bool)>) -> String {
+    outcomes
+        .map(
+            |(outcome, excepted)| {
+                if excepted { letter(outcome).to_ascii_uppercase() } else { letter(outcome) }
+            },
+        )
+        .collect()
 }
 
 const fn letter(outcome: Outcome) -> char {
@@ -408,9 +419,9 @@ fn spoken(version: ProtocolVersion) -> String {
 /// The name of a suite that is known by number.
 fn suite_name(id: &str) -> &str {
     let number = id.strip_prefix("0x").and_then(|hex| u32::from_str_radix(hex, 16).ok());
-    number.and_then(|number| u16::try_from(number).ok()).map_or(id, |number| {
-        CipherSuite::new(number).name().unwrap_or(id)
-    })
+    number
+        .and_then(|number| u16::try_from(number).ok())
+        .map_or(id, |number| CipherSuite::new(number).name().unwrap_or(id))
 }
 
 /// What a client offers, by name.
