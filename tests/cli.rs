@@ -270,6 +270,76 @@ fn fail_on_matches_what_it_says() {
 }
 
 #[test]
+fn stores_stand_side_by_side_and_unknown_issuers_together() {
+    let text = stdout(&tlscensus(&["read", OFFICE]));
+    let chains = |text: &str| {
+        let part = text.split("\n\n").find(|part| part.starts_with("Certificate chains"));
+        part.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let unknown = "5 servers under C=XX, O=Corp Example, CN=Corp Example Root CA, which no trust";
+    assert!(chains(&text).contains(unknown), "{text}");
+    assert!(chains(&text).contains("--trust NAME=FILE"), "{text}");
+    let corp = "corp=captures/roots/private-root.pem";
+    let folder = tempfile::tempdir().unwrap();
+    let [json, markdown] = ["i.json", "i.md"].map(|name| folder.path().join(name));
+    let known = tlscensus(&[
+        "read",
+        OFFICE,
+        "--trust",
+        "mozilla",
+        "--trust",
+        corp,
+        "--report",
+        &json.to_string_lossy(),
+        "--report",
+        &markdown.to_string_lossy(),
+    ]);
+    let words = "5 servers end at C=XX, O=Corp Example, CN=Corp Example Root CA: trusted by corp";
+    assert!(chains(&stdout(&known)).contains(words), "{}", stdout(&known));
+    let report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    let totals = &report["summary"]["chains"];
+    assert_eq!(totals["trusted_by"]["corp"], 5);
+    assert_eq!(totals["trusted_by"]["mozilla"], 0);
+    assert_eq!(totals["unknown"].as_array().unwrap().len(), 0);
+    let markdown = fs::read_to_string(&markdown).unwrap();
+    assert!(markdown.contains("## Certificate chains"), "{markdown}");
+}
+
+#[test]
+fn a_capture_that_a_census_holds_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = folder.path().join("census.db").to_string_lossy().into_owned();
+    assert_eq!(code(&tlscensus(&["read", OFFICE, "--census", &census, "-q"])), 0);
+    let host = |paths: &[&str]| {
+        let output = tlscensus(&[&["host", "10.20.0.13"], paths].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output)
+    };
+    let once = host(&[OFFICE]);
+    assert!(once.contains("connections as a client"), "{once}");
+    assert_eq!(host(&[&census]), once);
+    assert_eq!(host(&[&census, OFFICE]), once);
+    assert_eq!(host(&[OFFICE, OFFICE]), once);
+    let both = host(&[&census, "captures/curl.pcap"]);
+    assert_eq!(both, once, "another capture is read beside it");
+}
+
+#[test]
+fn an_explanation_says_what_users_see() {
+    let text = stdout(&tlscensus(&["explain", "dotnet-strong-crypto"]));
+    assert!(text.contains("What users see") && text.contains("ERROR REQUESTING Token"), "{text}");
+}
+
+#[test]
+fn the_names_of_a_service_are_a_hint_for_the_scope() {
+    let hint = "hint: add --scope '*.dynamics.com' to count only the hosts that talk to it";
+    let text = stdout(&tlscensus(&["read", OFFICE]));
+    assert_eq!(text.matches(hint).count(), 1, "{text}");
+    let scoped = stdout(&tlscensus(&["read", OFFICE, "--scope", "*.dynamics.com"]));
+    assert!(!scoped.contains("hint:"), "{scoped}");
+}
+
+#[test]
 fn exceptions_are_agreed_until_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
