@@ -4,7 +4,13 @@
 //! sheet, so that light, dark and print each have theirs; no colour stands alone: signs, patterns
 //! and words say the same.
 
+mod chains;
+mod latency;
+mod peers;
 mod readiness;
+mod stacks;
+mod versions;
+mod watch;
 
 use std::borrow::Cow;
 
@@ -26,6 +32,12 @@ pub(super) fn section(inventory: &Inventory) -> Markup {
             (patterns())
             div.pictures {
                 (readiness::figure(inventory))
+                (stacks::figure(inventory))
+                (peers::figure(inventory))
+                (versions::figure(inventory))
+                (watch::figure(inventory))
+                (chains::figure(inventory))
+                (latency::figure(inventory))
             }
         }
     }
