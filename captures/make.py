@@ -18,6 +18,7 @@ import datetime
 import functools
 import importlib.metadata
 import importlib.util
+import ipaddress
 import json
 import os
 import re
@@ -1355,8 +1356,9 @@ servers.register(capture, run)
 
 # ---------------------------------------------------------------- what tshark sees
 
-VERSIONS = {0x0002: "SSL2", 0x0300: "SSL3", 0x0301: "TLS1.0", 0x0302: "TLS1.1", 0x0303: "TLS1.2", 0x0304: "TLS1.3"}
-LETTERS = {0: "h", 1: "c", 2: "s", 4: "t", 8: "o", 11: "x", 12: "k", 13: "r", 14: "n", 15: "y", 16: "g", 20: "f", 22: "u"}
+VERSIONS = {0x0002: "SSL2", 0x0300: "SSL3", 0x0301: "TLS1.0", 0x0302: "TLS1.1", 0x0303: "TLS1.2", 0x0304: "TLS1.3",
+            0xfeff: "DTLS1.0", 0xfefd: "DTLS1.2", 0xfefc: "DTLS1.3"}
+LETTERS = {0: "h", 1: "c", 2: "s", 3: "v", 4: "t", 8: "o", 11: "x", 12: "k", 13: "r", 14: "n", 15: "y", 16: "g", 20: "f", 22: "u"}
 HELLO_RETRY = "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
 SENTINELS = {"444f574e47524401": "TLS1.3", "444f574e47524400": "TLS1.2"}
 ALERTS = {
@@ -1385,17 +1387,18 @@ def new_connection(client, cport, server, sport):
 
 
 def tshark_connections(path, decode=()):
-    """What tshark finds in a capture: one entry for every TCP connection with TLS in it, in order of appearance."""
+    """What tshark finds in a capture: one entry for everything with TLS in it, in order of appearance."""
     ports = [word for port in TLS_PORTS for word in ("-d", f"tcp.port=={port},tls")]
     ports += [word for rule in decode for word in ("-d", rule)]
     text = subprocess.run(["tshark", "-n", "-r", str(path), "-T", "pdml", *ports, "-o", "tcp.reassemble_out_of_order:TRUE"],
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
-    found, tcp_clients = {}, {}
+    found, tcp_clients, others = {}, {}, {}
     for packet in ElementTree.fromstring(text):
         layers = {}
         for proto in packet.iter("proto"):
             layers.setdefault(proto.get("name"), proto)
         if "tcp" not in layers or not ("ip" in layers or "ipv6" in layers):
+            read_datagram(packet, layers, others, found)
             continue
         ip = layers.get("ip", layers.get("ipv6"))
         prefix = ip.get("name")
@@ -1425,6 +1428,52 @@ def tshark_connections(path, decode=()):
     return [entry for entry in found.values() if entry["history"]]
 
 
+def read_datagram(packet, layers, memory, found):
+    """What is no TCP: DTLS, QUIC, and log-ins to networks."""
+    only = lambda layer, name: fields(layers[layer], name)[0].get("show")  # noqa: E731
+    if "eap" in layers:
+        from_client = only("eap", "eap.code") == "2"
+        if "radius" in layers:
+            asked = (only("udp", "udp.stream"), only("radius", "radius.id"))
+            if from_client:
+                memory[asked] = only("radius", "radius.Calling_Station_Id")
+            key = ("radius", memory[asked])
+            target = only("ip", "ip.dst" if from_client else "ip.src")
+            ends = (link_local(memory[asked]), 0, target, 1812)
+        else:
+            memory["supplicant" if from_client else "authenticator"] = only("eth", "eth.src")
+            if len([name for name in ("supplicant", "authenticator") if name in memory]) < 2:
+                return
+            key = ("eapol", memory["supplicant"])
+            ends = (link_local(memory["supplicant"]), 0, link_local(memory["authenticator"]), 0)
+    elif "dtls" in layers or "quic" in layers:
+        key = ("udp", only("udp", "udp.stream"))
+        source = (only("ip", "ip.src"), int(only("udp", "udp.srcport")))
+        target = (only("ip", "ip.dst"), int(only("udp", "udp.dstport")))
+        from_client = memory.setdefault(key, source) == source
+        ends = (*source, *target) if from_client else (*target, *source)
+    else:
+        return
+    entry = found.setdefault(key, new_connection(*ends))
+    for proto in packet.iter("proto"):
+        if proto.get("name") == "dtls":
+            for field in proto.iter("field"):
+                field.set("name", re.sub(r"^dtls\.", "tls.", field.get("name")))
+        if proto.get("name") in ("tls", "dtls"):
+            for field in proto.findall("field"):
+                if field.get("name") in ("tls.record", ""):
+                    read_record(field, entry, from_client)
+                elif field.get("name") == "tls.handshake":  # QUIC has no records
+                    read_handshake(field, entry, from_client, str.upper if from_client else str.lower)
+
+
+def link_local(mac):
+    """The link-local address that a MAC address makes (RFC 4291, appendix A): what records have for a station."""
+    octets = bytes.fromhex(re.sub("[-:]", "", mac))
+    name = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + name))
+
+
 def read_record(record, entry, from_client):
     side = str.upper if from_client else str.lower
     for field in record.iter("field"):
@@ -1450,6 +1499,9 @@ def read_handshake(message, entry, from_client, side):
     if not types:
         return
     kind = number(types[0])
+    part = [number(f) for name in ("offset", "length") for f in fields(message, f"tls.handshake.fragment_{name}")]
+    if part and sum(part) < number(fields(message, "tls.handshake.length")[0]):
+        return  # tshark shows a message of DTLS at its last fragment
     letter = LETTERS.get(kind, "q")
     if kind == 2 and fields(message, "tls.handshake.random")[0].get("value") == HELLO_RETRY:
         entry["history"] += side("j")
@@ -1459,7 +1511,8 @@ def read_handshake(message, entry, from_client, side):
     if kind == 1 and entry["offered_max"] is None:
         listed = [number(f) for f in fields(message, "tls.handshake.extensions.supported_version")]
         known = [v for v in listed if v in VERSIONS]
-        entry["offered_max"] = VERSIONS.get(max(known) if listed else min(version(), 0x0303))
+        legacy = version()
+        entry["offered_max"] = VERSIONS.get(max(known) if listed else legacy if legacy >> 8 == 0xfe else min(legacy, 0x0303))
         names = fields(message, "tls.handshake.extensions_server_name")
         entry["sni"] = names[0].get("show") if names else None
         entry["_session"] = session_id(message)

@@ -528,3 +528,254 @@ listen two
             lab.client(11, "curl", "-sS", "--no-alpn", "--cacert", lab.pki.root.pem, "--max-time", "8", *more,
                        "--resolve", f"org42.crm4.dynamics.com:{port}:10.20.0.12",
                        f"https://org42.crm4.dynamics.com:{port}/index.html")
+
+    # -- log-ins to networks
+
+    def freeradius(lab, highest="1.2"):
+        where = folder(lab, "freeradius")
+        chain, key = copy_certificate(lab.pki.leaf("radius.corp.example"), where)
+        write(where / "dictionary", "$INCLUDE /usr/share/freeradius/dictionary\n")
+        write(where / "radiusd.conf", f"""
+prefix = /usr
+libdir = /usr/lib/freeradius
+raddbdir = {where}
+run_dir = {where}
+db_dir = {where}
+logdir = {where}
+log {{
+ destination = stdout
+}}
+security {{
+ reject_delay = 0
+}}
+client lab {{
+ ipaddr = 10.20.0.0/16
+ secret = secret
+}}
+modules {{
+ pap {{ }}
+ mschap {{ }}
+ eap {{
+  default_eap_type = tls
+  tls-config common {{
+   private_key_file = {key}
+   certificate_file = {chain}
+   ca_file = {lab.pki.root.pem}
+   fragment_size = 1024
+   tls_min_version = "1.0"
+   tls_max_version = "{highest}"
+   cipher_list = "DEFAULT@SECLEVEL=0"
+   ecdh_curve = "prime256v1"
+  }}
+  tls {{
+   tls = common
+  }}
+  ttls {{
+   tls = common
+   virtual_server = inner
+  }}
+  peap {{
+   tls = common
+   default_eap_type = mschapv2
+   virtual_server = inner
+  }}
+  mschapv2 {{ }}
+ }}
+}}
+server outer {{
+ listen {{
+  type = auth
+  ipaddr = 10.20.1.20
+  port = 1812
+ }}
+ authorize {{
+  eap
+ }}
+ authenticate {{
+  eap
+ }}
+}}
+server inner {{
+ authorize {{
+  update control {{
+   Cleartext-Password := "secret"
+  }}
+  mschap
+  eap
+  pap
+ }}
+ authenticate {{
+  Auth-Type PAP {{
+   pap
+  }}
+  mschap
+  eap
+ }}
+}}
+""")
+        lab.listen("10.20.1.20", 1812, "freeradius", "-f", "-d", where, "-n", "radiusd", udp=True)
+
+    def supplicant(lab, method, *, ca=None, more=""):
+        """A configuration of wpa_supplicant, which eapol_test shares."""
+        alice = lab.pki.leaf("alice.corp.example", purpose="clientAuth")
+        words = {"TLS": f'client_cert="{alice.bundle()}"\n private_key="{alice.key}"',
+                 "PEAP": 'password="secret"\n phase2="auth=MSCHAPV2"',
+                 "TTLS": 'password="secret"\n phase2="auth=PAP"'}[method]
+        return write(lab.dir / f"{method}.conf", f"""ap_scan=0
+network={{
+ key_mgmt=IEEE8021X
+ eapol_flags=0
+ eap={method}
+ identity="alice@corp.example"
+ ca_cert="{ca or lab.pki.root.pem}"
+ {words}
+ {more}
+}}
+""")
+
+    def eapol_test(lab, config, mac):
+        lab.client(11, "eapol_test", "-c", config, "-a", "10.20.1.20", "-p", "1812", "-s", "secret", "-M", mac,
+                   "-t", "8", "-n")
+
+    radius = dict(starttls=False, tunnel=["radius"])
+    eapol = dict(starttls=False, tunnel=["eapol"])
+
+    @capture("eap-tls-radius.pcap", "EAP-TLS in RADIUS, both flights in several EAP packets", server=("freeradius",),
+             client=("eapol_test",), programs=("freeradius", "eapol_test"), filter="udp",
+             expect=[dict(version="TLS1.2", certs=2, client_certs=2)],
+             recorded=[dict(application="eap-tls", **radius)])
+    def eap_tls(lab):
+        freeradius(lab)
+        eapol_test(lab, supplicant(lab, "TLS", more="fragment_size=700"), "02:20:00:00:00:0b")
+
+    @capture("peap-radius.pcap", "PEAP in RADIUS: one at TLS 1.2, one at TLS 1.0, one that does not know the server's root",
+             server=("freeradius",), client=("eapol_test",), programs=("freeradius", "eapol_test"), filter="udp",
+             expect=[dict(version="TLS1.2", certs=2), dict(version="TLS1.0", offered_max="TLS1.0", certs=2),
+                     dict(version="TLS1.2", certs=2, alerts=[{"from": "client", "description": "unknown_ca"}])],
+             recorded=[dict(application="peap", **radius)] * 3)
+    def peap(lab):
+        freeradius(lab)
+        eapol_test(lab, supplicant(lab, "PEAP"), "02:20:00:00:00:0c")
+        old = 'phase1="tls_disable_tlsv1_0=0 tls_disable_tlsv1_1=1 tls_disable_tlsv1_2=1"\n openssl_ciphers="DEFAULT@SECLEVEL=0"'
+        eapol_test(lab, supplicant(lab, "PEAP", more=old), "02:20:00:00:00:0d")
+        eapol_test(lab, supplicant(lab, "PEAP", ca=lab.pki.foreign.pem), "02:20:00:00:00:0e")
+
+    @capture("eap-ttls-radius.pcap", "EAP-TTLS in RADIUS, at TLS 1.3", server=("freeradius",), client=("eapol_test",),
+             programs=("freeradius", "eapol_test"), filter="udp", expect=[dict(version="TLS1.3")],
+             recorded=[dict(application="eap-ttls", **radius)])
+    def ttls(lab):
+        freeradius(lab, "1.3")
+        eapol_test(lab, supplicant(lab, "TTLS", more='phase1="tls_disable_tlsv1_3=0"'), "02:20:00:00:00:0f")
+
+    @capture("eap-wired.pcap", "Wired 802.1X: PEAP from the client to its switch, and from there in RADIUS to the server: the "
+             "same log-in twice", server=("hostapd", "freeradius"), client=("wpa_supplicant",),
+             programs=("freeradius", "hostapd", "wpa_supplicant"), interface="h12",
+             filter="ether proto 0x888e or udp port 1812",
+             expect=[dict(version="TLS1.2", certs=2), dict(version="TLS1.2", certs=2)],
+             recorded=[dict(application="peap", **eapol), dict(application="peap", **radius)],
+             before=lambda lab: lab.host(12))
+    def wired(lab):
+        freeradius(lab)
+        # Bridges keep frames to these group addresses to themselves, if they are not told to pass them on.
+        lab.bridge("group_fwd_mask", "0x8")
+        config = write(lab.dir / "hostapd.conf", """interface=eth0
+driver=wired
+ieee8021x=1
+eap_reauth_period=0
+use_pae_group_addr=1
+own_ip_addr=10.20.0.12
+nas_identifier=switch.corp.example
+auth_server_addr=10.20.1.20
+auth_server_port=1812
+auth_server_shared_secret=secret
+""")
+        lab.spawn(lab.host(12), "hostapd", config)
+        time.sleep(1)
+        lab.spawn(lab.host(11), "wpa_supplicant", "-D", "wired", "-i", "eth0", "-c", supplicant(lab, "PEAP"))
+        time.sleep(4)
+
+    # -- datagrams
+
+    dtls_port = ("udp.port==4433,dtls",)
+
+    def dtls(lab, *args, ready=True):
+        cert = lab.pki.leaf("vpn.corp.example")
+        lab.listen("10.20.1.21", 4433, "openssl", "s_server", "-accept", "10.20.1.21:4433", "-cert", cert.pem, "-key",
+                   cert.key, "-cert_chain", cert.bundle(leaf=False), *args, udp=True)
+
+    def dtls_client(lab, *args):
+        lab.client(11, "bash", "-c", '(sleep 1; echo Q) | timeout 5 "$@"', "-", "openssl", "s_client", "-connect",
+                   "10.20.1.21:4433", "-servername", "vpn.corp.example", *args)
+
+    @capture("dtls12-cookie.pcap", "DTLS 1.2: a cookie, and a Certificate in fragments", server=("openssl",),
+             client=("openssl",), filter="udp", decode=dtls_port,
+             expect=[dict(version="DTLS1.2", offered_max="DTLS1.2", certs=2, sni="vpn.corp.example")],
+             recorded=[dict(application=None, starttls=False, transport="udp")])
+    def dtls12(lab):
+        dtls(lab, "-dtls1_2", "-listen", "-mtu", "400")
+        dtls_client(lab, "-dtls1_2", "-mtu", "400")
+
+    @capture("dtls10.pcap", "DTLS 1.0", server=("openssl",), client=("openssl",), filter="udp", decode=dtls_port,
+             expect=[dict(version="DTLS1.0", offered_max="DTLS1.0", certs=2)],
+             recorded=[dict(application=None, starttls=False, transport="udp")])
+    def dtls10(lab):
+        dtls(lab, "-dtls1", "-cipher", "DEFAULT:@SECLEVEL=0")
+        dtls_client(lab, "-dtls1", "-cipher", "DEFAULT:@SECLEVEL=0")
+
+    @capture("dtls12-gnutls.pcap", "GnuTLS at both ends of DTLS 1.2", server=("gnutls-cli",), client=("gnutls-cli",),
+             filter="udp", decode=dtls_port, expect=[dict(version="DTLS1.2", certs=2)],
+             recorded=[dict(application=None, starttls=False, transport="udp")])
+    def dtls_gnutls(lab):
+        cert = lab.pki.leaf("vpn.corp.example")
+        lab.listen("10.20.1.10", 4433, "gnutls-serv", "--udp", "--echo", "--mtu", "600", "--port", "4433", "--x509certfile",
+                   cert.bundle(), "--x509keyfile", cert.key, "--disable-client-cert", udp=True)
+        lab.client(11, "bash", "-c", '(sleep 1; echo hello; sleep 1) | timeout 5 "$@"', "-", "gnutls-cli", "--udp", "--mtu",
+                   "600", "--no-ca-verification", "--sni-hostname=vpn.corp.example", "10.20.1.10", "-p", "4433")
+
+    quic = dict(starttls=False, transport="quic")
+
+    @capture("quic-v1.pcap", "QUIC version 1, and one that must come again with a Retry token", server=("aioquic",),
+             client=("aioquic",), modules=("aioquic",), filter="udp", expect=[dict(version="TLS1.3", sni="erp.corp.example")] * 2,
+             recorded=[dict(application="http", **quic)] * 2)
+    def quic_v1(lab):
+        cert = lab.pki.leaf("erp.corp.example")
+        for port, retry in ((443, "0"), (444, "1")):
+            lab.listen("10.20.1.22", port, *lab.peer("quic-server", "10.20.1.22", port, cert.bundle(), cert.key,
+                                                     f"retry={retry}"), udp=True)
+            lab.client(11, *lab.peer("quic-client", "10.20.1.22", port, "erp.corp.example"))
+
+    @capture("quic-v2.pcap", "QUIC version 2 (RFC 9369)", server=("aioquic",), client=("aioquic",), modules=("aioquic",),
+             filter="udp", expect=[dict(version="TLS1.3", sni="erp.corp.example")],
+             recorded=[dict(application="http", **quic)])
+    def quic_v2(lab):
+        cert = lab.pki.leaf("erp.corp.example")
+        lab.listen("10.20.1.22", 443, *lab.peer("quic-server", "10.20.1.22", 443, cert.bundle(), cert.key, "version=2"),
+                   udp=True)
+        lab.client(11, *lab.peer("quic-client", "10.20.1.22", 443, "erp.corp.example", "version=2"))
+
+    @capture("quic-post-quantum.pcap", "QUIC with X25519MLKEM768, agreed: a ClientHello over two packets", server=("qh3",),
+             client=("qh3",), modules=("qh3",), filter="udp",
+             expect=[dict(version="TLS1.3", group="0x11ec", sni="erp.corp.example")],
+             recorded=[dict(application="http", **quic)])
+    def quic_post_quantum(lab):
+        cert = lab.pki.leaf("erp.corp.example")
+        lab.listen("10.20.1.22", 443, *lab.peer("quic-server", "10.20.1.22", 443, cert.bundle(), cert.key, "package=qh3"),
+                   udp=True)
+        lab.client(11, *lab.peer("quic-client", "10.20.1.22", 443, "erp.corp.example", "package=qh3"))
+
+    @capture("quic-chromium.pcap", "Chromium's QUIC: a post-quantum share that the server does not take, its CRYPTO frames cut "
+             "small, shuffled and spread over two packets", server=("aioquic",), client=("chromium",), modules=("aioquic",),
+             filter="udp port 443", expect=None, recorded=[dict(application="http", **quic)])
+    def quic_chromium(lab):
+        name = "org42.crm4.dynamics.com"
+        cert = lab.pki.leaf(name)
+        public = run("openssl", "x509", "-in", cert.pem, "-noout", "-pubkey")
+        spki = run("bash", "-c", "openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64", data=public)
+        lab.listen("10.20.1.22", 443, *lab.peer("quic-server", "10.20.1.22", 443, cert.bundle(), cert.key), udp=True)
+        lab.client(11, "timeout", "20", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                   "--enable-quic", f"--origin-to-force-quic-on={name}:443",
+                   f"--ignore-certificate-errors-spki-list={spki.strip()}",
+                   "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
+                   "--disable-domain-reliability", f"--user-data-dir={lab.dir / 'chromium-quic'}",
+                   f"--host-resolver-rules=MAP {name} 10.20.1.22, MAP * ~NOTFOUND", "--dump-dom",
+                   f"https://{name}/", env={"HOME": str(lab.dir)}, timeout=60)

@@ -340,6 +340,75 @@ fn the_names_of_a_service_are_a_hint_for_the_scope() {
 }
 
 #[test]
+fn an_anonymous_report_names_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (census, plain, key) = (path("census.db"), path("plain.json"), path("key"));
+    let read = ["read", "captures", "--sensor", "sensor-7", "--census", &census, "-q"];
+    assert_eq!(code(&tlscensus(&[&read[..], &["--report", &plain]].concat())), 0);
+    let report = |key: &str, files: &[String]| {
+        let mut args = vec!["report", &census, "-v", "--anonymize", key];
+        for file in files {
+            args.extend(["--report", file]);
+        }
+        tlscensus(&args)
+    };
+    // A key that cannot be used ends it before anything is read.
+    fs::write(&key, "short").unwrap();
+    let short = report(&key, &[]);
+    assert_eq!(code(&short), 2);
+    assert!(stderr(&short).contains("openssl rand"), "{}", stderr(&short));
+    fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let files = ["a.json", "a.csv", "a.md"].map(path);
+    let output = report(&key, &files);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let plain: Value = serde_json::from_slice(&fs::read(&plain).unwrap()).unwrap();
+    let mut secrets = std::collections::BTreeSet::new();
+    name_secrets(&plain, "", &mut secrets);
+    assert!(secrets.len() > 150, "{secrets:?}");
+    let mut texts = vec![stdout(&output)];
+    texts.extend(files.iter().map(|file| fs::read_to_string(file).unwrap()));
+    for secret in &secrets {
+        assert!(texts.iter().all(|text| !text.contains(secret.as_str())), "{secret} is left");
+    }
+    let anonymous: Value = serde_json::from_str(&texts[1]).unwrap();
+    assert_eq!(anonymous["anonymized"], true);
+    assert_eq!(anonymous["summary"]["policies"], plain["summary"]["policies"]);
+    assert_eq!(stdout(&report(&key, &[])), texts[0], "the same key gives the same report");
+}
+
+/// Every address and name in a report; those of a few letters could stand anywhere.
+fn name_secrets(value: &Value, key: &str, secrets: &mut std::collections::BTreeSet<String>) {
+    const KEYS: [&str; 15] = [
+        "ip",
+        "addresses",
+        "mac",
+        "names",
+        "snis",
+        "sni",
+        "client",
+        "target",
+        "subject",
+        "issuer",
+        "san",
+        "sha1",
+        "sha256",
+        "serial",
+        "sensor",
+    ];
+    match value {
+        Value::Object(object) => {
+            object.iter().for_each(|(key, value)| name_secrets(value, key, secrets));
+        }
+        Value::Array(array) => array.iter().for_each(|value| name_secrets(value, key, secrets)),
+        Value::String(text) if KEYS.contains(&key) && text.len() > 5 => {
+            secrets.insert(text.clone());
+        }
+        _ => {}
+    }
+}
+
+#[test]
 fn exceptions_are_agreed_until_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();

@@ -317,42 +317,55 @@ def tds_server(address, port, cert, key):
 # ---------------------------------------------------------------- QUIC
 
 
-def quic_server(address, port, cert, key, *args, package="aioquic"):
-    """An HTTP/3 server that accepts connections and no more. `version`: 1 or 2; `retry`: 1 to ask for a token."""
-    asyncio, serve, configuration = quic_parts(package, "serve", False, options(args))
+def quic_server(address, port, cert, key, *args):
+    """An HTTP/3 server with one page. `version`: 1 or 2; `retry=1` asks for a token; `package`: aioquic or qh3."""
+    wanted = options(args)
+    asyncio, part, configuration = quic_parts(False, wanted)
     configuration.load_cert_chain(cert, key)
+    http, events = part("h3.connection"), part("h3.events")
+
+    class Page(part("asyncio").QuicConnectionProtocol):
+        http = None
+
+        def quic_event_received(self, event):
+            self.http = self.http or http.H3Connection(self._quic)
+            for what in self.http.handle_event(event):
+                if isinstance(what, events.HeadersReceived):
+                    self.http.send_headers(what.stream_id, [(b":status", b"200"), (b"content-type", b"text/plain")])
+                    self.http.send_data(what.stream_id, b"ok", True)
+                    self.transmit()
 
     async def run():
-        retry = {"retry": True} if options(args).get("retry") == "1" else {}
-        await serve(address, int(port), configuration=configuration, **retry)
+        more = {"retry": True} if wanted.get("retry") == "1" else {}
+        await part("asyncio").serve(address, int(port), configuration=configuration, create_protocol=Page, **more)
         await asyncio.Future()
 
     asyncio.run(run())
 
 
-def quic_client(address, port, sni, *args, package="aioquic"):
-    asyncio, connect, configuration = quic_parts(package, "connect", True, options(args))
+def quic_client(address, port, sni, *args):
+    asyncio, part, configuration = quic_parts(True, options(args))
     configuration.verify_mode = ssl.CERT_NONE
     configuration.server_name = sni
 
     async def run():
-        async with connect(address, int(port), configuration=configuration) as connection:
+        async with part("asyncio").connect(address, int(port), configuration=configuration) as connection:
             await connection.ping()
 
     asyncio.run(asyncio.wait_for(run(), 8))
 
 
-def quic_parts(package, function, is_client, wanted):
+def quic_parts(is_client, wanted):
     import asyncio
     import importlib
 
-    part = lambda name: importlib.import_module(f"{package}.{name}")  # noqa: E731
+    part = lambda name: importlib.import_module(f"{wanted.get('package', 'aioquic')}.{name}")  # noqa: E731
     configuration = part("quic.configuration").QuicConfiguration(is_client=is_client, alpn_protocols=["h3"])
     if wanted.get("version") == "2":
         versions = part("quic.packet").QuicProtocolVersion
         configuration.original_version = versions.VERSION_2
         configuration.supported_versions = [versions.VERSION_2]
-    return asyncio, getattr(part("asyncio"), function), configuration
+    return asyncio, part, configuration
 
 
 # ---------------------------------------------------------------- between client and server

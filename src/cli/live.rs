@@ -362,11 +362,8 @@ fn conclude(
     for fault in interfaces.iter().filter_map(|report| report.fault.as_ref()) {
         words.error(&anyhow!("{fault}"), None);
     }
-    if finished.faults > 0 {
-        words.warn(
-            &format!("{} handshakes were lost to a fault of this program", finished.faults),
-            Some("please report it"),
-        );
+    if !finished.faults.is_none() {
+        words.warn(&finished.faults.to_string(), None);
     }
     let inventory = plan.inventory(census, watch);
     plan.write_reports(&inventory).map_err(Failure::impossible)?;
@@ -400,7 +397,7 @@ fn conclude(
     let matched = publish::matches(plan.fail_on, &inventory);
     Ok(if matched {
         Exit::Matched
-    } else if broken > 0 || finished.faults > 0 {
+    } else if broken > 0 || !finished.faults.is_none() {
         Exit::Partial
     } else {
         Exit::Done
@@ -458,7 +455,8 @@ fn entry(report: &InterfaceReport, sensor: &Arc<str>) -> SourceEntry {
     ]
     .into_iter()
     .fold(0, u64::saturating_add);
-    entry.fault.clone_from(&report.fault);
+    let lost = Some(report.faults).filter(|faults| !faults.is_none());
+    entry.fault = report.fault.clone().or_else(|| lost.map(|faults| faults.to_string()));
     entry
 }
 

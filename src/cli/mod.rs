@@ -10,6 +10,7 @@ mod explain;
 mod host;
 #[cfg(feature = "live")]
 mod interfaces;
+mod internal;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "live")]
@@ -45,7 +46,8 @@ pub fn main() -> ExitCode {
         }
     };
     let words = Words::new(args.global.color, args.global.quiet);
-    match run(args, &words) {
+    internal::report_few();
+    match internal::contained(|| run(args, &words)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             words.error(&failure.error, failure.hint.as_deref());

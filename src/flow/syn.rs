@@ -38,6 +38,17 @@ pub(super) struct Syn {
     pub(super) ack: bool,
 }
 
+/// How far before the first byte that was seen a SYN is believed to belong to it.
+const REACH: i32 = 1 << 20;
+
+impl Syn {
+    /// Whether a stream that begins with it may have had `seq` next.
+    pub(super) const fn fits(self, seq: SeqNumber) -> bool {
+        let offset = seq.offset_from(self.isn.plus(1));
+        0 <= offset && offset < REACH
+    }
+}
+
 impl SynCache {
     pub(super) fn new() -> Self {
         // The seed is fixed: what is overwritten, and so what is reported, must not differ from run

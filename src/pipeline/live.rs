@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Batcher};
+use super::faults::Faults;
 use super::follow::{Followed, Follower};
 use super::{Progress, Settings, run};
 use crate::capture::live::{Condition, LiveSource};
@@ -71,6 +72,8 @@ pub struct InterfaceReport {
     pub logins: LoginStats,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
+    /// What faults of this program lost.
+    pub faults: Faults,
     /// How often a thread had to wait for the workers.
     pub waits: u64,
     /// How often its threads have said all this: a thread that hangs says it no more.
@@ -89,8 +92,8 @@ pub struct Watch {
 pub struct LiveFinished {
     /// Why records could not be written, if they could not.
     pub output: Option<std::io::Error>,
-    /// Handshakes that a fault of this program lost.
-    pub faults: u64,
+    /// What faults of this program lost.
+    pub faults: Faults,
 }
 
 impl Watch {
@@ -114,6 +117,9 @@ impl Watch {
                 Some(report) => report.add(&member),
                 None => reports.push(member.clone()),
             }
+        }
+        for report in &mut reports {
+            report.faults.connections = self.progress.lost_connections(&report.name);
         }
         reports
     }
@@ -141,6 +147,7 @@ impl InterfaceReport {
             datagrams: DatagramStats::default(),
             logins: LoginStats::default(),
             joined_late: 0,
+            faults: Faults::default(),
             waits: 0,
             beats: 0,
         }
@@ -187,6 +194,7 @@ impl InterfaceReport {
         logins.logins = sum(logins.logins, others.logins);
         logins.evicted = sum(logins.evicted, others.evicted);
         self.joined_late = sum(self.joined_late, other.joined_late);
+        self.faults = self.faults.and(other.faults);
         self.waits = sum(self.waits, other.waits);
         self.beats = sum(self.beats, other.beats);
     }
@@ -217,7 +225,8 @@ pub fn live<S: Sink + Send>(
                 drop::<(Receiver<Batch>, Sender<Batch>)>((empty, full));
             });
         });
-    LiveFinished { output, faults: watch.progress.faults() }
+    let faults = watch.interfaces().iter().fold(Faults::default(), |sum, one| sum.and(one.faults));
+    LiveFinished { output, faults }
 }
 
 /// The bounds of one of several threads, so that they keep to the bounds together.
@@ -336,7 +345,7 @@ impl<'a> CaptureThread<'a> {
 
     /// Show what was counted.
     fn publish(&self, fault: Option<String>) {
-        let Followed { span, packets, flows, datagrams, logins, joined_late } =
+        let Followed { span, packets, flows, datagrams, logins, joined_late, faults } =
             self.follower.followed();
         let mut shown = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = InterfaceReport {
@@ -351,6 +360,7 @@ impl<'a> CaptureThread<'a> {
             datagrams,
             logins,
             joined_late,
+            faults: Faults { connections: 0, packets: faults },
             waits: self.waits,
             beats: shown.beats.saturating_add(1),
         };

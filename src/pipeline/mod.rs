@@ -14,6 +14,7 @@
 
 mod batch;
 mod capture;
+mod faults;
 mod follow;
 mod judge;
 #[cfg(feature = "live")]
@@ -40,6 +41,7 @@ use crate::x509::{CertificateCache, ChainCache, TrustStores};
 
 use batch::Batch;
 pub use capture::SourceReport;
+pub use faults::Faults;
 pub use progress::Progress;
 
 /// Batches that are under way at the same time for each thread that fills or empties them. They are
@@ -74,8 +76,8 @@ pub struct Finished {
     pub sources: Vec<SourceReport>,
     /// Why records could not be written, if they could not.
     pub output: Option<std::io::Error>,
-    /// Handshakes that a fault of this program lost.
-    pub faults: u64,
+    /// What faults of this program lost.
+    pub faults: Faults,
 }
 
 /// Read captures. Their handshakes go into `census` and their records to `sink`, if there is one.
@@ -88,10 +90,15 @@ pub fn read<'c, S: Sink + Send>(
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
-    let (sources, output) = run(settings, census.into(), sink, progress, 1, |empty, full| {
+    let (mut sources, output) = run(settings, census.into(), sink, progress, 1, |empty, full| {
         capture::read_all(inputs, settings, empty, full, progress)
     });
-    Finished { sources, output, faults: progress.faults() }
+    let mut faults = Faults::default();
+    for source in &mut sources {
+        source.faults.connections = progress.lost_connections(&source.name);
+        faults = faults.and(source.faults);
+    }
+    Finished { sources, output, faults }
 }
 
 /// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and gives full ones.

@@ -1,6 +1,9 @@
 //! [`Progress`]: how far a run is, for whoever watches it, and the wish that it should end.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::faults::LostConnections;
 
 /// Counters that the threads of a run add to, and that anyone may read meanwhile.
 #[derive(Debug, Default)]
@@ -11,7 +14,7 @@ pub struct Progress {
     bytes_before: AtomicU64,
     frames_before: AtomicU64,
     connections: AtomicU64,
-    faults: AtomicU64,
+    lost: LostConnections,
     stop: AtomicBool,
 }
 
@@ -31,9 +34,9 @@ impl Progress {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Handshakes that a fault of this program lost.
-    pub fn faults(&self) -> u64 {
-        self.faults.load(Ordering::Relaxed)
+    /// Handshakes of a source that a fault of this program lost.
+    pub fn lost_connections(&self, source: &str) -> u64 {
+        self.lost.of(source)
     }
 
     /// Go on from here: what another run over further inputs reads comes on top.
@@ -64,7 +67,7 @@ impl Progress {
         self.connections.fetch_add(count, Ordering::Relaxed);
     }
 
-    pub(super) fn add_fault(&self) {
-        self.faults.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add_lost(&self, source: &Arc<str>) {
+        self.lost.add(source);
     }
 }

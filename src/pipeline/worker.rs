@@ -1,11 +1,11 @@
 //! A worker: finished handshakes → records, into the census and onto lines.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Job};
+use super::faults::{Provoked, contain};
 use super::judge::Judge;
 use super::{Progress, Settings};
 use crate::census::Census;
@@ -33,6 +33,7 @@ pub(super) struct Worker<'a> {
     progress: &'a Progress,
     parser: HelloParser,
     judge: Judge<'a>,
+    provoked: Provoked,
 }
 
 impl<'a> Worker<'a> {
@@ -46,7 +47,17 @@ impl<'a> Worker<'a> {
     ) -> Self {
         let parser = HelloParser::new(&settings.limits);
         let judge = Judge::new(&settings.policies, &settings.limits);
-        Self { settings, certificates, chains, census, wants_lines, progress, parser, judge }
+        Self {
+            settings,
+            certificates,
+            chains,
+            census,
+            wants_lines,
+            progress,
+            parser,
+            judge,
+            provoked: Provoked::of("worker"),
+        }
     }
 
     /// Work until there is no more.
@@ -57,17 +68,17 @@ impl<'a> Worker<'a> {
             for mut job in jobs.drain(..) {
                 let before = batch.lines.len();
                 // A fault in one handshake must not cost the others.
-                let worked = catch_unwind(AssertUnwindSafe(|| self.work(&job, &mut batch.lines)));
+                let worked = contain(|| self.work(&job, &mut batch.lines));
                 if job.transcript.recycle() {
                     batch.spares.push(job.transcript);
                 }
-                if let Ok(recorded) = worked {
+                if let Some(recorded) = worked {
                     connections += u64::from(recorded);
                 } else {
                     batch.lines.truncate(before);
                     self.parser = HelloParser::new(&self.settings.limits);
                     self.judge = Judge::new(&self.settings.policies, &self.settings.limits);
-                    self.progress.add_fault();
+                    self.progress.add_lost(&job.source);
                 }
             }
             batch.jobs = jobs;
@@ -80,6 +91,7 @@ impl<'a> Worker<'a> {
 
     /// One handshake; whether it made a record.
     fn work(&mut self, job: &Job, lines: &mut Vec<u8>) -> bool {
+        self.provoked.step();
         let Some(record) = self.record(job) else { return false };
         if !self.settings.wants(record.ts) {
             return false;

@@ -18,6 +18,11 @@ impl Inventory {
     /// Write the Markdown report.
     pub fn write_markdown(&self, out: &mut dyn io::Write) -> io::Result<()> {
         let mut text = String::from("# TLS inventory\n\n");
+        if self.anonymized {
+            text.push_str(
+                "Addresses and names are replaced: no host has those that stand here.\n\n",
+            );
+        }
         self.answer(&mut text);
         self.clients_that_break(&mut text);
         self.servers_that_break(&mut text);

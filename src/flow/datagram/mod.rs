@@ -160,6 +160,11 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         self.index.is_empty()
     }
 
+    /// Heap bytes that all watched flows together hold.
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// Take one datagram. Flows that are over, this one or another, go to `finish`.
     #[inline]
     pub fn push(

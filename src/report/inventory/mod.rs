@@ -52,6 +52,8 @@ pub const SCHEMA: &str = "tlscensus.inventory/1";
 pub struct Inventory {
     /// [`SCHEMA`].
     pub schema: &'static str,
+    /// Whether addresses and names are replaced by keyed hashes.
+    pub anonymized: bool,
     /// What was read.
     pub sources: Vec<SourceLine>,
     /// The policies it is judged by, the first one first.

@@ -34,6 +34,11 @@ impl Inventory {
         }
         coverage::write(&mut page, self, style.verbose);
         self.hint(&mut page);
+        if self.anonymized {
+            page.gap();
+            let words = "Addresses and names are replaced: no host has those that stand here.";
+            page.paragraph(Ink::Dim, words);
+        }
         page.finish()
     }
 
