@@ -29,9 +29,10 @@ pub(super) fn figure(inventory: &Inventory) -> Markup {
         (0, _) => "No server was seen.".to_owned(),
         (_, 0) => "No chain that was seen leads nowhere.".to_owned(),
         _ => format!(
-            "{} ({}) a chain that the given trust does not accept.",
-            count(bad, "server sends", "servers send"),
+            "{} ({}) {} a chain that the given trust does not accept.",
+            count(bad, "server", "servers"),
             percent(bad, all),
+            if bad == 1 { "sends" } else { "send" },
         ),
     };
     let cells: Vec<_> =

@@ -82,7 +82,7 @@ fn draw(lines: &[(String, HandshakeTimes)]) -> (f64, Markup) {
     let (low, high) = (least.log10().floor(), most.log10().ceil());
     let high = if high - low < 1.0 { low + 1.0 } else { high };
     let x = |ms: f64| {
-        NAMES + (WIDTH - NAMES - 14.0) * (ms.max(0.1).log10() - low).max(0.0) / (high - low)
+        NAMES + (WIDTH - NAMES - 28.0) * (ms.max(0.1).log10() - low).max(0.0) / (high - low)
     };
     let bottom = ROW * super::amount(lines.len() as u64);
     let mut mark = low;

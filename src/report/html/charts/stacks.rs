@@ -117,8 +117,8 @@ fn draw(kinds: &[(Kind, usize)], policies: &[&str]) -> (f64, Markup) {
         } @else {
             @for (at, policy) in shown.iter().enumerate() {
                 @let x = WIDTH - columns + super::amount(at as u64) * COLUMN + COLUMN / 2.0;
-                g transform={ "rotate(-58 " (unit(x)) " " (unit(head - 8.0)) ")" } {
-                    (label(x, head - 6.0, policy, 11.0, HEAD + 4.0, "start"))
+                g transform={ "rotate(-90 " (unit(x)) " " (unit(head - 8.0)) ")" } {
+                    (label(x, head - 4.0, policy, 11.0, HEAD - 8.0, "start"))
                 }
             }
         }

@@ -81,6 +81,25 @@ function haystack(row, view) {
   return row.hay;
 }
 
+/** Make what rows are searched in before somebody searches, a few at a time. */
+function prepare() {
+  const left = [["clients", 0], ["servers", 0], ["certificates", 0]];
+  const of = pack;
+  const step = () => {
+    if (of !== pack || !left.length) return;
+    const until = performance.now() + 12;
+    while (left.length && performance.now() < until) {
+      const [view, at] = left[0];
+      pack[view].slice(at, at + 100).forEach((row) => haystack(row, view));
+      left[0][1] += 100;
+      if (left[0][1] >= pack[view].length) left.shift();
+    }
+    if (left.length) setTimeout(step, 4);
+    else document.body.dataset.prepared = "";
+  };
+  setTimeout(step, 50);
+}
+
 /** The rows that are asked for, sorted. */
 function select(state) {
   const view = views[state.view];
@@ -105,11 +124,17 @@ function select(state) {
   const sort = state.sort || view.sort;
   const falling = sort.startsWith("-");
   const column = view.columns.find((one) => one.id === sort.replace("-", "")) || view.columns[0];
-  const keyed = rows.map((row) => ({ row, key: column.key(row, at) }));
+  const weight = (row) => view.weight(row, at);
+  const keyed = rows.map((row) => ({ row, key: column.key(row, at), weight: weight(row) }));
+  // Texts are many times the same ones: each is compared once, then only its rank.
+  if (typeof keyed[0]?.key === "string") {
+    const texts = [...new Set(keyed.map((one) => one.key))].sort();
+    const ranks = new Map(texts.map((text, rank) => [text, rank]));
+    keyed.forEach((one) => { one.key = ranks.get(one.key); });
+  }
   const sense = falling ? -1 : 1;
   // Equal rows keep one order whatever they are sorted by: the worst, then the busiest first.
-  keyed.sort((a, b) => (a.key < b.key ? -sense : a.key > b.key ? sense : 0)
-    || view.weight(b.row, at) - view.weight(a.row, at)
+  keyed.sort((a, b) => (a.key - b.key) * sense || b.weight - a.weight
     || b.row.connections - a.row.connections || a.row.at - b.row.at);
   return keyed.map((one) => one.row);
 }

@@ -248,6 +248,7 @@ function anchors() {
 build();
 fillFilters();
 draw();
+prepare();
 themes();
 anchors();
 document.querySelectorAll("#fixes .fix").forEach((fix) => buttons(fix, fix.id.slice(4)));
