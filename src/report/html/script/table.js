@@ -129,7 +129,8 @@ function drawRow(view, row, at, open) {
   const cells = view.columns.map((column, place) => {
     const content = column.cell(row, at);
     if (place > 0) {
-      return make("td", { "data-label": column.label, class: column.number ? "number" : null }, content);
+      return make("td", { "data-label": column.label, class: column.number ? "number" : null },
+        make("div", {}, content));
     }
     return make("th", { scope: "row" }, make("button", { type: "button", class: "opener",
       "aria-expanded": String(isOpen), "aria-controls": id, "data-key": row.key,
