@@ -21,6 +21,7 @@ const SCRIPT: &str = concat!(
     include_str!("script/table.js"),
     include_str!("script/export.js"),
     include_str!("script/main.js"),
+    include_str!("script/live.js"),
 );
 /// The sign in the browser's tab: a lock in the colour of what works.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 \
@@ -28,9 +29,18 @@ const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
                     fill='%232f7fb3'/%3E%3Cpath d='M5 7V5a3 3 0 0 1 6 0v2' fill='none' \
                     stroke='%232f7fb3' stroke-width='2'/%3E%3C/svg%3E";
 
+/// Where a page is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// From a file: it asks nobody for anything.
+    File,
+    /// From the program while it runs: it asks the program, and only it, for what is new.
+    Served,
+}
+
 /// Write the page. The data for the script is written as it is made: it may be long.
-pub(super) fn write(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
-    let (top, bottom) = (top(inventory), bottom());
+pub(super) fn write(inventory: &Inventory, place: Place, out: &mut dyn Write) -> io::Result<()> {
+    let (top, bottom) = (top(inventory, place), bottom());
     out.write_all(top.into_string().as_bytes())?;
     out.write_all(b"<script type=\"application/json\" id=\"data\">")?;
     json::write(&Pack::of(inventory), out)?;
@@ -39,15 +49,15 @@ pub(super) fn write(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()
 }
 
 /// Everything before the data: `<body>` stays open.
-fn top(inventory: &Inventory) -> Markup {
+fn top(inventory: &Inventory, place: Place) -> Markup {
     let policy = inventory.policies.first().map_or("", |policy| &policy.id);
     PreEscaped(
         html! {
             (DOCTYPE)
-            html lang="en" {
+            html lang="en" data-live=[(place == Place::Served).then_some("")] {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(policy_of_the_page());
+                    meta http-equiv="Content-Security-Policy" content=(policy_of_the_page(place));
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="referrer" content="no-referrer";
                     meta name="color-scheme" content="light dark";
@@ -55,7 +65,7 @@ fn top(inventory: &Inventory) -> Markup {
                     link rel="icon" href=(ICON);
                     style { (PreEscaped(STYLE)) }
                 }
-                body { (body(inventory, policy)) }
+                body { (body(inventory, policy, place)) }
             }
         }
         .into_string()
@@ -63,7 +73,7 @@ fn top(inventory: &Inventory) -> Markup {
     )
 }
 
-fn body(inventory: &Inventory, policy: &str) -> Markup {
+fn body(inventory: &Inventory, policy: &str, place: Place) -> Markup {
     html! {
         a.skip href="#hosts" { "Skip to the hosts" }
         header.top {
@@ -78,6 +88,7 @@ fn body(inventory: &Inventory, policy: &str) -> Markup {
             }
             button #theme type="button" hidden { "Dark" }
         }
+        p #wire hidden {}
         main {
             (answer::section(inventory, policy))
             (charts::section(inventory))
@@ -91,7 +102,13 @@ fn body(inventory: &Inventory, policy: &str) -> Markup {
             (seen::section(inventory))
         }
         footer {
-            p { "tlscensus " (env!("CARGO_PKG_VERSION")) ". All times are UTC. This page asks nobody for anything: it can be kept, mailed and opened offline." }
+            p {
+                "tlscensus " (env!("CARGO_PKG_VERSION")) ". All times are UTC. "
+                @match place {
+                    Place::File => "This page asks nobody for anything: it can be kept, mailed and opened offline.",
+                    Place::Served => "This page asks the program for what is new every few seconds, and nobody else.",
+                }
+            }
         }
         p #say .quiet role="status" aria-live="polite" {}
     }
@@ -106,10 +123,11 @@ fn bottom() -> Markup {
 }
 
 /// What the page may do: show what is in it, run its one script, and nothing else.
-fn policy_of_the_page() -> String {
+fn policy_of_the_page(place: Place) -> String {
+    let connect = if place == Place::Served { "connect-src 'self'; " } else { "" };
     format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; \
-         form-action 'none'",
+        "default-src 'none'; style-src '{}'; script-src '{}'; {connect}img-src data:; \
+         base-uri 'none'; form-action 'none'",
         hash(STYLE),
         hash(SCRIPT),
     )
