@@ -84,7 +84,11 @@ impl Shared {
 }
 
 async fn page(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    shared.report(&headers, "text/html; charset=utf-8", Inventory::write_served_html).await
+    shared
+        .report(&headers, "text/plain; charset=utf-8", |inventory, out| {
+            inventory.write(Format::Markdown, out)
+        })
+        .await
 }
 
 async fn json(State(shared): State<Shared>, headers: HeaderMap) -> Answer {

@@ -19,9 +19,9 @@ mod chromium;
 mod common;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, BufWriter};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chromium::Browser;
@@ -472,47 +472,6 @@ fn hostile_names_are_shown_and_do_nothing() {
         });
         assert_eq!(beside.count(), 0, "{view}: something was asked for");
     }
-}
-
-/// A census that grows while its page is open.
-#[test]
-fn a_served_page_shows_what_is_new_and_keeps_the_place() {
-    let Some(mut browser) = Browser::start() else { return };
-    let census = browser.folder.path().join("office.db");
-    let add = |capture: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tlscensus"));
-        command.args(["read", "--quiet", "--census"]).arg(&census).arg(project(capture));
-        assert!(command.status().unwrap().success(), "{capture}");
-    };
-    add("captures/office-network.pcap");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tlscensus"));
-    command.arg("serve").arg(&census).args(["--listen", "127.0.0.1:0"]);
-    let mut program = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = BufReader::new(program.stderr.take().unwrap()).lines();
-    let address =
-        said.find_map(|line| line.unwrap().split_once("http://").map(|(_, to)| to.to_owned()));
-    let address = format!("http://{}/", address.unwrap().trim().trim_end_matches('/'));
-    browser.size(1_400, 900);
-    browser.open(&format!("{address}#outcome=b&sort=host&open=10.20.0.15"));
-    browser.until("!document.getElementById('wire').hidden");
-    assert_eq!(browser.text("document.getElementById('count').innerText"), "5 of 12 client hosts");
-    browser.value("document.querySelector('.inside .terms').scrollIntoView({block: 'center'})");
-    let place = "Math.round(document.querySelector('.inside .terms').getBoundingClientRect().top)";
-    let before = browser.number(place);
-    add("captures/python-tls10.pcap");
-    browser.until("!document.getElementById('count').innerText.includes('of 12')");
-    assert!(hosts(&mut browser).len() > 5, "what is new is not there");
-    assert_eq!(
-        browser.text("document.querySelector('[aria-expanded=true]').dataset.key"),
-        "10.20.0.15"
-    );
-    let moved = (browser.number(place) - before).abs();
-    assert!(moved <= 60.0, "the page moved by {moved}");
-    let misdeeds = browser.misdeeds(&address);
-    assert!(misdeeds.is_empty(), "{misdeeds:#?}");
-    program.kill().unwrap();
-    program.wait().unwrap();
-    browser.until("document.getElementById('wire').textContent.includes('does not answer')");
 }
 
 /// What the README shows: `cargo test --test browser -- --ignored screenshots`, then to be looked at.

@@ -23,13 +23,7 @@ use super::inventory::Inventory;
 impl Inventory {
     /// Write the HTML report.
     pub fn write_html(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        page::write(self, page::Place::File, out)
-    }
-
-    /// Write the page as it is served while the program runs: it asks `./` and `api/state` below its
-    /// own address for what is new, and keeps the reader's place.
-    pub fn write_served_html(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        page::write(self, page::Place::Served, out)
+        page::write(self, out)
     }
 }
 

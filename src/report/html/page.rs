@@ -21,7 +21,6 @@ const SCRIPT: &str = concat!(
     include_str!("script/table.js"),
     include_str!("script/export.js"),
     include_str!("script/main.js"),
-    include_str!("script/live.js"),
 );
 /// The sign in the browser's tab: a lock in the colour of what works.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 \
@@ -29,18 +28,9 @@ const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
                     fill='%232f7fb3'/%3E%3Cpath d='M5 7V5a3 3 0 0 1 6 0v2' fill='none' \
                     stroke='%232f7fb3' stroke-width='2'/%3E%3C/svg%3E";
 
-/// Where a page is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// From a file: it asks nobody for anything.
-    File,
-    /// From the program while it runs: it asks the program, and only it, for what is new.
-    Served,
-}
-
 /// Write the page. The data for the script is written as it is made: it may be long.
-pub(super) fn write(inventory: &Inventory, place: Place, out: &mut dyn Write) -> io::Result<()> {
-    let (top, bottom) = (top(inventory, place), bottom());
+pub(super) fn write(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
+    let (top, bottom) = (top(inventory), bottom());
     out.write_all(top.into_string().as_bytes())?;
     out.write_all(b"<script type=\"application/json\" id=\"data\">")?;
     json::write(&Pack::of(inventory), out)?;
@@ -49,15 +39,15 @@ pub(super) fn write(inventory: &Inventory, place: Place, out: &mut dyn Write) ->
 }
 
 /// Everything before the data: `<body>` stays open.
-fn top(inventory: &Inventory, place: Place) -> Markup {
+fn top(inventory: &Inventory) -> Markup {
     let policy = inventory.policies.first().map_or("", |policy| &policy.id);
     PreEscaped(
         html! {
             (DOCTYPE)
-            html lang="en" data-live=[(place == Place::Served).then_some("")] {
+            html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(policy_of_the_page(place));
+                    meta http-equiv="Content-Security-Policy" content=(policy_of_the_page());
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="referrer" content="no-referrer";
                     meta name="color-scheme" content="light dark";
@@ -65,7 +55,7 @@ fn top(inventory: &Inventory, place: Place) -> Markup {
                     link rel="icon" href=(ICON);
                     style { (PreEscaped(STYLE)) }
                 }
-                body { (body(inventory, policy, place)) }
+                body { (body(inventory, policy)) }
             }
         }
         .into_string()
@@ -73,7 +63,7 @@ fn top(inventory: &Inventory, place: Place) -> Markup {
     )
 }
 
-fn body(inventory: &Inventory, policy: &str, place: Place) -> Markup {
+fn body(inventory: &Inventory, policy: &str) -> Markup {
     html! {
         a.skip href="#hosts" { "Skip to the hosts" }
         header.top {
@@ -88,7 +78,6 @@ fn body(inventory: &Inventory, policy: &str, place: Place) -> Markup {
             }
             button #theme type="button" hidden { "Dark" }
         }
-        p #wire hidden {}
         main {
             (answer::section(inventory, policy))
             (charts::section(inventory))
@@ -102,13 +91,7 @@ fn body(inventory: &Inventory, policy: &str, place: Place) -> Markup {
             (seen::section(inventory))
         }
         footer {
-            p {
-                "tlscensus " (env!("CARGO_PKG_VERSION")) ". All times are UTC. "
-                @match place {
-                    Place::File => "This page asks nobody for anything: it can be kept, mailed and opened offline.",
-                    Place::Served => "This page asks the program for what is new every few seconds, and nobody else.",
-                }
-            }
+            p { "tlscensus " (env!("CARGO_PKG_VERSION")) ". All times are UTC. This page asks nobody for anything: it can be kept, mailed and opened offline." }
         }
         p #say .quiet role="status" aria-live="polite" {}
     }
@@ -123,11 +106,10 @@ fn bottom() -> Markup {
 }
 
 /// What the page may do: show what is in it, run its one script, and nothing else.
-fn policy_of_the_page(place: Place) -> String {
-    let connect = if place == Place::Served { "connect-src 'self'; " } else { "" };
+fn policy_of_the_page() -> String {
     format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; {connect}img-src data:; \
-         base-uri 'none'; form-action 'none'",
+        "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; \
+         form-action 'none'",
         hash(STYLE),
         hash(SCRIPT),
     )

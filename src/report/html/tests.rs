@@ -53,18 +53,6 @@ fn nothing_is_fetched_and_nothing_acts_but_what_is_in_the_file() {
 }
 
 #[test]
-fn a_served_page_may_ask_the_program_and_nobody_else() {
-    let inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
-    let mut served = Vec::new();
-    inventory.write_served_html(&mut served).unwrap();
-    let served = String::from_utf8(served).unwrap();
-    assert!(served.contains("; connect-src 'self'; img-src data:;"), "the policy of the page");
-    assert!(served.contains("<html lang=\"en\" data-live=\"\">"));
-    let file = page(&inventory);
-    assert!(!file.contains("connect-src") && !file.contains("data-live"), "a file asks nobody");
-}
-
-#[test]
 fn hostile_names_are_text() {
     let mut records = office();
     for record in &mut records {
