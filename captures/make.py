@@ -16,7 +16,9 @@ import argparse
 import contextlib
 import datetime
 import functools
+import importlib.metadata
 import importlib.util
+import ipaddress
 import json
 import os
 import re
@@ -29,6 +31,8 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+
+import servers
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers" / "peers.py"
@@ -325,24 +329,47 @@ class Lab:
             raise Failure(f"{argv[0]} did not start")
         return process
 
-    def listen(self, address, port, *argv, env=None, namespace=None):
+    def listen(self, address, port, *argv, env=None, namespace=None, udp=False):
         """Starts a server and waits until it listens."""
         namespace = namespace or self.servers
+        listening = "-Hlun" if udp else "-Hltn"
         process = self.spawn(namespace, *argv, env=env)
         for _ in range(200):
-            if f":{port} " in run("ip", "netns", "exec", namespace, "ss", "-Hltn"):
-                if re.search(rf"(\[?{re.escape(address)}\]?|\*|0\.0\.0\.0|\[::\]):{port} ",
-                             run("ip", "netns", "exec", namespace, "ss", "-Hltn")):
-                    return process
+            if re.search(rf"(\[?{re.escape(address)}\]?|\*|0\.0\.0\.0|\[::\]):{port} ",
+                         run("ip", "netns", "exec", namespace, "ss", listening)):
+                return process
             if process.poll() is not None:
                 raise Failure(f"{argv}: ended at once; {(self.dir / 'servers.log').read_text()[-500:]}")
             time.sleep(0.05)
         raise Failure(f"{argv}: does not listen on {address}:{port}")
 
+    def bridge(self, *setting):
+        """Sets a property of the switch."""
+        self._ip(self.switch, "link", "set", "lan", "type", "bridge", *setting)
+
+    def server_names(self, **names):
+        """Names that the servers know."""
+        folder = Path("/etc/netns") / self.servers
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{address} {name}\n" for name, address in names.items()]
+        (folder / "hosts").write_text("127.0.0.1 localhost\n" + "".join(lines))
+
+    def dh_parameters(self):
+        """RFC 7919's ffdhe2048."""
+        path = self.dir / "ffdhe2048.pem"
+        if not path.exists():
+            run("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048", "-out", path)
+        return path
+
     def stop_servers(self):
         for process in self.running:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+        # What servers have started in groups of their own: all that lives in these namespaces is ours.
+        for namespace in [self.servers, *self.hosts.values()] if self.running else []:
+            for pid in run("ip", "netns", "pids", namespace).split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
         for process in self.running:
             process.wait()
             for pipe in (process.stdin, process.stdout):
@@ -495,14 +522,20 @@ def anonymous(data):
 CAPTURES = {}
 
 
-def capture(name, shows, *, tools=(), expect=None, before=None, post=None, **record):
-    """Registers a capture: a function that makes the traffic, and what tshark must find in it."""
+def capture(name, shows, *, tools=(), expect=None, before=None, post=None, server=(), client=(), programs=(), modules=(),
+            recorded=None, decode=(), **record):
+    """Registers a capture: a function that makes the traffic, and what tshark must find in it.
+
+    `server` and `client` name the software at the ends, `programs` what it needs besides the usual, `recorded` what our
+    records must say of how TLS was carried, one entry a connection; `decode` helps tshark where it needs to be told.
+    """
 
     def register(make):
         assert name not in CAPTURES, name
         CAPTURES[name] = {
-            "shows": shows, "make": make, "tools": tools, "expect": expect, "before": before, "post": post,
-            "record": record}
+            "shows": shows, "make": make, "tools": tools or (*server, *client), "expect": expect, "before": before,
+            "post": post, "server": server, "client": client, "programs": programs, "modules": modules,
+            "recorded": recorded, "decode": decode, "record": record}
         return make
 
     return register
@@ -1316,10 +1349,16 @@ def office(lab):
                        "--no-ca-verification", f"--sni-hostname={sni}", f"10.20.1.{server}", "-p", port)
 
 
+# -- servers and clients in whose protocols TLS begins, and log-ins to networks: in a file of their own
+
+servers.register(capture, run)
+
+
 # ---------------------------------------------------------------- what tshark sees
 
-VERSIONS = {0x0002: "SSL2", 0x0300: "SSL3", 0x0301: "TLS1.0", 0x0302: "TLS1.1", 0x0303: "TLS1.2", 0x0304: "TLS1.3"}
-LETTERS = {0: "h", 1: "c", 2: "s", 4: "t", 8: "o", 11: "x", 12: "k", 13: "r", 14: "n", 15: "y", 16: "g", 20: "f", 22: "u"}
+VERSIONS = {0x0002: "SSL2", 0x0300: "SSL3", 0x0301: "TLS1.0", 0x0302: "TLS1.1", 0x0303: "TLS1.2", 0x0304: "TLS1.3",
+            0xfeff: "DTLS1.0", 0xfefd: "DTLS1.2", 0xfefc: "DTLS1.3"}
+LETTERS = {0: "h", 1: "c", 2: "s", 3: "v", 4: "t", 8: "o", 11: "x", 12: "k", 13: "r", 14: "n", 15: "y", 16: "g", 20: "f", 22: "u"}
 HELLO_RETRY = "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
 SENTINELS = {"444f574e47524401": "TLS1.3", "444f574e47524400": "TLS1.2"}
 ALERTS = {
@@ -1347,17 +1386,19 @@ def new_connection(client, cport, server, sport):
                 hello_records=0, hello_segments=0, history="", largest_frame=0)
 
 
-def tshark_connections(path):
-    """What tshark finds in a capture: one entry for every TCP connection with TLS in it, in order of appearance."""
+def tshark_connections(path, decode=()):
+    """What tshark finds in a capture: one entry for everything with TLS in it, in order of appearance."""
     ports = [word for port in TLS_PORTS for word in ("-d", f"tcp.port=={port},tls")]
+    ports += [word for rule in decode for word in ("-d", rule)]
     text = subprocess.run(["tshark", "-n", "-r", str(path), "-T", "pdml", *ports, "-o", "tcp.reassemble_out_of_order:TRUE"],
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
-    found, tcp_clients = {}, {}
+    found, tcp_clients, others = {}, {}, {}
     for packet in ElementTree.fromstring(text):
         layers = {}
         for proto in packet.iter("proto"):
             layers.setdefault(proto.get("name"), proto)
         if "tcp" not in layers or not ("ip" in layers or "ipv6" in layers):
+            read_datagram(packet, layers, others, found)
             continue
         ip = layers.get("ip", layers.get("ipv6"))
         prefix = ip.get("name")
@@ -1376,7 +1417,7 @@ def tshark_connections(path):
         frame = next(p for p in packet if p.get("name") == "frame")
         entry["largest_frame"] = max(entry["largest_frame"], int(fields(frame, "frame.len")[0].get("show")))
         parts = fields(packet, "tcp.segment.count")
-        for tls in (p for p in packet if p.get("name") == "tls"):
+        for tls in (p for p in packet.iter("proto") if p.get("name") == "tls"):
             for record in tls.findall("field"):
                 if record.get("name") in ("tls.record", ""):
                     read_record(record, entry, from_client)
@@ -1385,6 +1426,52 @@ def tshark_connections(path):
                 pieces = fields(packet, "tls.handshake.fragment.count")
                 entry["hello_records"] = max(entry["hello_records"], int(pieces[0].get("show")) if pieces else 1)
     return [entry for entry in found.values() if entry["history"]]
+
+
+def read_datagram(packet, layers, memory, found):
+    """What is no TCP: DTLS, QUIC, and log-ins to networks."""
+    only = lambda layer, name: fields(layers[layer], name)[0].get("show")  # noqa: E731
+    if "eap" in layers:
+        from_client = only("eap", "eap.code") == "2"
+        if "radius" in layers:
+            asked = (only("udp", "udp.stream"), only("radius", "radius.id"))
+            if from_client:
+                memory[asked] = only("radius", "radius.Calling_Station_Id")
+            key = ("radius", memory[asked])
+            target = only("ip", "ip.dst" if from_client else "ip.src")
+            ends = (link_local(memory[asked]), 0, target, 1812)
+        else:
+            memory["supplicant" if from_client else "authenticator"] = only("eth", "eth.src")
+            if len([name for name in ("supplicant", "authenticator") if name in memory]) < 2:
+                return
+            key = ("eapol", memory["supplicant"])
+            ends = (link_local(memory["supplicant"]), 0, link_local(memory["authenticator"]), 0)
+    elif "dtls" in layers or "quic" in layers:
+        key = ("udp", only("udp", "udp.stream"))
+        source = (only("ip", "ip.src"), int(only("udp", "udp.srcport")))
+        target = (only("ip", "ip.dst"), int(only("udp", "udp.dstport")))
+        from_client = memory.setdefault(key, source) == source
+        ends = (*source, *target) if from_client else (*target, *source)
+    else:
+        return
+    entry = found.setdefault(key, new_connection(*ends))
+    for proto in packet.iter("proto"):
+        if proto.get("name") == "dtls":
+            for field in proto.iter("field"):
+                field.set("name", re.sub(r"^dtls\.", "tls.", field.get("name")))
+        if proto.get("name") in ("tls", "dtls"):
+            for field in proto.findall("field"):
+                if field.get("name") in ("tls.record", ""):
+                    read_record(field, entry, from_client)
+                elif field.get("name") == "tls.handshake":  # QUIC has no records
+                    read_handshake(field, entry, from_client, str.upper if from_client else str.lower)
+
+
+def link_local(mac):
+    """The link-local address that a MAC address makes (RFC 4291, appendix A): what records have for a station."""
+    octets = bytes.fromhex(re.sub("[-:]", "", mac))
+    name = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + name))
 
 
 def read_record(record, entry, from_client):
@@ -1412,6 +1499,9 @@ def read_handshake(message, entry, from_client, side):
     if not types:
         return
     kind = number(types[0])
+    part = [number(f) for name in ("offset", "length") for f in fields(message, f"tls.handshake.fragment_{name}")]
+    if part and sum(part) < number(fields(message, "tls.handshake.length")[0]):
+        return  # tshark shows a message of DTLS at its last fragment
     letter = LETTERS.get(kind, "q")
     if kind == 2 and fields(message, "tls.handshake.random")[0].get("value") == HELLO_RETRY:
         entry["history"] += side("j")
@@ -1421,7 +1511,8 @@ def read_handshake(message, entry, from_client, side):
     if kind == 1 and entry["offered_max"] is None:
         listed = [number(f) for f in fields(message, "tls.handshake.extensions.supported_version")]
         known = [v for v in listed if v in VERSIONS]
-        entry["offered_max"] = VERSIONS.get(max(known) if listed else min(version(), 0x0303))
+        legacy = version()
+        entry["offered_max"] = VERSIONS.get(max(known) if listed else legacy if legacy >> 8 == 0xfe else min(legacy, 0x0303))
         names = fields(message, "tls.handshake.extensions_server_name")
         entry["sni"] = names[0].get("show") if names else None
         entry["_session"] = session_id(message)
@@ -1479,7 +1570,7 @@ def published(entry):
 
 def check(name, path):
     """What tshark finds in one capture, and what is wrong with it."""
-    entries = tshark_connections(path)
+    entries = tshark_connections(path, CAPTURES[name]["decode"])
     wanted = CAPTURES[name]["expect"]
     wrong = []
     if path.stat().st_size > MAX_SIZE:
@@ -1506,11 +1597,22 @@ def verify(out):
         for text in wrong:
             print(f"{name}: {text}", file=sys.stderr)
         failed += bool(wrong)
-        expected[name] = {"made_by": before.get(name, {}).get("made_by", ""), "connections": connections}
+        made = {key: before.get(name, {}).get(key) for key in ("made_by", "server", "client")}
+        expected[name] = described(name, made, connections)
     expected_file.write_text(json.dumps(expected, indent=1) + "\n")
     write_table(out / "README.md", expected)
     print(f"{len(expected)} captures, {sum(len(e['connections']) for e in expected.values())} connections, {failed} wrong")
     return failed == 0
+
+
+def described(name, made, connections):
+    """What expected.json says of a capture; `made` is what made it."""
+    entry = {"made_by": made["made_by"] or ""}
+    recorded = CAPTURES[name]["recorded"]
+    if recorded is not None:
+        entry |= {"server": made["server"], "client": made["client"],
+                  "recorded": [{"transport": "tcp", "target": None, **each} for each in recorded]}
+    return entry | {"connections": connections}
 
 
 def write_table(readme, expected):
@@ -1521,10 +1623,26 @@ def write_table(readme, expected):
         histories = list(dict.fromkeys(c["history"] for c in entry["connections"]))
         shown = ", ".join(f"`{h}`" for h in histories[:3]) + (", ..." if len(histories) > 3 else "")
         rows.append(f"| `{name}` | {CAPTURES[name]['shows']} | {entry['made_by']} | {shown} |")
+    ends = ["| file | server | client | recorded: `application`, and more |", "| --- | --- | --- | --- |"]
+    for name, entry in expected.items():
+        if "recorded" in entry:
+            recorded = dict.fromkeys(map(in_words, entry["recorded"]))
+            ends.append(f"| `{name}` | {entry['server']} | {entry['client']} | {'; '.join(recorded)} |")
     text = readme.read_text()
-    start, end = "<!-- table: begin -->", "<!-- table: end -->"
-    head, rest = text.split(start)
-    readme.write_text(head + start + "\n" + "\n".join(rows) + "\n" + end + rest.split(end)[1])
+    for mark, lines in (("table", rows), ("servers", ends)):
+        start, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+        head, rest = text.split(start)
+        text = head + start + "\n" + "\n".join(lines) + "\n" + end + rest.split(end)[1]
+    readme.write_text(text)
+
+
+def in_words(recorded):
+    words = [f"`{recorded['application']}`" if recorded["application"] else "none"]
+    words += ["STARTTLS"] * bool(recorded.get("starttls"))
+    words += [f"for `{recorded['target']}`"] * bool(recorded["target"])
+    words += [f"transport `{recorded['transport']}`"] * (recorded["transport"] != "tcp")
+    words += [f"in `{tunnel}`" for tunnel in recorded.get("tunnel", [])]
+    return ", ".join(words)
 
 
 @functools.cache
@@ -1558,6 +1676,12 @@ def tool_version(tool):
         from OpenSSL import SSL
 
         return " ".join(SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode().split()[:2])
+    if tool in ("aioquic", "qh3"):
+        return f"{tool} {importlib.metadata.version(tool)}"
+    if tool in servers.VERSIONS:
+        label, package = servers.VERSIONS[tool]
+        version = run("dpkg-query", "-W", "-f", "${Version}", package).split(":")[-1]
+        return f"{label} " + re.match(r"[\d.]+", version).group(0).rstrip(".")
     if tool in ("tcpdump", "dumpcap"):
         return f"{tool} " + first(tool, "--version")
     raise Failure(f"unknown tool {tool}")
@@ -1566,9 +1690,13 @@ def tool_version(tool):
 # ---------------------------------------------------------------- main
 
 
-def requirements():
-    missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
-    modules = sorted({package for module, package in MODULES.items() if importlib.util.find_spec(module) is None})
+def requirements(names):
+    wanted = PROGRAMS | {program: servers.PROGRAMS[program] for name in names for program in CAPTURES[name]["programs"]
+                         if program not in PROGRAMS}
+    missing = sorted({package for program, package in wanted.items() if not shutil.which(program)})
+    more = {module: module for name in names for module in CAPTURES[name]["modules"]}
+    modules = sorted({package for module, package in (MODULES | more).items()
+                      if importlib.util.find_spec(module) is None})
     lines = []
     if missing:
         lines.append("missing programs; on Debian 12: apt-get install " + " ".join(missing))
@@ -1596,9 +1724,11 @@ def make(lab, name, out):
         lab.stop_servers()
     if entry["post"]:
         path.write_bytes(entry["post"](path.read_bytes()))
-    tools = entry["tools"] or sorted(lab.tools)
+    tools = dict.fromkeys(entry["tools"] or sorted(lab.tools))
     recorder = record.get("tool", "tcpdump")
-    return ", ".join(tool_version(tool) for tool in (*tools, recorder))
+    versions = lambda tools: ", ".join(tool_version(tool) for tool in tools)  # noqa: E731
+    return {"made_by": versions((*tools, recorder)), "server": versions(entry["server"]),
+            "client": versions(entry["client"])}
 
 
 def main():
@@ -1619,7 +1749,8 @@ def main():
     out = args.out.resolve()
     if args.verify:
         return 0 if verify(out) else 1
-    requirements()
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # where daemons are
+    requirements(names)
     out.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = []
@@ -1637,13 +1768,13 @@ def main():
         for name in names:
             began = time.monotonic()
             try:
-                made_by = make(lab, name, out)
+                made = make(lab, name, out)
             except (Failure, subprocess.TimeoutExpired, OSError) as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 failed.append(name)
                 continue
             connections, wrong = check(name, out / name)
-            expected[name] = {"made_by": made_by, "connections": connections}
+            expected[name] = described(name, made, connections)
             if wrong:
                 failed.append(name)
             print(f"{name}: {'; '.join(wrong) or 'ok'} ({time.monotonic() - began:.1f} s)", flush=True)

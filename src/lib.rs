@@ -19,7 +19,7 @@
 //! ```
 //!
 //! * A [`capture`] source hands out frames that borrow from its one buffer; [`packet`] finds the
-//!   innermost TCP segment or UDP datagram in them, again as slices of that buffer.
+//!   innermost TCP segment, UDP datagram or EAP frame in them, again as slices of that buffer.
 //! * A [`flow`] table puts the segments of each direction in order and feeds them to a
 //!   [`tls::conversation`], which looks for records, keeps the handshake bytes that are in the clear
 //!   and counts the rest. As soon as both directions are encrypted, or the stream turns out not to be

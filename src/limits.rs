@@ -29,6 +29,10 @@ pub struct Limits {
     pub datagram_flows: usize,
     /// Datagram flows whose handshake is being watched at the same time.
     pub watched_datagram_flows: usize,
+    /// Log-ins to networks (EAP in 802.1X and RADIUS) that are under way at the same time.
+    pub logins: usize,
+    /// Bytes that all of them together may hold.
+    pub login_bytes: usize,
     /// Bytes that all watched flows together may hold, transcripts and reorder buffers alike.
     pub watched_bytes: usize,
     /// Bytes that one direction of a stream may hold while it waits for a hole to be filled.
@@ -117,6 +121,8 @@ impl Default for Limits {
             watched_flows: 1 << 17,
             datagram_flows: 1 << 18,
             watched_datagram_flows: 1 << 15,
+            logins: 4_096,
+            login_bytes: 32 << 20,
             watched_bytes: 256 << 20,
             reorder_bytes: 256 << 10,
             reorder_segments: 256,

@@ -50,6 +50,34 @@ fn records_agree_with_tshark() {
     assert!(connections > 100, "only {connections} connections were compared");
 }
 
+/// Of the captures of servers: how TLS was carried, in one record for each connection.
+#[test]
+fn records_say_how_tls_was_carried() {
+    let settings = common::settings(1, &["dataverse"]);
+    let expected: Value =
+        serde_json::from_slice(&fs::read(common::project("captures/expected.json")).unwrap())
+            .unwrap();
+    let mut compared = 0;
+    for (file, expected) in expected.as_object().unwrap() {
+        let Some(wanted) = expected["recorded"].as_array() else { continue };
+        let mut records = common::records(&common::project("captures").join(file), &settings);
+        records.sort_by_key(|record| record["ts"].as_str().unwrap().to_owned());
+        let found: Vec<Value> = records.iter().zip(wanted).map(|(r, w)| carried(r, w)).collect();
+        assert_eq!((records.len(), &found), (wanted.len(), wanted), "{file}");
+        compared += found.len();
+    }
+    assert!(compared > 20, "only {compared} records were compared");
+}
+
+/// What a record says of the things that are wanted of it.
+fn carried(record: &Value, wanted: &Value) -> Value {
+    let value = |key: &str| match key {
+        "target" => record["server"]["target"].clone(),
+        _ => record[key].clone(),
+    };
+    wanted.as_object().unwrap().keys().map(|key| (key.clone(), value(key))).collect()
+}
+
 fn compare(file: &str, wanted: &Value, record: &Value) {
     let count = |list: &Value| json!(list.as_array().unwrap().len());
     let server = &record["server_hello"];

@@ -270,6 +270,145 @@ fn fail_on_matches_what_it_says() {
 }
 
 #[test]
+fn stores_stand_side_by_side_and_unknown_issuers_together() {
+    let text = stdout(&tlscensus(&["read", OFFICE]));
+    let chains = |text: &str| {
+        let part = text.split("\n\n").find(|part| part.starts_with("Certificate chains"));
+        part.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let unknown = "5 servers under C=XX, O=Corp Example, CN=Corp Example Root CA, which no trust";
+    assert!(chains(&text).contains(unknown), "{text}");
+    assert!(chains(&text).contains("--trust NAME=FILE"), "{text}");
+    let corp = "corp=captures/roots/private-root.pem";
+    let folder = tempfile::tempdir().unwrap();
+    let [json, markdown] = ["i.json", "i.md"].map(|name| folder.path().join(name));
+    let known = tlscensus(&[
+        "read",
+        OFFICE,
+        "--trust",
+        "mozilla",
+        "--trust",
+        corp,
+        "--report",
+        &json.to_string_lossy(),
+        "--report",
+        &markdown.to_string_lossy(),
+    ]);
+    let words = "5 servers end at C=XX, O=Corp Example, CN=Corp Example Root CA: trusted by corp";
+    assert!(chains(&stdout(&known)).contains(words), "{}", stdout(&known));
+    let report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    let totals = &report["summary"]["chains"];
+    assert_eq!(totals["trusted_by"]["corp"], 5);
+    assert_eq!(totals["trusted_by"]["mozilla"], 0);
+    assert_eq!(totals["unknown"].as_array().unwrap().len(), 0);
+    let markdown = fs::read_to_string(&markdown).unwrap();
+    assert!(markdown.contains("## Certificate chains"), "{markdown}");
+}
+
+#[test]
+fn a_capture_that_a_census_holds_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = folder.path().join("census.db").to_string_lossy().into_owned();
+    assert_eq!(code(&tlscensus(&["read", OFFICE, "--census", &census, "-q"])), 0);
+    let host = |paths: &[&str]| {
+        let output = tlscensus(&[&["host", "10.20.0.13"], paths].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output)
+    };
+    let once = host(&[OFFICE]);
+    assert!(once.contains("connections as a client"), "{once}");
+    assert_eq!(host(&[&census]), once);
+    assert_eq!(host(&[&census, OFFICE]), once);
+    assert_eq!(host(&[OFFICE, OFFICE]), once);
+    let both = host(&[&census, "captures/curl.pcap"]);
+    assert_eq!(both, once, "another capture is read beside it");
+}
+
+#[test]
+fn an_explanation_says_what_users_see() {
+    let text = stdout(&tlscensus(&["explain", "dotnet-strong-crypto"]));
+    assert!(text.contains("What users see") && text.contains("ERROR REQUESTING Token"), "{text}");
+}
+
+#[test]
+fn the_names_of_a_service_are_a_hint_for_the_scope() {
+    let hint = "hint: add --scope '*.dynamics.com' to count only the hosts that talk to it";
+    let text = stdout(&tlscensus(&["read", OFFICE]));
+    assert_eq!(text.matches(hint).count(), 1, "{text}");
+    let scoped = stdout(&tlscensus(&["read", OFFICE, "--scope", "*.dynamics.com"]));
+    assert!(!scoped.contains("hint:"), "{scoped}");
+}
+
+#[test]
+fn an_anonymous_report_names_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (census, plain, key) = (path("census.db"), path("plain.json"), path("key"));
+    let read = ["read", "captures", "--sensor", "sensor-7", "--census", &census, "-q"];
+    assert_eq!(code(&tlscensus(&[&read[..], &["--report", &plain]].concat())), 0);
+    let report = |key: &str, files: &[String]| {
+        let mut args = vec!["report", &census, "-v", "--anonymize", key];
+        for file in files {
+            args.extend(["--report", file]);
+        }
+        tlscensus(&args)
+    };
+    // A key that cannot be used ends it before anything is read.
+    fs::write(&key, "short").unwrap();
+    let short = report(&key, &[]);
+    assert_eq!(code(&short), 2);
+    assert!(stderr(&short).contains("openssl rand"), "{}", stderr(&short));
+    fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let files = ["a.json", "a.csv", "a.md"].map(path);
+    let output = report(&key, &files);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let plain: Value = serde_json::from_slice(&fs::read(&plain).unwrap()).unwrap();
+    let mut secrets = std::collections::BTreeSet::new();
+    name_secrets(&plain, "", &mut secrets);
+    assert!(secrets.len() > 150, "{secrets:?}");
+    let mut texts = vec![stdout(&output)];
+    texts.extend(files.iter().map(|file| fs::read_to_string(file).unwrap()));
+    for secret in &secrets {
+        assert!(texts.iter().all(|text| !text.contains(secret.as_str())), "{secret} is left");
+    }
+    let anonymous: Value = serde_json::from_str(&texts[1]).unwrap();
+    assert_eq!(anonymous["anonymized"], true);
+    assert_eq!(anonymous["summary"]["policies"], plain["summary"]["policies"]);
+    assert_eq!(stdout(&report(&key, &[])), texts[0], "the same key gives the same report");
+}
+
+/// Every address and name in a report; those of a few letters could stand anywhere.
+fn name_secrets(value: &Value, key: &str, secrets: &mut std::collections::BTreeSet<String>) {
+    const KEYS: [&str; 15] = [
+        "ip",
+        "addresses",
+        "mac",
+        "names",
+        "snis",
+        "sni",
+        "client",
+        "target",
+        "subject",
+        "issuer",
+        "san",
+        "sha1",
+        "sha256",
+        "serial",
+        "sensor",
+    ];
+    match value {
+        Value::Object(object) => {
+            object.iter().for_each(|(key, value)| name_secrets(value, key, secrets));
+        }
+        Value::Array(array) => array.iter().for_each(|value| name_secrets(value, key, secrets)),
+        Value::String(text) if KEYS.contains(&key) && text.len() > 5 => {
+            secrets.insert(text.clone());
+        }
+        _ => {}
+    }
+}
+
+#[test]
 fn exceptions_are_agreed_until_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();

@@ -244,6 +244,130 @@ def starttls_server(protocol, address, port, cert, key):
     each_client(listener(address, port), handle)
 
 
+def irc_client(address, port, sni):
+    """IRC's STARTTLS (IRCv3's tls extension), at TLS 1.2."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname = False
+    ctx.verify_mode = ssl.CERT_NONE
+    ctx.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection((address, int(port)), timeout=5) as conn:
+        conn.sendall(b"CAP LS\r\nSTARTTLS\r\n")
+        heard = b""
+        while b" 670 " not in heard or not heard.endswith(b"\n"):
+            more = conn.recv(4096)
+            if not more:
+                raise OSError("no STARTTLS")
+            heard += more
+        with ctx.wrap_socket(conn, server_hostname=sni) as tls:
+            tls.sendall(b"QUIT\r\n")
+            tls.recv(4096)
+
+
+def tds_server(address, port, cert, key):
+    """MS-SQL's way to TLS (MS-TDS 2.2.6.5): the handshake in PRELOGIN packets, by OpenSSL; then it goes away."""
+    ctx = tls_context(cert, key)
+    ctx.maximum_version = ssl.TLSVersion.TLSv1_2
+    prelogin = 0x12
+
+    def packet(conn):
+        header = exactly(conn, 8)
+        return header[0], exactly(conn, int.from_bytes(header[2:4], "big") - 8)
+
+    def exactly(conn, size):
+        data = b""
+        while len(data) < size:
+            more = conn.recv(size - len(data))
+            if not more:
+                raise OSError("end of input")
+            data += more
+        return data
+
+    def send(conn, kind, data, size=4096 - 8):
+        while data:
+            part, data = data[:size], data[size:]
+            conn.sendall(struct.pack(">BBHHBB", kind, 0 if data else 1, len(part) + 8, 0, 1, 0) + part)
+
+    def handle(conn):
+        conn.settimeout(5)
+        packet(conn)
+        # VERSION 15.0.2000 and ENCRYPTION required, then their values.
+        options = bytes.fromhex("00000b0006" "0100110001" "ff")
+        send(conn, 0x04, options + bytes.fromhex("0f0007d00000" "03"))
+        inside, outside = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = ctx.wrap_bio(inside, outside, server_side=True)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                if outside.pending:
+                    send(conn, prelogin, outside.read())
+                inside.write(packet(conn)[1])
+            except ssl.SSLError:
+                if outside.pending:
+                    send(conn, prelogin, outside.read())
+                raise
+        if outside.pending:
+            send(conn, prelogin, outside.read())
+        inside.write(conn.recv(16384))  # LOGIN7, no longer in packets
+
+    each_client(listener(address, port), handle)
+
+
+# ---------------------------------------------------------------- QUIC
+
+
+def quic_server(address, port, cert, key, *args):
+    """An HTTP/3 server with one page. `version`: 1 or 2; `retry=1` asks for a token; `package`: aioquic or qh3."""
+    wanted = options(args)
+    asyncio, part, configuration = quic_parts(False, wanted)
+    configuration.load_cert_chain(cert, key)
+    http, events = part("h3.connection"), part("h3.events")
+
+    class Page(part("asyncio").QuicConnectionProtocol):
+        http = None
+
+        def quic_event_received(self, event):
+            self.http = self.http or http.H3Connection(self._quic)
+            for what in self.http.handle_event(event):
+                if isinstance(what, events.HeadersReceived):
+                    self.http.send_headers(what.stream_id, [(b":status", b"200"), (b"content-type", b"text/plain")])
+                    self.http.send_data(what.stream_id, b"ok", True)
+                    self.transmit()
+
+    async def run():
+        more = {"retry": True} if wanted.get("retry") == "1" else {}
+        await part("asyncio").serve(address, int(port), configuration=configuration, create_protocol=Page, **more)
+        await asyncio.Future()
+
+    asyncio.run(run())
+
+
+def quic_client(address, port, sni, *args):
+    asyncio, part, configuration = quic_parts(True, options(args))
+    configuration.verify_mode = ssl.CERT_NONE
+    configuration.server_name = sni
+
+    async def run():
+        async with part("asyncio").connect(address, int(port), configuration=configuration) as connection:
+            await connection.ping()
+
+    asyncio.run(asyncio.wait_for(run(), 8))
+
+
+def quic_parts(is_client, wanted):
+    import asyncio
+    import importlib
+
+    part = lambda name: importlib.import_module(f"{wanted.get('package', 'aioquic')}.{name}")  # noqa: E731
+    configuration = part("quic.configuration").QuicConfiguration(is_client=is_client, alpn_protocols=["h3"])
+    if wanted.get("version") == "2":
+        versions = part("quic.packet").QuicProtocolVersion
+        configuration.original_version = versions.VERSION_2
+        configuration.supported_versions = [versions.VERSION_2]
+    return asyncio, part, configuration
+
+
 # ---------------------------------------------------------------- between client and server
 
 
@@ -369,6 +493,10 @@ COMMANDS = {
     "newest-client": newest_client,
     "tlslite-client": tlslite_client,
     "starttls-server": starttls_server,
+    "irc-client": irc_client,
+    "quic-server": quic_server,
+    "quic-client": quic_client,
+    "tds-server": tds_server,
     "connect-proxy": connect_proxy,
     "intolerant": intolerant,
     "attacker": attacker,

@@ -130,14 +130,25 @@ impl Census {
     ///
     /// A census that is still growing is copied host by host: each host is whole in itself.
     pub fn snapshot(&self) -> Snapshot {
-        let mut hosts: Vec<_> =
-            self.hosts.iter().map(|entry| (*entry.key(), entry.value().clone())).collect();
+        let hosts = self.hosts.iter().map(|entry| (*entry.key(), entry.value().clone()));
+        let servers =
+            self.servers.iter().map(|entry| (Arc::clone(entry.key()), entry.value().clone()));
+        self.sorted(hosts.collect(), servers.collect())
+    }
+
+    /// The facts of a census that grows no more, without a copy of them.
+    pub fn into_snapshot(mut self) -> Snapshot {
+        let hosts = std::mem::take(&mut self.hosts).into_iter().collect();
+        let servers = std::mem::take(&mut self.servers).into_iter().collect();
+        self.sorted(hosts, servers)
+    }
+
+    fn sorted(
+        &self,
+        mut hosts: Vec<(Address, Host)>,
+        mut servers: Vec<(Arc<ServerKey>, Server)>,
+    ) -> Snapshot {
         hosts.sort_unstable_by_key(|(ip, _)| *ip);
-        let mut servers: Vec<_> = self
-            .servers
-            .iter()
-            .map(|entry| (Arc::clone(entry.key()), entry.value().clone()))
-            .collect();
         servers.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         Snapshot {
             hosts,

@@ -83,7 +83,7 @@ impl Sample {
             ts: Timestamp::new(START, 0),
             sensor: "span-a".into(),
             source: "monday.pcap".into(),
-            community_id: "1:".into(),
+            community_id: Some("1:".into()),
             transport: Transport::Tcp,
             application: None,
             starttls: false,

@@ -204,6 +204,8 @@ proptest! {
                 scope.spawn(move || part.iter().for_each(|record| census.add(record)));
             }
         });
-        prop_assert_eq!(inorder.snapshot(), threaded.snapshot());
+        let snapshot = inorder.snapshot();
+        prop_assert_eq!(&snapshot, &threaded.snapshot());
+        prop_assert_eq!(snapshot, inorder.into_snapshot());
     }
 }

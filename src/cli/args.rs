@@ -138,6 +138,9 @@ pub(super) struct Report {
     /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
     #[arg(long = "report", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+    /// Replace addresses and names by hashes under the key in KEYFILE: the report may leave the house.
+    #[arg(long, value_name = "KEYFILE")]
+    pub(super) anonymize: Option<PathBuf>,
     /// Print the JSON Schema of the .json report, and nothing else.
     #[arg(long)]
     pub(super) schema: bool,

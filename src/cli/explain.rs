@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::words::Words;
 use crate::policy::Reason;
 use crate::policy::finding::FindingId;
-use crate::recognise::Remediation;
+use crate::recognise::{Remediation, Symptom};
 
 /// Print what is known under an id.
 pub(super) fn run(id: &str) -> Result<Exit, Failure> {
@@ -40,6 +40,7 @@ fn reason(reason: Reason) -> String {
 fn remedy(remediation: &Remediation) -> String {
     let mut text = format!("{}: {}\n", remediation.id, remediation.title);
     part(&mut text, "Applies to", &remediation.applies_to);
+    part(&mut text, "What users see", &symptoms(remediation));
     part(&mut text, "Steps", &remediation.steps);
     part(&mut text, "Commands", &remediation.commands);
     part(&mut text, "Configuration", &remediation.config);
@@ -54,6 +55,13 @@ fn remedy(remediation: &Remediation) -> String {
     }
     part(&mut text, "Sources", &remediation.sources);
     text
+}
+
+/// The error messages that this remediation ends.
+fn symptoms(remediation: &Remediation) -> Vec<Box<str>> {
+    let ends = |symptom: &&Symptom| symptom.remediation.contains(&remediation.id);
+    let words = |one: &Symptom| format!("{}: \"{}\". {}", one.program, one.contains, one.meaning);
+    Symptom::all().iter().filter(ends).map(|symptom| words(symptom).into()).collect()
 }
 
 /// A titled list; nothing where there is none.

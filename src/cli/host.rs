@@ -1,5 +1,6 @@
 //! `tlscensus host`: one host's story, from censuses and captures.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -10,10 +11,11 @@ use super::args::{Global, Host};
 use super::exit::{Exit, Failure};
 use super::plan::{Judging, census_window};
 use super::publish;
+use super::read::drop_copies;
 use super::words::Words;
-use crate::capture::paths;
+use crate::capture::paths::{self, Input};
 use crate::census::store::is_database;
-use crate::census::{Census, Merger, Snapshot, Store, Window};
+use crate::census::{Census, Merger, Snapshot, SourceKind, Store, Window};
 use crate::limits::Limits;
 use crate::packet::Address;
 use crate::pipeline::{self, Progress, Settings};
@@ -32,11 +34,19 @@ pub(super) fn run(args: &Host, global: &Global, words: &Words) -> Result<Exit, F
         .iter()
         .map(|path| Store::open_read_only(path, &limits))
         .collect::<Result<Vec<_>, _>>()?;
-    merger.add(Store::merged(&mut stores, |part| part.between(window))?);
+    let kept = Store::merged(&mut stores, |part| part.between(window))?;
+    // A capture that a census holds whole counts once: its source is the same.
+    let held: HashSet<String> = kept
+        .sources
+        .iter()
+        .filter(|source| source.kind == SourceKind::File && source.fault.is_none())
+        .filter_map(|source| source.id.clone())
+        .collect();
+    merger.add(kept);
     drop(stores);
     let mut partial = false;
     if !captures.is_empty() {
-        let read = read(&captures, &judging, window, &limits, words);
+        let read = read(&captures, &held, &judging, window, &limits, words);
         if read.is_none() && censuses.is_empty() {
             return Err(Failure::impossible(anyhow!("nothing could be read")));
         }
@@ -56,12 +66,20 @@ pub(super) fn run(args: &Host, global: &Global, words: &Words) -> Result<Exit, F
 /// What captures tell, and whether they could be read as a whole; `None` if none could be.
 fn read(
     captures: &[PathBuf],
+    held: &HashSet<String>,
     judging: &Judging,
     window: Window,
     limits: &Limits,
     words: &Words,
 ) -> Option<(Snapshot, bool)> {
-    let expansion = paths::expand(captures);
+    let mut expansion = paths::expand(captures);
+    drop_copies(&mut expansion);
+    expansion.inputs.retain(|input| match input {
+        Input::File { path, .. } => {
+            !paths::file_id(path).is_ok_and(|id| held.contains(&id.to_string()))
+        }
+        Input::Stdin => true,
+    });
     for error in &expansion.errors {
         words.error(&anyhow!("{error}"), None);
     }
@@ -79,7 +97,8 @@ fn read(
     let progress = Arc::new(Progress::default());
     let finished =
         pipeline::read(&expansion.inputs, &settings, &census, None::<&mut FlowSink>, &progress);
-    let mut read = false;
+    // What a census holds has been read.
+    let mut read = expansion.inputs.is_empty() && expansion.errors.is_empty();
     let mut whole = expansion.errors.is_empty();
     for source in &finished.sources {
         if let Some(error) = &source.error {

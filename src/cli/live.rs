@@ -445,13 +445,16 @@ fn entry(report: &InterfaceReport, sensor: &Arc<str>) -> SourceEntry {
         .map(|skip| (skip, report.packets.skipped(skip)))
         .filter(|(_, count)| *count > 0)
         .collect();
-    entry.flows = report.flows.flows.saturating_add(report.datagrams.flows);
+    entry.flows = [report.flows.flows, report.datagrams.flows, report.logins.logins]
+        .into_iter()
+        .fold(0, u64::saturating_add);
     entry.midstream = report.joined_late;
     entry.evicted = [
         report.flows.evicted,
         report.flows.evicted_watched,
         report.datagrams.evicted,
         report.datagrams.evicted_watched,
+        report.logins.evicted,
     ]
     .into_iter()
     .fold(0, u64::saturating_add);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
@@ -52,8 +53,10 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
     let store = plan.census.as_deref().map(|path| Store::open(path, &plan.settings.limits));
     let mut store = store.transpose()?;
     let mut sink = open_sink(plan.flows.as_deref())?;
-    let census = Census::new(&plan.settings.limits);
-    let finished = read_watched(&plan, &census, store.as_mut(), sink.as_mut(), words)?;
+    // Where only records are asked for, nothing is added up.
+    let judged = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();
+    let census = judged.then(|| Census::new(&plan.settings.limits));
+    let finished = read_watched(&plan, census.as_ref(), store.as_mut(), sink.as_mut(), words)?;
     if let Some(error) = &finished.output {
         let name = plan.flows.as_deref().unwrap_or_else(|| Path::new("-")).display();
         return Err(Failure::impossible(anyhow!("cannot write records to `{name}`: {error}")));
@@ -63,7 +66,7 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
             .with_context(|| format!("cannot write `{}`", path.display()))
             .map_err(Failure::impossible)?;
     }
-    report(&plan, &census, store, &finished, global, words)
+    conclude(&plan, census, store, &finished, global, words)
 }
 
 impl Plan {
@@ -106,7 +109,7 @@ impl Plan {
 }
 
 /// Leave out what is the same capture as one before it: a source counts once.
-fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> {
+pub(super) fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> {
     let mut seen: HashMap<String, PathBuf> = HashMap::new();
     let mut copies = Vec::new();
     expansion.inputs.retain(|input| {
@@ -130,7 +133,7 @@ fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> {
 /// Read with a progress bar, until the end or Ctrl-C.
 fn read_watched(
     plan: &Plan,
-    census: &Census,
+    census: Option<&Census>,
     store: Option<&mut Store>,
     sink: Option<&mut FlowSink>,
     words: &Words,
@@ -189,7 +192,8 @@ fn read_into(
         progress.go_on();
         for source in &part.sources {
             if !source.error.as_ref().is_some_and(pipeline::is_unread) {
-                store.save(&identified(entry(source, &settings.sensor)), &census.snapshot())?;
+                let entry = identified(entry(source, &settings.sensor));
+                store.save(&entry, &census.snapshot())?;
             }
         }
         let stopped = part.sources.iter().any(|source| source.stopped);
@@ -216,9 +220,9 @@ fn identified(mut entry: SourceEntry) -> SourceEntry {
 }
 
 /// Say what went wrong, write the reports, print the summary, and find the exit code.
-fn report(
+fn conclude(
     plan: &Plan,
-    census: &Census,
+    census: Option<Census>,
     store: Option<Store>,
     finished: &Finished,
     global: &Global,
@@ -229,7 +233,6 @@ fn report(
         if let Some(error) = &source.error {
             words.error(&anyhow!("{error}"), hint(source));
         }
-        census.source(entry(source, &plan.settings.sensor));
     }
     if finished.faults > 0 {
         words.warn(
@@ -244,15 +247,11 @@ fn report(
     if plan.expansion.inputs.is_empty() || unread.count() == finished.sources.len() {
         return Err(Failure::impossible(anyhow!("nothing could be read")));
     }
-    let snapshot = match store {
-        None => census.snapshot(),
-        Some(store) => Store::merged(&mut [store], |part| part)?,
+    let matched = match census {
+        None => false,
+        Some(census) => judge(plan, census, store, finished, global, words)?,
     };
-    let inventory = Inventory::judge(&snapshot, &plan.judging.question(&plan.settings.limits));
-    publish::reports(&plan.reports, &inventory)?;
-    publish::summary(&inventory, plan.streams_to_stdout(), global, words)?;
     let broken = finished.sources.iter().any(|source| source.error.is_some());
-    let matched = publish::matches(plan.fail_on, &inventory);
     Ok(if matched {
         Exit::Matched
     } else if broken || named > 0 || finished.faults > 0 {
@@ -260,6 +259,32 @@ fn report(
     } else {
         Exit::Done
     })
+}
+
+/// Judge what was seen, write the reports and print the summary; whether what the run was to fail
+/// on is there.
+fn judge(
+    plan: &Plan,
+    census: Census,
+    store: Option<Store>,
+    finished: &Finished,
+    global: &Global,
+    words: &Words,
+) -> Result<bool, Failure> {
+    for source in &finished.sources {
+        census.source(entry(source, &plan.settings.sensor));
+    }
+    let snapshot = match store {
+        None => census.into_snapshot(),
+        Some(store) => Store::merged(&mut [store], |part| part)?,
+    };
+    let inventory = Inventory::judge(&snapshot, &plan.judging.question(&plan.settings.limits));
+    publish::reports(&plan.reports, &inventory)?;
+    publish::summary(&inventory, plan.streams_to_stdout(), global, words)?;
+    let matched = publish::matches(plan.fail_on, &inventory);
+    // The program is about to end: to give back millions of small pieces one by one is for nothing.
+    mem::forget((snapshot, inventory));
+    Ok(matched)
 }
 
 fn open_sink(path: Option<&Path>) -> Result<Option<FlowSink>, Failure> {
@@ -307,13 +332,16 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
         .map(|skip| (skip, source.packets.skipped(skip)))
         .filter(|(_, count)| *count > 0)
         .collect();
-    entry.flows = source.flows.flows.saturating_add(source.datagrams.flows);
+    entry.flows = [source.flows.flows, source.datagrams.flows, source.logins.logins]
+        .into_iter()
+        .fold(0, u64::saturating_add);
     entry.midstream = source.joined_late;
     entry.evicted = [
         source.flows.evicted,
         source.flows.evicted_watched,
         source.datagrams.evicted,
         source.datagrams.evicted_watched,
+        source.logins.evicted,
     ]
     .into_iter()
     .fold(0, u64::saturating_add);

@@ -7,6 +7,7 @@ use super::publish;
 use super::words::Words;
 use crate::census::Store;
 use crate::limits::Limits;
+use crate::report::anonymize::Key;
 use crate::report::{Inventory, schema};
 
 /// Open the files, judge what is in them, report.
@@ -19,6 +20,10 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
     let judging = Judging::new(&args.judgement)?;
     let window = census_window(&args.window)?;
     let files = reports(args.files)?;
+    let key = args.anonymize.as_deref().map(Key::load).transpose().map_err(|error| {
+        Failure::usage(error)
+            .with_hint("openssl rand -hex 32 > KEYFILE makes one; keep it in the house")
+    })?;
     let mut stores = args
         .censuses
         .iter()
@@ -26,7 +31,10 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
         .collect::<Result<Vec<_>, _>>()?;
     let snapshot = Store::merged(&mut stores, |part| part.between(window))?;
     drop(stores);
-    let inventory = Inventory::judge(&snapshot, &judging.question(&limits));
+    let mut inventory = Inventory::judge(&snapshot, &judging.question(&limits));
+    if let Some(key) = &key {
+        inventory.anonymize(key);
+    }
     publish::reports(&files, &inventory)?;
     publish::summary(&inventory, false, global, words)?;
     Ok(if publish::matches(args.judgement.fail_on, &inventory) {

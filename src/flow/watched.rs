@@ -131,6 +131,15 @@ impl<C: StreamConsumer> Flow<C> {
         let size = u32::try_from(segment.payload.len()).unwrap_or(u32::MAX);
         let stream = side.of_mut(&mut self.streams);
         let mut control = Control::Continue;
+        // The answer to a SYN that brought data comes when the flow is there already.
+        let own = Syn { isn: segment.seq, ack: segment.flags.ack(), reset: false };
+        let first = *side.of(&self.first_seq);
+        if segment.flags.syn() && !stream.begun() && first.is_none_or(|first| fits(own, first)) {
+            stream.begin(seq);
+            stream.forget_outside(SYN_REACH);
+            let initiator = if own.ack { side.other() } else { side };
+            meta.initiator.get_or_insert(initiator);
+        }
         if size > 0 || segment.cut > 0 {
             let first_seq = side.of_mut(&mut self.first_seq);
             first_seq.get_or_insert(seq);

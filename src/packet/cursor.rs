@@ -23,6 +23,8 @@ pub(super) enum Next {
     Protocol(Version, u8),
     /// A fragment of an IP payload.
     Fragment(Fragment),
+    /// A frame of EAP over LAN.
+    Eapol,
 }
 
 /// The version of an IP header.

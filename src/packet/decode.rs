@@ -1,4 +1,4 @@
-//! The decoder: header after header until TCP or UDP.
+//! The decoder: header after header until TCP, UDP or EAP over LAN.
 
 use etherparse::err::tcp::HeaderSliceError;
 use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
@@ -10,8 +10,8 @@ use crate::packet::cursor::{Cursor, Next};
 use crate::packet::fragment::FragmentTable;
 use crate::packet::stats::add;
 use crate::packet::{
-    Datagram, Endpoint, Layer, Packet, PacketStats, Segment, SeqNumber, Skip, TcpFlags, fast, ip,
-    link, tunnel, wlan,
+    Datagram, Eapol, Endpoint, Layer, Packet, PacketStats, Segment, SeqNumber, Skip, TcpFlags,
+    Tunnel, fast, ip, link, tunnel, wlan,
 };
 
 /// Decodes frames of any link type, in the order of capture.
@@ -110,6 +110,7 @@ impl Decoder {
         match packet {
             Packet::Segment(_) => add(&mut self.stats.segments, 1),
             Packet::Datagram(_) => add(&mut self.stats.datagrams, 1),
+            Packet::Eapol(_) => add(&mut self.stats.eapol, 1),
         }
         sink(packet);
     }
@@ -145,6 +146,13 @@ impl Decoder {
                     return self.unwrap_tunnel(cursor, datagram, now, sink);
                 }
                 Next::Protocol(version, protocol) => ip::protocol(&mut cursor, version, protocol)?,
+                Next::Eapol => {
+                    cursor.layers.push_tunnel(Tunnel::Eapol);
+                    let Cursor { bytes, domain, layers, .. } = cursor;
+                    let eapol = Eapol { domain, payload: bytes.peek(), layers };
+                    self.deliver(&Packet::Eapol(eapol), sink);
+                    return Ok(());
+                }
                 Next::Fragment(fragment) => {
                     cursor.count_header()?;
                     let whole = self.fragments.push(now, &fragment, &cursor, &mut self.stats)?;

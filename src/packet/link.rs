@@ -95,6 +95,8 @@ pub(super) fn ether_type(cursor: &mut Cursor<'_>, kind: u16) -> Result<Next, Ski
         0x88e5 => macsec(cursor),
         0x8909 => cisco_metadata(cursor),
         0x894f => service_header(cursor),
+        // IEEE 802.1X, and its frames to another access point than one's own (802.11i).
+        0x888e | 0x88c7 => Ok(Next::Eapol),
         // LLC in a frame longer than a length can say.
         0x8870 => Ok(Next::Llc),
         // VN-tag: four bytes with the ports of a virtual switch.

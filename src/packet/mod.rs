@@ -1,4 +1,4 @@
-//! Frame → TCP segment or UDP datagram, or the reason why not.
+//! Frame → TCP segment, UDP datagram or EAP over LAN, or the reason why not.
 //!
 //! In go [`Frame`]s of any [link type], out come [`Packet`]s whose payload borrows from the frame.
 //! Tags and tunnels are unwrapped on the way: what is reported is the innermost conversation, with
@@ -43,6 +43,8 @@ pub enum Packet<'a> {
     Segment(Segment<'a>),
     /// A UDP datagram.
     Datagram(Datagram<'a>),
+    /// A frame of EAP over LAN, which has no IP.
+    Eapol(Eapol<'a>),
 }
 
 /// A TCP segment, borrowed from its frame.
@@ -87,6 +89,18 @@ pub struct Datagram<'a> {
     pub layers: Layers,
 }
 
+/// A frame of EAP over LAN (IEEE 802.1X), borrowed from its frame. Who sent it to whom is in its
+/// [`Layers`].
+#[derive(Clone, Copy, Debug)]
+pub struct Eapol<'a> {
+    /// Which of several networks it was seen in.
+    pub domain: Domain,
+    /// What stands behind the `EtherType`, padding included, as captured.
+    pub payload: &'a [u8],
+    /// What it was wrapped in.
+    pub layers: Layers,
+}
+
 /// An IP address of either version in 16 bytes; IPv4 stands IPv4-mapped (RFC 4291 §2.5.5.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address([u8; 16]);
@@ -100,6 +114,15 @@ impl Address {
 
     /// An IPv6 address.
     pub const fn v6(octets: [u8; 16]) -> Self {
+        Self(octets)
+    }
+
+    /// The link-local IPv6 address that a MAC address makes (RFC 4291 §2.5.1 and appendix A): the
+    /// address of a host of which no other is known.
+    pub fn of_mac(Mac(mac): Mac) -> Self {
+        let [first, x, y, ref device @ ..] = mac;
+        let mut octets = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 0x02, x, y, 0xff, 0xfe, 0, 0, 0];
+        octets.iter_mut().rev().zip(device.iter().rev()).for_each(|(to, from)| *to = *from);
         Self(octets)
     }
 
@@ -238,6 +261,14 @@ impl TcpFlags {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
+impl Mac {
+    /// Whether it is the address of a group, not of one station.
+    pub const fn is_group(self) -> bool {
+        let Self([first, ..]) = self;
+        first & 0x01 != 0
+    }
+}
+
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self([first, rest @ ..]) = self;
@@ -325,6 +356,10 @@ pub enum Tunnel {
     Pbb,
     /// Control And Provisioning of Wireless Access Points, data channel.
     Capwap,
+    /// EAP over LAN (IEEE 802.1X): a log-in to the network, before there is any address.
+    Eapol,
+    /// EAP in RADIUS (RFC 3579): the same, on its way from an access point to a server.
+    Radius,
 }
 
 impl Tunnel {
@@ -345,6 +380,8 @@ impl Tunnel {
             Self::L2tp => "l2tp",
             Self::Pbb => "pbb",
             Self::Capwap => "capwap",
+            Self::Eapol => "eapol",
+            Self::Radius => "radius",
         }
     }
 }

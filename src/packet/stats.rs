@@ -1,6 +1,6 @@
 //! What became of the frames: how many were decoded, and why the others were not.
 
-/// Why a frame gave no segment and no datagram.
+/// Why a frame gave no segment, no datagram and no EAP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Skip {
     /// The link type is none that can be decoded.
@@ -106,6 +106,8 @@ pub struct PacketStats {
     pub segments: u64,
     /// UDP datagrams handed out.
     pub datagrams: u64,
+    /// Frames of EAP over LAN handed out.
+    pub eapol: u64,
     /// IP fragments seen, in whatever they were nested.
     pub fragments: u64,
     /// Fragments that brought nothing new.
@@ -126,9 +128,10 @@ pub struct PacketStats {
 impl PacketStats {
     /// Frames looked at.
     pub fn frames(&self) -> u64 {
-        self.skipped
+        [self.segments, self.datagrams, self.eapol]
             .iter()
-            .fold(self.segments.wrapping_add(self.datagrams), |sum, count| sum.wrapping_add(*count))
+            .chain(&self.skipped)
+            .fold(0, |sum, count| sum.wrapping_add(*count))
     }
 
     /// Frames that gave nothing for this reason.
@@ -166,10 +169,11 @@ impl PacketStats {
         }
     }
 
-    const fn counters(&self) -> [(&'static str, u64); 9] {
+    const fn counters(&self) -> [(&'static str, u64); 10] {
         [
             ("segments", self.segments),
             ("datagrams", self.datagrams),
+            ("eapol", self.eapol),
             ("fragments", self.fragments),
             ("fragments-duplicate", self.fragments_duplicate),
             ("fragments-overlapping", self.fragments_overlapping),
@@ -180,10 +184,11 @@ impl PacketStats {
         ]
     }
 
-    const fn counters_mut(&mut self) -> [&mut u64; 9] {
+    const fn counters_mut(&mut self) -> [&mut u64; 10] {
         [
             &mut self.segments,
             &mut self.datagrams,
+            &mut self.eapol,
             &mut self.fragments,
             &mut self.fragments_duplicate,
             &mut self.fragments_overlapping,

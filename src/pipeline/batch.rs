@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::flow::FlowMeta;
 use crate::tls::Transport;
+use crate::tls::starttls::login::Carried;
 use crate::tls::transcript::Transcript;
 
 /// Handshakes in a batch; more would make a worker wait for its first, fewer cost more messages.
@@ -34,6 +35,8 @@ pub(super) struct Batch {
 pub(super) struct Job {
     pub(super) source: Arc<str>,
     pub(super) transport: Transport,
+    /// Of a log-in to a network: how it was carried.
+    pub(super) carried: Option<Carried>,
     pub(super) meta: FlowMeta,
     pub(super) transcript: Transcript,
 }

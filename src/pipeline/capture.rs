@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
 use crate::packet::PacketStats;
+use crate::tls::starttls::login::LoginStats;
 
 /// What was read of one input.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct SourceReport {
     pub flows: TableStats,
     /// What became of the UDP flows.
     pub datagrams: DatagramStats,
+    /// What became of the log-ins to networks.
+    pub logins: LoginStats,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
 }
@@ -86,6 +89,7 @@ fn read_one(
         packets: PacketStats::default(),
         flows: TableStats::default(),
         datagrams: DatagramStats::default(),
+        logins: LoginStats::default(),
         joined_late: 0,
     };
     let opened = match input {
@@ -144,6 +148,7 @@ fn read_one(
     report.packets = followed.packets;
     report.flows = followed.flows;
     report.datagrams = followed.datagrams;
+    report.logins = followed.logins;
     report.joined_late = followed.joined_late;
     report
 }

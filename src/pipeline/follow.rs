@@ -13,6 +13,7 @@ use crate::packet::{Decoder, Packet, PacketStats};
 use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
 use crate::tls::conversation::Conversation;
+use crate::tls::starttls::login::{FinishedLogin, LoginStats, LoginTable};
 
 /// Frames → packets → flows → finished handshakes, of one source.
 pub(super) struct Follower {
@@ -20,6 +21,7 @@ pub(super) struct Follower {
     decoder: Decoder,
     flows: FlowTable<Conversation>,
     datagrams: DatagramTable<DatagramConversation>,
+    logins: LoginTable,
     span: Option<(Timestamp, Timestamp)>,
     joined_late: u64,
 }
@@ -32,6 +34,7 @@ pub(super) struct Followed {
     pub(super) packets: PacketStats,
     pub(super) flows: TableStats,
     pub(super) datagrams: DatagramStats,
+    pub(super) logins: LoginStats,
     /// Connections of which only encrypted data was seen.
     pub(super) joined_late: u64,
 }
@@ -44,6 +47,7 @@ impl Follower {
             decoder: Decoder::new(limits),
             flows: FlowTable::new(limits),
             datagrams: DatagramTable::new(limits),
+            logins: LoginTable::new(limits),
             span: None,
             joined_late: 0,
         }
@@ -54,7 +58,7 @@ impl Follower {
         let at = frame.timestamp;
         let (first, _) = self.span.unwrap_or((at, at));
         self.span = Some((first, at));
-        let Self { name, decoder, flows, datagrams, joined_late, .. } = self;
+        let Self { name, decoder, flows, datagrams, logins, joined_late, .. } = self;
         // What cannot be decoded is counted by the decoder.
         let _ = decoder.decode(frame, &mut |packet| match packet {
             Packet::Segment(segment) => {
@@ -64,7 +68,12 @@ impl Follower {
                 }
             }
             Packet::Datagram(datagram) => {
-                datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
+                if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
+                    datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
+                }
+            }
+            Packet::Eapol(frame) => {
+                logins.push_eapol(frame, at, &mut |over| login(over, name, batcher));
             }
         });
     }
@@ -72,17 +81,19 @@ impl Follower {
     /// Time has passed: what has been silent for too long is over.
     #[cfg(feature = "live")]
     pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher) {
-        let Self { name, flows, datagrams, joined_late, .. } = self;
+        let Self { name, flows, datagrams, logins, joined_late, .. } = self;
         flows.tick(at, &mut |over| stream(over, name, joined_late, batcher));
         datagrams.tick(at, &mut |over| exchange(over, name, batcher));
+        logins.tick(at, &mut |over| login(over, name, batcher));
     }
 
     /// There is no more: everything is over.
     pub(super) fn finish(&mut self, batcher: &mut Batcher) {
-        let Self { name, decoder, flows, datagrams, joined_late, .. } = self;
+        let Self { name, decoder, flows, datagrams, logins, joined_late, .. } = self;
         decoder.finish();
         flows.finish_all(&mut |over| stream(over, name, joined_late, batcher));
         datagrams.finish_all(&mut |over| exchange(over, name, batcher));
+        logins.finish_all(&mut |over| login(over, name, batcher));
     }
 
     /// What it has counted so far.
@@ -92,6 +103,7 @@ impl Follower {
             packets: *self.decoder.stats(),
             flows: *self.flows.stats(),
             datagrams: *self.datagrams.stats(),
+            logins: *self.logins.stats(),
             joined_late: self.joined_late,
         }
     }
@@ -109,7 +121,7 @@ fn stream(
     if consumer.transcript().has_messages() {
         let transcript = consumer.into_transcript();
         let source = Arc::clone(name);
-        batcher.push(Job { source, transport: Transport::Tcp, meta, transcript });
+        batcher.push(Job { source, transport: Transport::Tcp, carried: None, meta, transcript });
     }
 }
 
@@ -120,6 +132,16 @@ fn exchange(finished: Finished<DatagramConversation>, name: &Arc<str>, batcher: 
     let transcript = consumer.into_transcript();
     if transcript.has_messages() {
         let source = Arc::clone(name);
-        batcher.push(Job { source, transport, meta, transcript });
+        batcher.push(Job { source, transport, carried: None, meta, transcript });
+    }
+}
+
+/// A log-in to a network is over.
+fn login(finished: FinishedLogin, name: &Arc<str>, batcher: &mut Batcher) {
+    let FinishedLogin { meta, carried, transcript } = finished;
+    if transcript.has_messages() {
+        let source = Arc::clone(name);
+        let carried = Some(carried);
+        batcher.push(Job { source, transport: Transport::Tcp, carried, meta, transcript });
     }
 }

@@ -34,6 +34,7 @@ use crate::flow::datagram::DatagramStats;
 use crate::limits::Limits;
 use crate::packet::PacketStats;
 use crate::sink::Sink;
+use crate::tls::starttls::login::LoginStats;
 
 /// How often batches that are not full are sent on all the same: a record is to be seen within a
 /// second.
@@ -66,6 +67,8 @@ pub struct InterfaceReport {
     pub flows: TableStats,
     /// What became of the datagrams.
     pub datagrams: DatagramStats,
+    /// What became of the log-ins to networks.
+    pub logins: LoginStats,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
     /// How often a thread had to wait for the workers.
@@ -136,6 +139,7 @@ impl InterfaceReport {
             packets: PacketStats::default(),
             flows: TableStats::default(),
             datagrams: DatagramStats::default(),
+            logins: LoginStats::default(),
             joined_late: 0,
             waits: 0,
             beats: 0,
@@ -179,6 +183,10 @@ impl InterfaceReport {
         datagrams.reopened = sum(datagrams.reopened, others.reopened);
         datagrams.evicted = sum(datagrams.evicted, others.evicted);
         datagrams.evicted_watched = sum(datagrams.evicted_watched, others.evicted_watched);
+        let (logins, others) = (&mut self.logins, &other.logins);
+        logins.packets = sum(logins.packets, others.packets);
+        logins.logins = sum(logins.logins, others.logins);
+        logins.evicted = sum(logins.evicted, others.evicted);
         self.joined_late = sum(self.joined_late, other.joined_late);
         self.waits = sum(self.waits, other.waits);
         self.beats = sum(self.beats, other.beats);
@@ -199,7 +207,7 @@ pub fn live<S: Sink + Send>(
     let limits = share(&settings.limits, sources.len());
     let numbers = Arc::new(AtomicU64::new(0));
     let ((), output) =
-        run(settings, census, sink, &watch.progress, sources.len(), |empty, full| {
+        run(settings, Some(census), sink, &watch.progress, sources.len(), |empty, full| {
             thread::scope(|scope| {
                 for (source, report) in sources.into_iter().zip(&watch.members) {
                     let batcher = Batcher::new(empty.clone(), full.clone(), Arc::clone(&numbers));
@@ -221,6 +229,10 @@ fn share(limits: &Limits, threads: usize) -> Limits {
         fragment_datagrams: part(limits.fragment_datagrams),
         flows: part(limits.flows),
         watched_flows: part(limits.watched_flows),
+        datagram_flows: part(limits.datagram_flows),
+        watched_datagram_flows: part(limits.watched_datagram_flows),
+        logins: part(limits.logins),
+        login_bytes: part(limits.login_bytes),
         watched_bytes: part(limits.watched_bytes),
         ..limits.clone()
     }
@@ -325,7 +337,8 @@ impl<'a> CaptureThread<'a> {
 
     /// Show what was counted.
     fn publish(&self, fault: Option<String>) {
-        let Followed { span, packets, flows, datagrams, joined_late } = self.follower.followed();
+        let Followed { span, packets, flows, datagrams, logins, joined_late } =
+            self.follower.followed();
         let mut shown = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = InterfaceReport {
             name: Arc::clone(self.source.name()),
@@ -337,6 +350,7 @@ impl<'a> CaptureThread<'a> {
             packets,
             flows,
             datagrams,
+            logins,
             joined_late,
             waits: self.waits,
             beats: shown.beats.saturating_add(1),

@@ -78,17 +78,17 @@ pub struct Finished {
     pub faults: u64,
 }
 
-/// Read captures. Their handshakes go into `census`, their records to `sink` if there is one.
+/// Read captures. Their handshakes go into `census` and their records to `sink`, if there is one.
 ///
 /// What is wrong with one input does not stop the others: it stands in its [`SourceReport`].
-pub fn read<S: Sink + Send>(
+pub fn read<'c, S: Sink + Send>(
     inputs: &[Input],
     settings: &Settings,
-    census: &Census,
+    census: impl Into<Option<&'c Census>>,
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
-    let (sources, output) = run(settings, census, sink, progress, 1, |empty, full| {
+    let (sources, output) = run(settings, census.into(), sink, progress, 1, |empty, full| {
         capture::read_all(inputs, settings, empty, full, progress)
     });
     Finished { sources, output, faults: progress.faults() }
@@ -98,7 +98,7 @@ pub fn read<S: Sink + Send>(
 /// Returns what it returns, and why records could not be written, if they could not.
 fn run<S: Sink + Send, T: Default + Send>(
     settings: &Settings,
-    census: &Census,
+    census: Option<&Census>,
     sink: Option<&mut S>,
     progress: &Progress,
     captures: usize,

@@ -27,7 +27,8 @@ pub(super) struct Worker<'a> {
     settings: &'a Settings,
     certificates: &'a CertificateCache,
     chains: &'a ChainCache,
-    census: &'a Census,
+    /// Where there is one to fill.
+    census: Option<&'a Census>,
     wants_lines: bool,
     progress: &'a Progress,
     parser: HelloParser,
@@ -39,7 +40,7 @@ impl<'a> Worker<'a> {
         settings: &'a Settings,
         certificates: &'a CertificateCache,
         chains: &'a ChainCache,
-        census: &'a Census,
+        census: Option<&'a Census>,
         wants_lines: bool,
         progress: &'a Progress,
     ) -> Self {
@@ -83,7 +84,9 @@ impl<'a> Worker<'a> {
         if !self.settings.wants(record.ts) {
             return false;
         }
-        self.census.add(&record);
+        if let Some(census) = self.census {
+            census.add(&record);
+        }
         if self.wants_lines {
             // Every map key of a record is text: this does not fail.
             if let Ok(judgement) = self.judge.judge(&record)
@@ -96,7 +99,7 @@ impl<'a> Worker<'a> {
     }
 
     fn record(&mut self, job: &Job) -> Option<FlowRecord> {
-        let Job { source, transport, meta, transcript } = job;
+        let Job { source, transport, carried, meta, transcript } = job;
         let limits = &self.settings.limits;
         let events = quic::conversation::events(*transport, transcript, limits);
         let [low, high] = meta.endpoints;
@@ -126,10 +129,19 @@ impl<'a> Worker<'a> {
         let chain = self.chain(&summary);
         let offered = summary.client_hello.as_ref().map_or(&[][..], |hello| &hello.offer.alpn);
         let negotiated = summary.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref());
-        let application = application(transcript.preamble(), client, offered, negotiated);
-        let protocol = match transport {
-            Transport::Tcp => community::TCP,
-            Transport::Udp | Transport::Quic => community::UDP,
+        let mut application = application(transcript.preamble(), client, offered, negotiated);
+        if let Some(carried) = carried {
+            application.name = Some(carried.method.name());
+        }
+        let community_id = match (carried, transport) {
+            (None, Transport::Tcp) => Some(community_id(low, high, community::TCP)),
+            (None, Transport::Udp | Transport::Quic) => {
+                Some(community_id(low, high, community::UDP))
+            }
+            // A log-in over a wire has no addresses; that in RADIUS has those of its datagrams.
+            (Some(carried), _) => {
+                carried.datagrams.map(|[one, other]| community_id(one, other, community::UDP))
+            }
         };
         let (client_bytes, server_bytes) = (*client.of(&meta.bytes), *server.of(&meta.bytes));
         let [low_gaps, high_gaps] = meta.gaps;
@@ -137,7 +149,7 @@ impl<'a> Worker<'a> {
             ts: summary.begun,
             sensor: Arc::clone(&self.settings.sensor),
             source: Arc::clone(source),
-            community_id: community_id(low, high, protocol),
+            community_id,
             transport: *transport,
             application: application.name,
             starttls: application.starttls,

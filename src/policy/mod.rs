@@ -37,7 +37,7 @@ pub use client::{ClientEvidence, ClientOutcome, client};
 pub use edge::{Edge, Ends, edge};
 pub use fallback::{Attempt, is_fallback_of};
 pub use outcome::{Outcome, Reason};
-pub use roots::{Root, RootMatch, RootStatus};
+pub use roots::{Root, RootMatch, RootStatus, fated};
 pub use sentence::Asked;
 pub use server::{NameOutcome, ServerEvidence, ServerOutcome, server};
 pub use suites::{CipherRule, KeyKinds, Level};

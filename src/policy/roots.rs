@@ -7,6 +7,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::Policy;
+use crate::x509::{Certificate, ChainReport};
 
 /// A root (or, in one vendor's table, an intermediate) that a policy names.
 #[derive(Clone, Debug)]
@@ -107,6 +108,86 @@ impl Root {
     }
 }
 
+impl Root {
+    /// What became of it, as one says it of a root in a sentence: `which expired on 2025-05-12`.
+    /// Nothing if it is in use.
+    pub fn fate(&self) -> Option<String> {
+        match &self.status {
+            RootStatus::Expired => {
+                let end = self.not_after.as_deref().and_then(|end| end.get(..10));
+                let end = end.map(|end| format!(" on {end}")).unwrap_or_default();
+                Some(format!("which expired{end}: chains need a newer root"))
+            }
+            RootStatus::Distrusted(by) => Some(dropped(by)),
+            RootStatus::Valid | RootStatus::Intermediate => None,
+        }
+    }
+}
+
+/// `mozilla-2026-04` in words.
+fn dropped(by: &str) -> String {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let mut parts = by.splitn(3, '-');
+    let programme = parts.next().map(|name| match name {
+        "mozilla" => "Mozilla",
+        "microsoft" => "Microsoft",
+        "apple" => "Apple",
+        "chrome" => "Chrome",
+        other => other,
+    });
+    let year = parts.next();
+    let month = parts.next().and_then(|month| month.parse::<usize>().ok());
+    let month = month.and_then(|month| MONTHS.get(month.checked_sub(1)?));
+    match (programme, year, month) {
+        (Some(programme), Some(year), Some(month)) => format!(
+            "which {programme} dropped in {month} {year}: software with {programme}'s list of \
+             roots refuses it"
+        ),
+        _ => format!("which was dropped ({by}): up-to-date lists of roots no longer hold it"),
+    }
+}
+
+/// The root at the end of a chain, where it is one that has expired or was dropped. Where the root
+/// itself was not seen, the name of the issuer that is in no trust store tells.
+pub fn fated(chain: &ChainReport) -> Option<&'static Root> {
+    let known = |(root, subject): &&(&'static Root, String)| match chain.root_fingerprint {
+        Some(fingerprint) => root.sha256 == Some(fingerprint.0),
+        None => chain.issuer.as_ref() == Some(subject),
+    };
+    if chain.status.is_unseen() {
+        return None;
+    }
+    FATED.iter().find(known).map(|(root, _)| *root)
+}
+
+/// The roots of the policies that come with the program that have expired or were dropped, each
+/// with its full name.
+static FATED: LazyLock<Vec<(&Root, String)>> = LazyLock::new(|| {
+    let mut fated: Vec<(&Root, String)> = Vec::new();
+    for root in Policy::builtin().iter().flat_map(|policy| &policy.roots) {
+        let over = matches!(root.status, RootStatus::Expired | RootStatus::Distrusted(_));
+        if let Some(der) = root.der.as_ref().filter(|_| over)
+            && fated.iter().all(|(known, _)| known.sha1 != root.sha1)
+        {
+            fated.push((root, Certificate::parse(der).subject().to_owned()));
+        }
+    }
+    fated
+});
+
 /// The certificate with this SHA-1 among those that come with the program.
 pub(super) fn embedded(sha1: &[u8; 20]) -> Option<Arc<[u8]>> {
     EMBEDDED.iter().find(|(thumbprint, _)| thumbprint == sha1).map(|(_, der)| Arc::clone(der))
@@ -137,6 +218,42 @@ const PEMS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::x509::ChainStatus;
+
+    #[test]
+    fn what_became_of_roots_is_told_in_words() {
+        let of = |name: &str| {
+            let mut roots = Policy::builtin().iter().flat_map(|policy| &policy.roots);
+            roots.find(|root| &*root.common_name == name).unwrap()
+        };
+        let words = of("Baltimore CyberTrust Root").fate().unwrap();
+        assert_eq!(words, "which expired on 2025-05-12: chains need a newer root");
+        let words = of("DigiCert Global Root CA").fate().unwrap();
+        assert!(words.starts_with("which Mozilla dropped in April 2026: "), "{words}");
+        assert_eq!(of("DigiCert Global Root G2").fate(), None);
+        assert!(dropped("someone").starts_with("which was dropped (someone)"));
+        assert!(dropped("mozilla-2026-13").contains("(mozilla-2026-13)"));
+    }
+
+    #[test]
+    fn a_root_that_is_over_is_known_by_its_print_or_its_name() {
+        let unknown = ChainReport::unseen(ChainStatus::UnknownRoot);
+        let g1 = embedded(
+            &FATED.iter().find(|(root, _)| root.common_name.starts_with("Digi")).unwrap().0.sha1,
+        );
+        let g1 = Certificate::parse(&g1.unwrap());
+        let sent = ChainReport { root_fingerprint: Some(g1.fingerprint()), ..unknown.clone() };
+        let named = ChainReport { issuer: Some(g1.subject().to_owned()), ..unknown.clone() };
+        for chain in [&sent, &named] {
+            assert_eq!(&*fated(chain).unwrap().common_name, "DigiCert Global Root CA");
+        }
+        // The name alone proves nothing where the root was sent and is another one.
+        let forged =
+            ChainReport { root_fingerprint: Some(crate::x509::Fingerprint([7; 32])), ..named };
+        assert!(fated(&forged).is_none() && fated(&unknown).is_none());
+        assert!(fated(&ChainReport { status: ChainStatus::Hidden, ..sent }).is_none());
+        assert_eq!(FATED.len(), 2);
+    }
 
     #[test]
     fn every_root_that_a_builtin_policy_requires_is_at_hand() {

@@ -144,10 +144,16 @@ impl ClientOutcome {
                 let count = evidence.suites;
                 match asked.suites {
                     Some(1) => format!("offers {at}, but not the one suite that {policy} accepts"),
-                    Some(some) => format!(
-                        "offers {at}, but none of the {some} suites that {policy} accepts \
-                         ({count} others)"
-                    ),
+                    Some(some) => {
+                        let others = match count {
+                            1 => "1 other".to_owned(),
+                            count => format!("{count} others"),
+                        };
+                        format!(
+                            "offers {at}, but none of the {some} suites that {policy} accepts \
+                             ({others})"
+                        )
+                    }
                     None => format!("offers {at}, but no suite that {policy} accepts"),
                 }
             }

@@ -29,9 +29,9 @@ pub struct FlowRecord {
     pub sensor: Arc<str>,
     /// The file, stream or interface it was seen on.
     pub source: Arc<str>,
-    /// The Community ID, version 1, of the connection.
-    pub community_id: String,
-    /// What TLS ran over.
+    /// The Community ID, version 1, of the connection; `None` if it has no IP addresses.
+    pub community_id: Option<String>,
+    /// What TLS ran over (a log-in to a network counts as TCP: TLS is the same in it).
     pub transport: Transport,
     /// The protocol that TLS began in or was negotiated for, if that was seen.
     pub application: Option<&'static str>,

@@ -162,6 +162,9 @@ fn answers(page: &mut Page, server: &Server, verbose: bool) {
     if let Some(root) = &chain.root_subject {
         let _ = write!(words, ", to {}", printable(root));
     }
+    if !chain.trusted_by.is_empty() {
+        let _ = write!(words, ", trusted by {}", printable(&chain.trusted_by.join(" and ")));
+    }
     entry(page, "chain", Ink::Plain, &words);
     for verdict in &server.verdicts {
         let mut words = judged(verdict.outcome, &verdict.reasons, &verdict.evidence);

@@ -11,13 +11,22 @@ use super::inventory::{Inventory, Remedy};
 use super::text::{count, minute, printable, unglued};
 use crate::policy::Outcome;
 
+/// Servers that are named of an issuer.
+const NAMED: usize = 10;
+
 impl Inventory {
     /// Write the Markdown report.
     pub fn write_markdown(&self, out: &mut dyn io::Write) -> io::Result<()> {
         let mut text = String::from("# TLS inventory\n\n");
+        if self.anonymized {
+            text.push_str(
+                "Addresses and names are replaced: no host has those that stand here.\n\n",
+            );
+        }
         self.answer(&mut text);
         self.clients_that_break(&mut text);
         self.servers_that_break(&mut text);
+        self.chains(&mut text);
         self.excepted(&mut text);
         self.seen(&mut text);
         out.write_all(text.as_bytes())
@@ -103,6 +112,42 @@ impl Inventory {
         let header =
             ["server", "asked for as", "owner", "policy", "outcome", "why", "clients", "fix"];
         section(text, "Servers that break or are at risk", &header, rows.collect());
+    }
+
+    fn chains(&self, text: &mut String) {
+        let chains = &self.summary.chains;
+        let unknown = chains.unknown.iter().map(|unknown| {
+            let names = unknown.servers.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let fate = unknown.fate.as_deref().unwrap_or(
+                "if it is yours: install it on the clients, and name it with --trust NAME=FILE",
+            );
+            vec![
+                safe(&unknown.issuer),
+                unknown.servers.len().to_string(),
+                "none".to_owned(),
+                safe(fate),
+                list(names.get(..NAMED).unwrap_or(&names)),
+            ]
+        });
+        let roots = chains.roots.iter().map(|root| {
+            let stores = match &root.trusted_by[..] {
+                [] => "none".to_owned(),
+                stores => list(stores),
+            };
+            let fate = root.fate.as_deref().unwrap_or_default();
+            vec![safe(&root.subject), root.servers.to_string(), stores, safe(fate), String::new()]
+        });
+        let header = ["root or unknown issuer", "servers", "trusted by", "", "among them"];
+        section(text, "Certificate chains", &header, unknown.chain(roots).collect());
+        let unseen = ["hidden", "resumed", "not_seen"].map(|status| {
+            let number = chains.servers.get(status).copied().unwrap_or_default();
+            (number > 0).then(|| format!("{number} {}", status.replace('_', " ")))
+        });
+        let unseen: Vec<_> = unseen.into_iter().flatten().collect();
+        if !unseen.is_empty() {
+            let _ =
+                writeln!(text, "\nServers of whose chain nothing is known: {}.", unseen.join(", "));
+        }
     }
 
     fn excepted(&self, text: &mut String) {

@@ -4,6 +4,7 @@
 //! [JSON](Inventory::write_json), [CSV](Inventory::write_csv), the [summary](Inventory::summary) on
 //! the terminal.
 
+pub mod anonymize;
 mod csv;
 pub mod diff;
 pub mod exceptions;

@@ -186,6 +186,30 @@ impl Certificate {
         self.extensions.fault.clone()
     }
 
+    /// What it says under other names, without its bytes: for reports that are not to tell whose it
+    /// is. `subject` renames distinguished names, `host` the names of hosts, `print` gives other
+    /// bytes for those that tell one certificate from another.
+    #[must_use]
+    pub fn renamed(
+        &self,
+        subject: impl Fn(&str) -> String,
+        host: impl Fn(&str) -> String,
+        print: impl Fn(&[u8]) -> [u8; 32],
+    ) -> Self {
+        let mut other = Self::parse(&[]);
+        other.fingerprint = Fingerprint(print(&self.fingerprint.0));
+        let sha1 = print(&self.sha1);
+        other.sha1.iter_mut().zip(sha1).for_each(|(to, from)| *to = from);
+        other.serial = serial_text(&print(self.serial.as_bytes()).map(|byte| byte & 0x7f));
+        other.subject.text = subject(&self.subject.text);
+        other.issuer.text = subject(&self.issuer.text);
+        other.san = self.san.iter().map(|name| host(name)).collect();
+        (other.version, other.fault) = (self.version, None);
+        (other.not_before, other.not_after) = (self.not_before, self.not_after);
+        (other.key, other.signature) = (self.key.clone(), self.signature.clone());
+        other
+    }
+
     /// The bytes as they were sent.
     pub fn der(&self) -> &[u8] {
         &self.der

@@ -112,6 +112,8 @@ pub struct ChainReport {
     pub root_sha1: Option<[u8; 20]>,
     /// Its SHA-256.
     pub root_fingerprint: Option<Fingerprint>,
+    /// When it expired, if it had at the time of the connection.
+    pub root_expired: Option<CertificateTime>,
     /// The certificates of the path, from the leaf upwards, the root included.
     pub path: Vec<Fingerprint>,
     /// Of a chain that leads to no anchor: the name of the issuer that is missing or unknown.
@@ -128,6 +130,7 @@ impl ChainReport {
             root_subject: None,
             root_sha1: None,
             root_fingerprint: None,
+            root_expired: None,
             path: Vec::new(),
             issuer: None,
         }
@@ -224,13 +227,15 @@ pub(super) fn report(assessment: &Assessment, at: Timestamp, stores: &TrustStore
         places.dedup();
     }
     let names = stores.describe();
+    let root = path.certificates.last();
     ChainReport {
         why,
         trusted_by: places.iter().filter_map(|&p| names.get(p)).map(|s| s.name.clone()).collect(),
         path: path.certificates.iter().map(|c| c.fingerprint()).collect(),
+        root_expired: root.filter(|root| is_expired(root, at)).and_then(|root| root.not_after()),
         ..ChainReport::unseen(status)
     }
-    .root(path.certificates.last())
+    .root(root)
 }
 
 /// What a path is worth at one moment, best first.

@@ -117,7 +117,7 @@ pub fn packets(path: &Path) -> Vec<Packet> {
         let polled = source.poll(&mut |frame| {
             let at = frame.timestamp;
             // What is neither TCP nor UDP is of no interest.
-            let _ = decoder.decode(&frame, &mut |packet| found.push(of(packet, at)));
+            let _ = decoder.decode(&frame, &mut |packet| found.extend(of(packet, at)));
         });
         if !matches!(polled, Ok(Poll::Frames(_) | Poll::Idle)) {
             return found;
@@ -125,15 +125,16 @@ pub fn packets(path: &Path) -> Vec<Packet> {
     }
 }
 
-fn of(packet: &packet::Packet<'_>, at: Timestamp) -> Packet {
+fn of(packet: &packet::Packet<'_>, at: Timestamp) -> Option<Packet> {
     let (source, target, payload, cut, layers, tcp) = match packet {
         packet::Packet::Segment(s) => {
             let tcp = Tcp { seq: s.seq.0, ack: s.ack.0, flags: s.flags.0 & !URG, urgent: 0 };
             (s.source, s.target, s.payload, s.cut, s.layers, Some(tcp))
         }
         packet::Packet::Datagram(d) => (d.source, d.target, d.payload, d.cut, d.layers, None),
+        packet::Packet::Eapol(_) => return None,
     };
-    Packet {
+    Some(Packet {
         at: at.as_nanos() / 1000 * 1000,
         from: address(source),
         to: address(target),
@@ -143,7 +144,7 @@ fn of(packet: &packet::Packet<'_>, at: Timestamp) -> Packet {
         ttl: 64,
         macs: macs(layers),
         vlans: Vec::new(),
-    }
+    })
 }
 
 fn address(end: Endpoint) -> SocketAddr {

@@ -273,6 +273,29 @@ fn wlan_data_frames() {
 }
 
 #[test]
+fn eap_over_lan_is_handed_out_with_its_stations() {
+    let payload = [2, 0, 0, 4, 3, 7, 0, 4];
+    let tagged = [&[0, 42, 0x88, 0x8e], &payload[..]].concat();
+    let macs = ("02:00:00:00:00:01".into(), "02:00:00:00:00:02".into());
+    for (frame, domain) in [
+        (eth([0x88, 0x8e], &payload), Domain(0)),
+        (eth([0x88, 0xc7], &payload), Domain(0)),
+        (eth([0x81, 0], &tagged), Domain(0).in_vlan(42)),
+    ] {
+        let seen = ethernet(&frame).unwrap();
+        assert_eq!((seen.kind, seen.tunnels()), ("eapol", vec!["eapol"]));
+        assert_eq!((seen.payload.as_slice(), seen.domain), (payload.as_slice(), domain));
+        assert_eq!(seen.macs(), macs);
+    }
+    let addresses = [&[1; 6][..], &[2; 6], &[3; 6]].concat();
+    let snap = [0xaa, 0xaa, 3, 0, 0, 0, 0x88, 0x8e];
+    let air = [&[0x08, 1, 0, 0], &addresses[..], &[0, 0], &snap, &payload].concat();
+    let seen = decode(LinkType::IEEE802_11, &air).unwrap();
+    assert_eq!((seen.kind, seen.payload.as_slice()), ("eapol", payload.as_slice()));
+    assert_eq!(seen.macs(), ("02:02:02:02:02:02".into(), "03:03:03:03:03:03".into()));
+}
+
+#[test]
 fn radiotap_before_wlan() {
     let link = LinkType::IEEE802_11_RADIOTAP;
     let plain = wlan(0x88, 1, &[0, 0]);
@@ -299,7 +322,7 @@ fn radiotap_before_wlan() {
 
 #[test]
 fn frames_without_ip_and_unknown_links() {
-    for kind in [[0x08, 0x06], [0x88, 0xcc], [0x05, 0xdd], [0x88, 0x8e]] {
+    for kind in [[0x08, 0x06], [0x88, 0xcc], [0x05, 0xdd]] {
         assert_eq!(ethernet(&eth(kind, &[0; 46])), Err(Skip::NotIp));
     }
     assert_eq!(decode(LinkType(147), &inner()), Err(Skip::LinkType));

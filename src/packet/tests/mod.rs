@@ -50,6 +50,15 @@ impl Seen {
                 cut: datagram.cut,
                 layers: datagram.layers,
             },
+            Packet::Eapol(eapol) => Self {
+                kind: "eapol",
+                source: Endpoint::default(),
+                target: Endpoint::default(),
+                domain: eapol.domain,
+                payload: eapol.payload.to_vec(),
+                cut: 0,
+                layers: eapol.layers,
+            },
         }
     }
 

@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::policy::certificate::{
     certificate_rejection, is_small_key, key_kind, leaf_kind, rejects_root, required_root,
 };
-use crate::policy::{RootMatch, RootStatus, Verdict};
+use crate::policy::{Root, RootMatch, RootStatus, Verdict, fated};
 use crate::recognise::Fix;
 use crate::record::Case;
 use crate::x509::chain::ChainStatus;
@@ -18,6 +18,7 @@ pub(super) fn find<'p>(case: &Case<'_>, verdicts: &[Verdict<'p>], found: &mut Fo
     rejections(case, found);
     let Some(leaf) = case.certificates.first() else { return };
     chain(case, found);
+    root(case, found);
     dates(case, leaf, found);
     if let Some(sni) = case.sni
         && !leaf.matches_name(sni)
@@ -165,20 +166,34 @@ fn by_policy<'p>(
         let text = format!("the chain ends at {root}, which is none of the roots of {id}");
         add(Id::CertRootNotRequired, text, &[]);
     }
-    if let Some(root) = required_root(policy, case.chain) {
-        let name = &root.common_name;
-        match &root.status {
-            RootStatus::Expired => {
-                let end = root.not_after.as_deref().unwrap_or("a day that is past");
-                let text = format!("the chain ends at {name}, which expired on {end}");
-                add(Id::CertRootDistrusted, text, &[Fix::RootExpired]);
-            }
-            RootStatus::Distrusted(by) => {
-                let text = format!("the chain ends at {name}, which was dropped ({by})");
-                add(Id::CertRootDistrusted, text, &[Fix::RootDistrusted]);
-            }
-            RootStatus::Valid | RootStatus::Intermediate => {}
-        }
+    // Of those that any policy names is told once, whatever the policy.
+    if fated(case.chain).is_none()
+        && let Some(root) = required_root(policy, case.chain)
+        && let Some(fate) = root.fate()
+    {
+        let text = format!("the chain ends at {}, {fate}", root.common_name);
+        add(Id::CertRootDistrusted, text, fixes_of(root));
+    }
+}
+
+/// A root at the end of the chain that has expired or was dropped.
+fn root(case: &Case<'_>, found: &mut Found<'_, '_>) {
+    let chain = case.chain;
+    if let Some(root) = fated(chain)
+        && let Some(fate) = root.fate()
+    {
+        let text = format!("the chain ends at {}, {fate}", root.common_name);
+        told(found, Id::CertRootDistrusted, text, fixes_of(root));
+    } else if let (Some(root), Some(end)) = (&chain.root_subject, chain.root_expired) {
+        let text = format!("the chain ends at {root}, which expired on {end}");
+        told(found, Id::CertRootDistrusted, text, &[Fix::RootExpired]);
+    }
+}
+
+const fn fixes_of(root: &Root) -> &'static [Fix] {
+    match root.status {
+        RootStatus::Expired => &[Fix::RootExpired],
+        _ => &[Fix::RootDistrusted],
     }
 }
 
@@ -223,4 +238,76 @@ fn names(leaf: &Certificate) -> String {
 
 fn seconds(at: Timestamp) -> i64 {
     i64::try_from(at.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::census::sample::Sample;
+    use crate::policy::finding::findings;
+    use crate::policy::{Policy, judge};
+    use crate::x509::{CertificateTime, ChainReport, Fingerprint};
+
+    /// What is said of roots under a policy where a chain is worth this.
+    fn said(policy: &str, chain: ChainReport) -> Vec<String> {
+        let leaf = Arc::new(Certificate::parse(b"no certificate"));
+        let record = Sample::new(1, 7).sends(&[leaf]).with(|record| record.chain = chain).0;
+        let evidence = record.evidence();
+        let case = record.case(&evidence);
+        let policy = Policy::by_id(policy).unwrap();
+        let verdicts = [judge(&policy, &case)];
+        let found = findings(&case, &verdicts, &mut Vec::new);
+        let roots = found.into_iter().filter(|finding| finding.id == Id::CertRootDistrusted);
+        roots
+            .map(|finding| format!("{} [{}]", finding.text, finding.remediation.unwrap().id))
+            .collect()
+    }
+
+    fn ending_at(name: &str, status: ChainStatus) -> ChainReport {
+        let mut roots = Policy::builtin().iter().flat_map(|policy| &policy.roots);
+        let root = roots.find(|root| &*root.common_name == name).unwrap();
+        ChainReport {
+            root_sha1: Some(root.sha1),
+            root_fingerprint: root.sha256.map(Fingerprint),
+            ..ChainReport::unseen(status)
+        }
+    }
+
+    #[test]
+    fn roots_that_are_over_are_told_in_words_under_any_policy() {
+        for policy in ["dataverse", "dataverse-2024-12", "rfc9325"] {
+            assert_eq!(
+                said(policy, ending_at("Baltimore CyberTrust Root", ChainStatus::Expired)),
+                [
+                    "the chain ends at Baltimore CyberTrust Root, which expired on 2025-05-12: chains \
+                  need a newer root [replace-expired-root]"
+                ]
+            );
+            assert_eq!(
+                said(policy, ending_at("DigiCert Global Root CA", ChainStatus::PublicRoot)),
+                [
+                    "the chain ends at DigiCert Global Root CA, which Mozilla dropped in April 2026: \
+                  software with Mozilla's list of roots refuses it [replace-expired-root]"
+                ]
+            );
+            let current = ending_at("DigiCert Global Root G2", ChainStatus::PublicRoot);
+            assert_eq!(said(policy, current), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn an_anchor_of_ones_own_that_has_expired_is_told_too() {
+        let chain = ChainReport {
+            root_subject: Some("CN=Corp Root".to_owned()),
+            root_expired: Some(CertificateTime::from_secs(1_577_836_799)),
+            ..ChainReport::unseen(ChainStatus::Expired)
+        };
+        assert_eq!(
+            said("dataverse", chain),
+            ["the chain ends at CN=Corp Root, which expired on 2019-12-31T23:59:59Z \
+              [replace-expired-root]"]
+        );
+    }
 }

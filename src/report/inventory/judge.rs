@@ -57,6 +57,7 @@ impl Inventory {
         let servers = servers::lines(&facts, &judged);
         let mut inventory = Self {
             schema: SCHEMA,
+            anonymized: false,
             sources: coverage::sources(snapshot),
             policies: question.policies.iter().map(|policy| PolicyLine::from(&**policy)).collect(),
             trust: question.trust.describe().iter().map(TrustLine::from).collect(),

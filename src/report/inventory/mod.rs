@@ -12,6 +12,7 @@ mod fallback;
 mod findings;
 mod judge;
 mod lines;
+mod roots;
 mod servers;
 mod totals;
 mod watch;
@@ -39,6 +40,7 @@ pub use coverage::{CoverageLine, LostLine, PacketCoverage, SourceLine, UnlistedL
 use lines::Lines;
 
 pub use judge::Question;
+pub use roots::{ChainTotals, RootLine, UnknownRoot};
 pub use totals::{Counts, ExceptedTotals, OutOfScope, PolicyTotals, Successor, Summary};
 pub use watch::{NewStacks, UnseenLine, WatchLine};
 
@@ -50,6 +52,8 @@ pub const SCHEMA: &str = "tlscensus.inventory/1";
 pub struct Inventory {
     /// [`SCHEMA`].
     pub schema: &'static str,
+    /// Whether addresses and names are replaced by keyed hashes.
+    pub anonymized: bool,
     /// What was read.
     pub sources: Vec<SourceLine>,
     /// The policies it is judged by, the first one first.

@@ -10,7 +10,7 @@ use crate::policy::Outcome;
 
 use super::clients::host_outcome;
 use super::judge::{Facts, Judged, StackJudged};
-use super::{Client, Finding, Server};
+use super::{ChainTotals, Client, Finding, Server, roots};
 use crate::report::exceptions::Excepted;
 
 /// The numbers.
@@ -20,6 +20,8 @@ pub struct Summary {
     pub policies: Vec<PolicyTotals>,
     /// What differs under the policy that took the place of the first, where one did.
     pub successor: Option<Successor>,
+    /// What the chains of servers are worth.
+    pub chains: ChainTotals,
     /// What the scope left out.
     pub out_of_scope: OutOfScope,
 }
@@ -126,6 +128,7 @@ impl Summary {
                 .map(|(at, id)| totals(id, at, clients, servers))
                 .collect(),
             successor: successor(facts, judged, clients),
+            chains: roots::totals(facts, servers),
             out_of_scope: OutOfScope {
                 clients: left_out(facts.snapshot.hosts.len(), clients.len()),
                 servers: left_out(all_servers, servers.len()),

@@ -4,6 +4,7 @@
 //! themselves is written out so that it cannot move the cursor or hide.
 
 mod answer;
+mod chains;
 mod clients;
 mod coverage;
 pub(in crate::report) mod exceptions;
@@ -11,7 +12,7 @@ mod findings;
 pub(in crate::report) mod page;
 mod servers;
 
-use super::inventory::Inventory;
+use super::inventory::{Inventory, Server};
 use super::scope::Pattern;
 use page::{Ink, Page};
 
@@ -28,10 +29,16 @@ impl Inventory {
             clients::write(&mut page, self, style.verbose);
             servers::write(&mut page, self, style.verbose);
             findings::write(&mut page, self, style.verbose);
+            chains::write(&mut page, self, style.verbose);
             exceptions::write(&mut page, self, style.verbose);
         }
         coverage::write(&mut page, self, style.verbose);
         self.hint(&mut page);
+        if self.anonymized {
+            page.gap();
+            let words = "Addresses and names are replaced: no host has those that stand here.";
+            page.paragraph(Ink::Dim, words);
+        }
         page.finish()
     }
 
@@ -41,12 +48,13 @@ impl Inventory {
             Some(policy) if self.scope.is_empty() => &policy.scope,
             _ => return,
         };
-        let seen = |pattern: &str| {
-            let pattern: Result<Pattern, _> = pattern.parse();
-            let names = || self.servers.iter().flat_map(|server| &server.snis);
-            pattern.is_ok_and(|pattern| names().any(|name| pattern.covers_name(name)))
+        // It helps only where some servers are meant, and some are not.
+        let divides = |pattern: &str| {
+            let Ok(pattern) = pattern.parse::<Pattern>() else { return false };
+            let meant = |server: &Server| server.snis.iter().any(|name| pattern.covers_name(name));
+            self.servers.iter().any(meant) && !self.servers.iter().all(meant)
         };
-        if let Some(pattern) = patterns.iter().find(|pattern| seen(pattern)) {
+        if let Some(pattern) = patterns.iter().find(|pattern| divides(pattern)) {
             page.gap();
             let words =
                 format!("hint: add --scope '{pattern}' to count only the hosts that talk to it");

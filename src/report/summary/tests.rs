@@ -168,6 +168,9 @@ fn a_narrow_terminal_with_everything() {
         low: 1 client host, 1 server
       tlscensus explain ID says what one means
 
+    Certificate chains
+      not known of 2 servers: 2 not seen
+
     What could not be seen
       6 % of connections have no ClientHello in the
       capture: what these clients can do is not known

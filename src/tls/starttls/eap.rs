@@ -6,17 +6,16 @@
 //! to be fed to a [`Conversation`](crate::tls::conversation::Conversation):
 //!
 //! ```text
-//!   EAPOL frame ──eapol──▶ EAP packet ╮            ╭──▶ Party::Server: Chunk, Chunk …
-//!                                     ├─ Login::push
-//!   RADIUS ──radius::Exchanges──▶ ────╯            ╰──▶ Party::Peer:   Chunk, Chunk …
+//!   EAPOL frame ──eapol─────▶ EAP packet ╮            ╭──▶ Party::Server: Chunk, Chunk …
+//!                                        ├─ Login::push
+//!   RADIUS ──radius::parse──▶ EAP packet ╯            ╰──▶ Party::Peer:   Chunk, Chunk …
 //! ```
+//!
+//! Which packets belong to one log-in is for [`LoginTable`](super::login::LoginTable) to find out.
 
 use crate::bytes::Reader;
 use crate::flow::Chunk;
 use crate::limits::Limits;
-
-/// Ethertype of EAP over LAN (IEEE 802.1X §11.1.4).
-pub const ETHERTYPE_EAPOL: u16 = 0x888e;
 
 /// The EAP packet in an EAPOL frame, given what is behind the Ethertype (802.1X §11.3).
 pub fn eapol(body: &[u8]) -> Option<&[u8]> {
@@ -139,6 +138,26 @@ impl Login {
         self.method
     }
 
+    /// Whether this packet begins a log-in with TLS: another one, if there was one before.
+    pub fn begins(&self, eap: &[u8]) -> bool {
+        Packet::parse(eap).is_some_and(|packet| match packet.kind {
+            EapKind::Tls(method) => self.is_begun_by(&packet, method),
+            EapKind::Over { .. } | EapKind::Other => false,
+        })
+    }
+
+    /// A start flag, or another method than before (a peer may refuse the first that it is
+    /// offered), begins a new log-in; so does TLS in the first packet that was seen.
+    fn is_begun_by(&self, packet: &Packet<'_>, method: Method) -> bool {
+        let copy = packet.party == Party::Server
+            && match self.server.last {
+                Some(last) => last == packet.id,
+                // The answer to it was captured first.
+                None => self.peer.last == Some(packet.id),
+            };
+        self.method != Some(method) || packet.flags.start && !copy
+    }
+
     /// Take an EAP packet, as far as it was captured. TLS bytes go to `deliver` in order; what is
     /// known to be missing goes there as a gap.
     pub fn push(
@@ -153,10 +172,7 @@ impl Login {
             EapKind::Other => return Pushed::Ignored,
             EapKind::Tls(method) => method,
         };
-        // A start flag, or another method than before (a peer may refuse the first that it is
-        // offered), begins a new log-in; so does TLS in the first packet that was seen.
-        let copy = packet.party == Party::Server && self.server.last == Some(packet.id);
-        let begins = self.method != Some(method) || packet.flags.start && !copy;
+        let begins = self.is_begun_by(&packet, method);
         if begins {
             *self = Self { method: Some(method), ..Self::default() };
         }
@@ -357,6 +373,16 @@ mod tests {
             packets.iter().flat_map(|packet| [packet.clone(), packet.clone()]).collect();
         let (server, peer, _) = login(&twice);
         assert_eq!((server.as_str(), peer.as_str()), ("certifica", "hellokeys"));
+    }
+
+    #[test]
+    fn an_answer_that_was_captured_first_begins_nothing_twice() {
+        let mut packets = conversation();
+        packets.swap(2, 3);
+        let (server, peer, pushed) = login(&packets);
+        assert_eq!((server.as_str(), peer.as_str()), ("certifica", "hellokeys"));
+        let begun = pushed.iter().filter(|pushed| matches!(pushed, Pushed::Begun(_)));
+        assert_eq!(begun.count(), 1);
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //!
 //! On the capture thread `framing` takes TLS out of the packets of MS-SQL and OpenVPN, and
 //! `patience` bounds the search. On a worker [`application`] names the protocol from the cleartext
-//! that came before TLS, whatever the port. [`eap`] and [`radius`] put together the TLS of networks'
-//! own log-ins, for which there is no TCP.
+//! that came before TLS, whatever the port. [`eap`], [`radius`] and [`login`] put together the TLS of
+//! networks' own log-ins, for which there is no TCP.
 
 mod alpn;
 mod binary;
 pub mod eap;
 pub(in crate::tls) mod framing;
+pub mod login;
 mod openvpn;
 pub(in crate::tls) mod patience;
 mod proxy;
