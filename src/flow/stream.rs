@@ -145,6 +145,11 @@ impl StreamAssembler {
         self.held.front().is_none_or(|held| seq.offset_from(held.seq) < 0)
     }
 
+    /// How many pieces wait, each of one segment or of several without a hole between them.
+    pub fn held_segments(&self) -> usize {
+        self.held.len()
+    }
+
     /// How many segments had to wait so far.
     pub const fn waited(&self) -> usize {
         self.waited

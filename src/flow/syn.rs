@@ -19,6 +19,9 @@ const TAKEN: u32 = 4;
 const CLOSED: u32 = 2;
 const ANSWER: u32 = 1;
 
+/// How far before the first byte that was seen a SYN is believed to belong to it.
+pub(super) const REACH: i32 = 1 << 20;
+
 /// The last SYNs, by direction.
 #[derive(Debug)]
 pub(super) struct SynCache {
@@ -43,6 +46,14 @@ pub(super) struct Syn {
     pub(super) ack: bool,
     /// A RST followed before the flow had any payload.
     pub(super) reset: bool,
+}
+
+impl Syn {
+    /// Whether a stream that begins with it may have had `seq` next.
+    pub(super) const fn fits(self, seq: SeqNumber) -> bool {
+        let offset = seq.offset_from(self.isn.plus(1));
+        0 <= offset && offset < REACH
+    }
 }
 
 impl SynCache {

@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 
 use super::halves::Halves;
 use super::syn::{Syn, SynCache};
-use super::watched::{Flow, data_seq, fits};
+use super::watched::{Flow, data_seq};
 use super::{Control, FlowEnd, FlowKey, FlowMeta, Side, StreamConsumer, TableStats};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -144,6 +144,16 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Whether no flow is remembered.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
+    }
+
+    /// Flows whose handshake is being watched now.
+    pub fn watched(&self) -> usize {
+        self.watched.len().saturating_sub(self.free_watched.len())
+    }
+
+    /// Heap bytes that all watched flows together hold.
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// Take one segment. Flows that are over, this one or another, go to `finish`.
@@ -328,7 +338,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        if self.watched.len().saturating_sub(self.free_watched.len()) >= self.limits.watched_flows {
+        if self.watched() >= self.limits.watched_flows {
             self.evict_watched(finish);
         }
         let first_seq = data_seq(segment);
@@ -336,11 +346,11 @@ impl<C: StreamConsumer> FlowTable<C> {
         let mut flow = Box::new(Flow::new(&key, consumer, at));
         // The SYN of this end is believed if its number fits; that of the other one cannot be
         // checked yet, and is when its first segment comes.
-        let own = self.syns.of(&key, side).filter(|syn| fits(*syn, first_seq));
+        let own = self.syns.of(&key, side).filter(|syn| syn.fits(first_seq));
         let other = self
             .syns
             .of(&key, side.other())
-            .filter(|syn| segment.flags.ack() && fits(*syn, segment.ack));
+            .filter(|syn| segment.flags.ack() && syn.fits(segment.ack));
         for (side, syn) in [(side, own), (side.other(), other)] {
             if let Some(syn) = syn {
                 side.of_mut(&mut flow.streams).begin(syn.isn.plus(1));

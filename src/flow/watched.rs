@@ -1,14 +1,11 @@
 //! [`Flow`]: the state of a flow while its handshake is watched.
 
-use super::syn::{Syn, SynCache};
+use super::syn::{self, Syn, SynCache};
 use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Side, Start, StreamAssembler};
 use super::{StreamConsumer, table::Finished};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Segment, SeqNumber};
-
-/// How far before the first byte that was seen a SYN is believed to belong to it.
-const SYN_REACH: i32 = 1 << 20;
 
 /// How far a number may lie from where the stream stands to be one of it, seen from another VLAN.
 const JOIN_REACH: u32 = 1 << 18;
@@ -67,7 +64,7 @@ impl<C: StreamConsumer> Flow<C> {
         }
         let first = side.of(&self.streams).start().or_else(|| *side.of(&self.first_seq));
         let syn = Syn { isn: segment.seq, ack: false, reset: false };
-        first.is_some_and(|first| !fits(syn, first))
+        first.is_some_and(|first| !syn.fits(first))
     }
 
     /// Whether a segment that was captured with other VLAN tags is of this connection all the same.
@@ -134,9 +131,9 @@ impl<C: StreamConsumer> Flow<C> {
         // The answer to a SYN that brought data comes when the flow is there already.
         let own = Syn { isn: segment.seq, ack: segment.flags.ack(), reset: false };
         let first = *side.of(&self.first_seq);
-        if segment.flags.syn() && !stream.begun() && first.is_none_or(|first| fits(own, first)) {
+        if segment.flags.syn() && !stream.begun() && first.is_none_or(|first| own.fits(first)) {
             stream.begin(seq);
-            stream.forget_outside(SYN_REACH);
+            stream.forget_outside(syn::REACH);
             let initiator = if own.ack { side.other() } else { side };
             meta.initiator.get_or_insert(initiator);
         }
@@ -148,9 +145,9 @@ impl<C: StreamConsumer> Flow<C> {
                 // from it is a late one of an earlier connection, or a forged one, unless nothing else
                 // comes.
                 let syn = syns.of(key, side);
-                if let Some(syn) = syn.filter(|syn| fits(*syn, seq)) {
+                if let Some(syn) = syn.filter(|syn| syn.fits(seq)) {
                     stream.begin(syn.isn.plus(1));
-                    stream.forget_outside(SYN_REACH);
+                    stream.forget_outside(syn::REACH);
                     let initiator = if syn.ack { side.other() } else { side };
                     meta.initiator.get_or_insert(initiator);
                     meta.reset |= syn.reset;
@@ -231,10 +228,4 @@ fn count(chunk: Chunk<'_>, bytes: &mut u64, gaps: &mut u32) {
 /// Where a segment's payload begins: a SYN takes a number of its own.
 pub(super) const fn data_seq(segment: &Segment<'_>) -> SeqNumber {
     segment.seq.plus(if segment.flags.syn() { 1 } else { 0 })
-}
-
-/// Whether a stream that begins with this SYN may have had `seq` next.
-pub(super) const fn fits(syn: Syn, seq: SeqNumber) -> bool {
-    let offset = seq.offset_from(syn.isn.plus(1));
-    0 <= offset && offset < SYN_REACH
 }
