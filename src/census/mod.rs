@@ -21,6 +21,7 @@ mod coverage;
 pub mod estimate;
 mod host;
 mod intern;
+mod known;
 mod latency;
 pub mod merge;
 mod offers;
@@ -39,6 +40,7 @@ use foldhash::fast::RandomState;
 
 use crate::clock::Timestamp;
 use crate::limits::Limits;
+use crate::naming::Said;
 use crate::packet::Address;
 use crate::record::{Evidence, FlowRecord, Tally};
 use crate::x509::{Certificate, Fingerprint};
@@ -52,6 +54,7 @@ use sorted::keep_smallest;
 pub use bins::Bins;
 pub use coverage::{Coverage, Lost, SourceEntry, SourceKey, SourceKind};
 pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
+pub use known::KnownAs;
 pub use latency::Latency;
 pub use merge::Merger;
 pub use server::{Server, ServerKey};
@@ -78,6 +81,7 @@ pub struct Census {
     edge_count: AtomicUsize,
     counters: Counters,
     sources: Mutex<Sources>,
+    known: Mutex<BTreeMap<Address, KnownAs>>,
     latency: Mutex<Latency>,
 }
 
@@ -97,6 +101,7 @@ impl Census {
             edge_count: AtomicUsize::new(0),
             counters: Counters::default(),
             sources: Mutex::default(),
+            known: Mutex::default(),
             latency: Mutex::default(),
         }
     }
@@ -118,6 +123,15 @@ impl Census {
             sni: record.sni().map(|name| self.name(name)),
         };
         self.visit(record.client.ip, seen);
+    }
+
+    /// Add what was said of an address. Of more addresses than there is room for the first stay.
+    pub fn name_address(&self, said: Said) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = said.address();
+        if known.len() < self.limits.named_addresses || known.contains_key(&address) {
+            known.entry(address).or_default().add(said, &self.limits);
+        }
     }
 
     /// Add a source, or replace what was said of it before.
@@ -159,6 +173,7 @@ impl Census {
                 .iter()
                 .map(|entry| (*entry.key(), Arc::clone(entry.value())))
                 .collect(),
+            known: self.known.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             coverage: self.counters.read(),
             latency: self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             sources: self

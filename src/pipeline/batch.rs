@@ -6,12 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::flow::FlowMeta;
+use crate::naming::Said;
 use crate::tls::Transport;
 use crate::tls::starttls::login::Carried;
 use crate::tls::transcript::Transcript;
 
 /// Handshakes in a batch; more would make a worker wait for its first, fewer cost more messages.
 const JOBS: usize = 32;
+
+/// Names in a batch.
+const NAMES: usize = 256;
 
 /// Bytes of handshakes in a batch.
 const BYTES: usize = 96 << 10;
@@ -23,6 +27,8 @@ pub(super) struct Batch {
     pub(super) number: u64,
     /// The handshakes; empty when a worker is done with them.
     pub(super) jobs: Vec<Job>,
+    /// What was said of addresses meanwhile.
+    pub(super) names: Vec<Said>,
     /// Their transcripts, emptied by a worker and to be filled again.
     pub(super) spares: Vec<Transcript>,
     /// The lines that a worker made of them.
@@ -48,12 +54,13 @@ impl Batch {
     }
 
     pub(super) const fn is_full(&self) -> bool {
-        self.jobs.len() >= JOBS || self.bytes >= BYTES
+        self.jobs.len() >= JOBS || self.bytes >= BYTES || self.names.len() >= NAMES
     }
 
     /// Make it fit for the next handshakes; its memory stays.
     pub(super) fn clear(&mut self) {
         self.jobs.clear();
+        self.names.clear();
         self.lines.clear();
         self.bytes = 0;
     }
@@ -83,6 +90,15 @@ impl Batcher {
 
     /// A finished handshake. This waits while all batches are under way.
     pub(super) fn push(&mut self, job: Job) {
+        self.fill(|batch| batch.push(job));
+    }
+
+    /// A name of an address.
+    pub(super) fn name(&mut self, said: Said) {
+        self.fill(|batch| batch.names.push(said));
+    }
+
+    fn fill(&mut self, put: impl FnOnce(&mut Batch)) {
         if self.current.is_none() {
             self.current = self.empty.try_recv().ok();
         }
@@ -93,7 +109,7 @@ impl Batcher {
         }
         let Some(batch) = &mut self.current else { return };
         self.spares.append(&mut batch.spares);
-        batch.push(job);
+        put(batch);
         if batch.is_full() {
             self.flush();
         }

@@ -9,6 +9,7 @@ use crate::flow::TableStats;
 use crate::flow::datagram::{DatagramStats, DatagramTable};
 use crate::flow::table::{Finished, FlowTable};
 use crate::limits::Limits;
+use crate::naming::NameReader;
 use crate::packet::{Decoder, Packet, PacketStats};
 use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
@@ -22,6 +23,7 @@ pub(super) struct Follower {
     flows: FlowTable<Conversation>,
     datagrams: DatagramTable<DatagramConversation>,
     logins: LoginTable,
+    names: NameReader,
     span: Option<(Timestamp, Timestamp)>,
     joined_late: u64,
 }
@@ -48,6 +50,7 @@ impl Follower {
             flows: FlowTable::new(limits),
             datagrams: DatagramTable::new(limits),
             logins: LoginTable::new(limits),
+            names: NameReader::new(limits),
             span: None,
             joined_late: 0,
         }
@@ -58,7 +61,7 @@ impl Follower {
         let at = frame.timestamp;
         let (first, _) = self.span.unwrap_or((at, at));
         self.span = Some((first, at));
-        let Self { name, decoder, flows, datagrams, logins, joined_late, .. } = self;
+        let Self { name, decoder, flows, datagrams, logins, names, joined_late, .. } = self;
         // What cannot be decoded is counted by the decoder.
         let _ = decoder.decode(frame, &mut |packet| match packet {
             Packet::Segment(segment) => {
@@ -68,6 +71,7 @@ impl Follower {
                 }
             }
             Packet::Datagram(datagram) => {
+                names.read(datagram, &mut |said| batcher.name(said));
                 if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
                     datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
                 }

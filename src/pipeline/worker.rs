@@ -71,6 +71,11 @@ impl<'a> Worker<'a> {
                 }
             }
             batch.jobs = jobs;
+            for said in batch.names.drain(..) {
+                if let Some(census) = self.census {
+                    census.name_address(said);
+                }
+            }
             self.progress.add_connections(connections);
             if done.send(batch).is_err() {
                 return;

@@ -16,13 +16,22 @@ use crate::x509::{Certificate, Fingerprint};
 use super::text::{self, int, json, moment};
 use crate::census::offers::form;
 use crate::census::{
-    Bins, Edge, EdgeKey, Host, Latency, Server, ServerKey, Snapshot, SourceEntry, Stack, StackKey,
+    Bins, Edge, EdgeKey, Host, KnownAs, Latency, Server, ServerKey, Snapshot, SourceEntry, Stack,
+    StackKey,
 };
 
 type Result<T> = rusqlite::Result<T>;
 
 /// The tables of facts per source.
-const FACTS: [&str; 5] = ["host_seen", "stack_seen", "server_seen", "edge_seen", "edge_evidence"];
+const FACTS: [&str; 7] = [
+    "host_seen",
+    "stack_seen",
+    "server_seen",
+    "edge_seen",
+    "edge_evidence",
+    "name_seen",
+    "lease_seen",
+];
 
 /// How many connections of each host and server are in the file already: what has no more of them
 /// has not changed.
@@ -68,6 +77,9 @@ pub(super) fn replace(
     }
     for certificate in part.certificates.iter() {
         writer.certificate(certificate)?;
+    }
+    for (ip, known) in &part.known {
+        writer.known(*ip, known)?;
     }
     for (key, server) in &part.servers {
         let before = saved.and_then(|saved| saved.servers.get(key));
@@ -245,6 +257,25 @@ impl Writer<'_> {
                 certificate.is_self_issued(),
             ],
         )
+    }
+
+    /// What an address is called; names only become more.
+    fn known(&self, ip: Address, known: &KnownAs) -> Result<()> {
+        let ip = ip.to_string();
+        for (name, said_by) in &known.names {
+            self.run(
+                "INSERT OR IGNORE INTO name_seen (source, ip, name, said_by)
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![self.source, ip, name, said_by.name()],
+            )?;
+        }
+        for mac in &known.leases {
+            self.run(
+                "INSERT OR IGNORE INTO lease_seen (source, ip, mac) VALUES (?1, ?2, ?3)",
+                params![self.source, ip, mac.to_string()],
+            )?;
+        }
+        Ok(())
     }
 
     fn server_row(&mut self, key: &Arc<ServerKey>) -> Result<i64> {
