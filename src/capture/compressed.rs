@@ -225,7 +225,7 @@ impl Decompressor {
                 decoder.set_max_window_size(u64::from(WINDOW));
                 match decoder.reset(&mut self.intake) {
                     Ok(()) => Member::Zstd(Box::new(Zstd { decoder, broken: None })),
-                    Err(error) => return Err(zstd_fault(error, &self.intake)),
+                    Err(error) => return Err(zstd_fault(&error, &self.intake)),
                 }
             }
         })
@@ -288,7 +288,8 @@ fn gzip_step(decoder: &mut flate2::Decompress, intake: &mut Intake, space: &mut 
             Step::Failed(0, Fault::Damage("its gzip data leads nowhere"))
         }
         Ok(_) => Step::Output(written),
-        Err(error) => Step::Failed(written, Fault::Read(damaged(error))),
+        // Its words depend on how far the last step went: after one that failed it only says that.
+        Err(_) => Step::Failed(written, Fault::Damage("its gzip data contradicts itself")),
     }
 }
 
@@ -298,6 +299,9 @@ fn lz4_step(decoder: &mut lz4_flex::frame::FrameDecoder<Intake>, space: &mut [u8
         // The decoder takes the end of the input between two blocks for the end of the frame.
         _ if decoder.get_ref().starved => Step::Failed(0, Fault::Cut(Compression::Lz4.data())),
         Ok(_) => Step::End(0),
+        Err(cause) if is_lz4(&cause) => {
+            Step::Failed(0, Fault::Damage("its LZ4 data contradicts itself"))
+        }
         Err(cause) => Step::Failed(0, Fault::Read(cause)),
     }
 }
@@ -323,7 +327,7 @@ fn xz_step(decoder: &mut XzStream, intake: &mut Intake, space: &mut [u8]) -> Ste
             let reason = "its xz dictionary is larger than 128 MiB: unpack it first with `xz -d`";
             Step::Failed(written, Fault::Unsupported(reason))
         }
-        Err(cause) => Step::Failed(written, Fault::Read(cause)),
+        Err(_) => Step::Failed(written, Fault::Damage("its xz data contradicts itself")),
     }
 }
 
@@ -362,7 +366,7 @@ impl Zstd {
         }
         let block = BlockDecodingStrategy::UptoBlocks(1);
         if let Err(error) = self.decoder.decode_blocks(&mut *intake, block) {
-            self.broken = Some(zstd_fault(error, intake));
+            self.broken = Some(zstd_fault(&error, intake));
             // If even that fails, what the window held is lost, but not the fault.
             let block = BlockDecodingStrategy::UptoBlocks(1);
             let _ = self.decoder.decode_blocks(&LAST_BLOCK[..], block);
@@ -372,7 +376,7 @@ impl Zstd {
 }
 
 /// What the decoder's error means to a reader of the capture.
-fn zstd_fault(error: FrameDecoderError, intake: &Intake) -> Fault {
+fn zstd_fault(error: &FrameDecoderError, intake: &Intake) -> Fault {
     use FrameDecoderError as E;
     match error {
         _ if intake.starved => Fault::Cut(Compression::Zstd.data()),
@@ -385,13 +389,14 @@ fn zstd_fault(error: FrameDecoderError, intake: &Intake) -> Fault {
         E::DictNotProvided { .. } => Fault::Unsupported(
             "its Zstandard data needs a dictionary: unpack it first with `zstd -d -D DICTIONARY`",
         ),
-        error => Fault::Read(damaged(error)),
+        _ => Fault::Damage("its Zstandard data contradicts itself"),
     }
 }
 
-/// A decoder's error as one of reading.
-fn damaged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
+/// Whether an error is of the decoder, and not of what it reads from.
+fn is_lz4(cause: &io::Error) -> bool {
+    let inner = cause.get_ref().map(|inner| inner.downcast_ref::<lz4_flex::frame::Error>());
+    inner.is_some_and(|error| error.is_some())
 }
 
 /// How far a counter went.

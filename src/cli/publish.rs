@@ -11,14 +11,17 @@ use super::words::Words;
 use crate::report::{Format, Inventory, Style};
 use crate::sink::OutputFile;
 
-/// Write the report files.
+/// Write the report files: all that can be written, whatever becomes of the others.
 pub(super) fn reports(files: &[(PathBuf, Format)], inventory: &Inventory) -> Result<(), Failure> {
+    let mut failed = None;
     for (path, format) in files {
-        write(path, *format, inventory)
-            .with_context(|| format!("cannot write report `{}`", path.display()))
-            .map_err(Failure::impossible)?;
+        let written = write(path, *format, inventory)
+            .with_context(|| format!("cannot write report `{}`", path.display()));
+        if let Err(error) = written {
+            failed.get_or_insert(error);
+        }
     }
-    Ok(())
+    failed.map_or(Ok(()), |error| Err(Failure::impossible(error)))
 }
 
 /// Write one report file.

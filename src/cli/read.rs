@@ -57,16 +57,30 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
     let judged = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();
     let census = judged.then(|| Census::new(&plan.settings.limits));
     let finished = read_watched(&plan, census.as_ref(), store.as_mut(), sink.as_mut(), words)?;
-    if let Some(error) = &finished.output {
-        let name = plan.flows.as_deref().unwrap_or_else(|| Path::new("-")).display();
+    let written = finish_records(sink, &plan, finished.output.as_ref());
+    // What could not be written in one place is no reason to leave out the others.
+    let reported = conclude(&plan, census, store, &finished, global, words);
+    let Err(failure) = written else { return reported };
+    if let Err(other) = reported {
+        words.error(&other.error, other.hint.as_deref());
+    }
+    Err(failure)
+}
+
+/// Complete the records, if all of them could be written.
+fn finish_records(
+    sink: Option<FlowSink>,
+    plan: &Plan,
+    fault: Option<&std::io::Error>,
+) -> Result<(), Failure> {
+    let (Some(sink), Some(path)) = (sink, &plan.flows) else { return Ok(()) };
+    let name = path.display();
+    if let Some(error) = fault {
         return Err(Failure::impossible(anyhow!("cannot write records to `{name}`: {error}")));
     }
-    if let (Some(sink), Some(path)) = (sink, &plan.flows) {
-        sink.finish()
-            .with_context(|| format!("cannot write `{}`", path.display()))
-            .map_err(Failure::impossible)?;
-    }
-    conclude(&plan, census, store, &finished, global, words)
+    sink.finish()
+        .with_context(|| format!("cannot write records to `{name}`"))
+        .map_err(Failure::impossible)
 }
 
 impl Plan {
@@ -197,10 +211,14 @@ fn read_into(
             }
         }
         let stopped = part.sources.iter().any(|source| source.stopped);
-        all.faults = part.faults;
+        all.faults = all.faults.and(part.faults);
         all.sources.extend(part.sources);
-        all.output = part.output;
-        if stopped || all.output.is_some() {
+        if part.output.is_some() {
+            // The records are lost, the inventory is not.
+            all.output = part.output;
+            sink = None;
+        }
+        if stopped {
             break;
         }
     }
@@ -234,11 +252,8 @@ fn conclude(
             words.error(&anyhow!("{error}"), hint(source));
         }
     }
-    if finished.faults > 0 {
-        words.warn(
-            &format!("{} handshakes were lost to a fault of this program", finished.faults),
-            Some("please report it, with the capture if you can"),
-        );
+    if !finished.faults.is_none() {
+        words.warn(&finished.faults.to_string(), Some("the capture helps, if you may pass it on"));
     }
     let unread = finished
         .sources
@@ -254,7 +269,7 @@ fn conclude(
     let broken = finished.sources.iter().any(|source| source.error.is_some());
     Ok(if matched {
         Exit::Matched
-    } else if broken || named > 0 || finished.faults > 0 {
+    } else if broken || named > 0 || !finished.faults.is_none() {
         Exit::Partial
     } else {
         Exit::Done
@@ -279,8 +294,9 @@ fn judge(
         Some(store) => Store::merged(&mut [store], |part| part)?,
     };
     let inventory = Inventory::judge(&snapshot, &plan.judging.question(&plan.settings.limits));
-    publish::reports(&plan.reports, &inventory)?;
+    let written = publish::reports(&plan.reports, &inventory);
     publish::summary(&inventory, plan.streams_to_stdout(), global, words)?;
+    written?;
     let matched = publish::matches(plan.fail_on, &inventory);
     // The program is about to end: to give back millions of small pieces one by one is for nothing.
     mem::forget((snapshot, inventory));
@@ -345,7 +361,9 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
     ]
     .into_iter()
     .fold(0, u64::saturating_add);
-    entry.fault = source.error.as_ref().map(ToString::to_string);
+    let lost = Some(source.faults).filter(|faults| !faults.is_none());
+    entry.fault =
+        source.error.as_ref().map(ToString::to_string).or_else(|| lost.map(|it| it.to_string()));
     entry
 }
 

@@ -73,9 +73,6 @@ const HAND_STEPS: usize = 2;
 /// Consumers that are kept for flows to come.
 const SPARES: usize = 256;
 
-/// How far before the first byte that was seen a SYN is believed to belong to it.
-const SYN_REACH: i32 = 1 << 20;
-
 #[derive(Debug)]
 struct Flow<C> {
     consumer: C,
@@ -118,6 +115,16 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Whether no flow is remembered.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
+    }
+
+    /// Flows whose handshake is being watched now.
+    pub fn watched(&self) -> usize {
+        self.watched.len().saturating_sub(self.free_watched.len())
+    }
+
+    /// Heap bytes that all watched flows together hold.
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// Take one segment. Flows that are over, this one or another, go to `finish`.
@@ -248,7 +255,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        if self.watched.len().saturating_sub(self.free_watched.len()) >= self.limits.watched_flows {
+        if self.watched() >= self.limits.watched_flows {
             self.evict_watched(finish);
         }
         let first_seq = data_seq(segment);
@@ -271,11 +278,11 @@ impl<C: StreamConsumer> FlowTable<C> {
         });
         // The SYN of this end is believed if its number fits; that of the other one cannot be
         // checked yet, and is when its first segment comes.
-        let own = self.syns.of(&key, side).filter(|syn| fits(*syn, first_seq));
+        let own = self.syns.of(&key, side).filter(|syn| syn.fits(first_seq));
         let other = self
             .syns
             .of(&key, side.other())
-            .filter(|syn| segment.flags.ack() && fits(*syn, segment.ack));
+            .filter(|syn| segment.flags.ack() && syn.fits(segment.ack));
         for (side, syn) in [(side, own), (side.other(), other)] {
             if let Some(syn) = syn {
                 side.of_mut(&mut flow.streams).begin(syn.isn.plus(1));
@@ -475,7 +482,7 @@ impl<C: StreamConsumer> Flow<C> {
             return false; // The SYN itself decides; its answer may be a late copy.
         }
         match side.of(&self.first_seq) {
-            Some(first) => !fits(Syn { isn: segment.seq, ack: false }, *first),
+            Some(first) => !Syn { isn: segment.seq, ack: false }.fits(*first),
             None => false,
         }
     }
@@ -502,7 +509,7 @@ impl<C: StreamConsumer> Flow<C> {
             first_seq.get_or_insert(seq);
             if !stream.begun() {
                 // Its SYN may have come after the first segment of the other end.
-                if let Some(syn) = syns.of(key, side).filter(|syn| fits(*syn, seq)) {
+                if let Some(syn) = syns.of(key, side).filter(|syn| syn.fits(seq)) {
                     stream.begin(syn.isn.plus(1));
                     let initiator = if syn.ack { side.other() } else { side };
                     meta.initiator.get_or_insert(initiator);
@@ -576,12 +583,6 @@ impl<C: StreamConsumer> Flow<C> {
 /// Where a segment's payload begins: a SYN takes a number of its own.
 const fn data_seq(segment: &Segment<'_>) -> SeqNumber {
     segment.seq.plus(if segment.flags.syn() { 1 } else { 0 })
-}
-
-/// Whether a stream that begins with this SYN may have had `seq` next.
-const fn fits(syn: Syn, seq: SeqNumber) -> bool {
-    let offset = seq.offset_from(syn.isn.plus(1));
-    0 <= offset && offset < SYN_REACH
 }
 
 /// The second of a moment, for the entries; it wraps only in 2106.

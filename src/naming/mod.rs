@@ -156,6 +156,14 @@ impl Kind {
 }
 
 impl Said {
+    /// Bytes that it takes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Name { name, .. } => size_of::<Self>().saturating_add(name.len()),
+            Self::Lease { .. } => size_of::<Self>(),
+        }
+    }
+
     /// Of which address.
     pub const fn address(&self) -> Address {
         match self {

@@ -1,17 +1,19 @@
 //! The capture thread: sources → frames → packets → flows → batches of finished handshakes.
 
+use std::io;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Batcher};
+use super::faults::{Faults, Provoked, contain};
 use super::follow::Follower;
 use super::stdin::Stdin;
 use super::{Progress, Settings};
 use crate::capture::file::FileSource;
-use crate::capture::filter::Filter;
+use crate::capture::filter::{Filter, Filtering};
 use crate::capture::paths::Input;
-use crate::capture::{CaptureStats, Error, Poll, Source};
+use crate::capture::{CaptureStats, Error, Offset, Poll, Source};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
@@ -43,6 +45,8 @@ pub struct SourceReport {
     pub logins: LoginStats,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
+    /// What faults of this program lost.
+    pub faults: Faults,
 }
 
 /// Read all inputs, one after the other, into batches.
@@ -67,7 +71,7 @@ pub(super) fn read_all(
             break;
         }
     }
-    batcher.flush();
+    batcher.finish();
     reports
 }
 
@@ -91,6 +95,7 @@ fn read_one(
         datagrams: DatagramStats::default(),
         logins: LoginStats::default(),
         joined_late: 0,
+        faults: Faults::default(),
     };
     let opened = match input {
         Input::Stdin => {
@@ -108,19 +113,14 @@ fn read_one(
     };
     let mut follower = Follower::new(name, &settings.limits);
     let mut filter = settings.filter.clone().map(Filter::start);
+    let mut provoked = Provoked::of("reader");
     loop {
-        let polled = match &mut filter {
-            None => source.poll(&mut |frame| follower.take(&frame, batcher)),
-            Some(filter) => {
-                let mut fault = None;
-                let polled = source.poll(&mut |frame| match filter.matches(&frame) {
-                    Ok(true) => follower.take(&frame, batcher),
-                    Ok(false) => {}
-                    Err(error) => fault = Some(error),
-                });
-                fault.map_or(polled, Err)
-            }
-        };
+        let polled = contain(|| {
+            provoked.step();
+            poll(&mut source, &mut filter, &mut follower, batcher)
+        });
+        // A reader that failed cannot be asked again: what it has read so far is reported.
+        let polled = polled.unwrap_or_else(|| Err(fault_of(&source)));
         let stats = source.stats();
         progress.set_read(
             before.0.saturating_add(stats.read_bytes),
@@ -150,5 +150,34 @@ fn read_one(
     report.datagrams = followed.datagrams;
     report.logins = followed.logins;
     report.joined_late = followed.joined_late;
+    report.faults.packets = followed.faults;
     report
+}
+
+/// The next frames of a source to what follows it, if they match.
+fn poll(
+    source: &mut FileSource,
+    filter: &mut Option<Filtering>,
+    follower: &mut Follower,
+    batcher: &mut Batcher,
+) -> Result<Poll, Error> {
+    let Some(filter) = filter else {
+        return source.poll(&mut |frame| follower.take(&frame, batcher));
+    };
+    let mut fault = None;
+    let polled = source.poll(&mut |frame| match filter.matches(&frame) {
+        Ok(true) => follower.take(&frame, batcher),
+        Ok(false) => {}
+        Err(error) => fault = Some(error),
+    });
+    fault.map_or(polled, Err)
+}
+
+/// A fault of this program in reading a source.
+fn fault_of(source: &FileSource) -> Error {
+    Error::Read {
+        path: source.name().to_owned(),
+        offset: Offset::File(source.stats().read_bytes),
+        cause: io::Error::other("internal error, please report it"),
+    }
 }

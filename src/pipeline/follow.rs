@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::batch::{Batcher, Job};
+use super::faults::{Provoked, contain};
 use crate::capture::Frame;
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
@@ -26,6 +27,9 @@ pub(super) struct Follower {
     names: NameReader,
     span: Option<(Timestamp, Timestamp)>,
     joined_late: u64,
+    /// Packets that a fault of this program lost.
+    faults: u64,
+    provoked: Provoked,
 }
 
 /// What a follower has counted so far.
@@ -39,6 +43,8 @@ pub(super) struct Followed {
     pub(super) logins: LoginStats,
     /// Connections of which only encrypted data was seen.
     pub(super) joined_late: u64,
+    /// Packets that a fault of this program lost.
+    pub(super) faults: u64,
 }
 
 impl Follower {
@@ -53,11 +59,20 @@ impl Follower {
             names: NameReader::new(limits),
             span: None,
             joined_late: 0,
+            faults: 0,
+            provoked: Provoked::of("packet"),
         }
     }
 
-    /// One frame.
+    /// One frame. A fault in it costs this frame, not the others.
     pub(super) fn take(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
+        if contain(|| self.follow(frame, batcher)).is_none() {
+            self.faults = self.faults.saturating_add(1);
+        }
+    }
+
+    fn follow(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
+        self.provoked.step();
         let at = frame.timestamp;
         let (first, _) = self.span.unwrap_or((at, at));
         self.span = Some((first, at));
@@ -71,7 +86,7 @@ impl Follower {
                 }
             }
             Packet::Datagram(datagram) => {
-                names.read(datagram, &mut |said| batcher.name(said));
+                names.read(datagram, &mut |said| batcher.name(name, said));
                 if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
                     datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
                 }
@@ -91,8 +106,25 @@ impl Follower {
         logins.tick(at, &mut |over| login(over, name, batcher));
     }
 
-    /// There is no more: everything is over.
+    /// Handshakes that are being watched: begun and not over, or not known yet to be none.
+    #[cfg(feature = "live")]
+    pub(super) fn open(&self) -> u64 {
+        self.flows.watched().saturating_add(self.datagrams.watched()) as u64
+    }
+
+    /// There is no more: everything is over. What ends one by a fault is out of its table by then.
     pub(super) fn finish(&mut self, batcher: &mut Batcher) {
+        let others = self.datagrams.len().saturating_add(self.logins.len());
+        let most = self.flows.len().saturating_add(others);
+        for _ in 0..=most {
+            if contain(|| self.finish_all(batcher)).is_some() {
+                return;
+            }
+            self.faults = self.faults.saturating_add(1);
+        }
+    }
+
+    fn finish_all(&mut self, batcher: &mut Batcher) {
         let Self { name, decoder, flows, datagrams, logins, joined_late, .. } = self;
         decoder.finish();
         flows.finish_all(&mut |over| stream(over, name, joined_late, batcher));
@@ -109,6 +141,7 @@ impl Follower {
             datagrams: *self.datagrams.stats(),
             logins: *self.logins.stats(),
             joined_late: self.joined_late,
+            faults: self.faults,
         }
     }
 }

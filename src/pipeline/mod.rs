@@ -14,6 +14,7 @@
 
 mod batch;
 mod capture;
+mod faults;
 mod follow;
 mod judge;
 #[cfg(feature = "live")]
@@ -34,17 +35,31 @@ use crate::capture::paths::Input;
 use crate::census::Census;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
+use crate::naming::Said;
 use crate::policy::Policy;
+use crate::record::FlowRecord;
 use crate::sink::Sink;
 use crate::x509::{CertificateCache, ChainCache, TrustStores};
 
 use batch::Batch;
 pub use capture::SourceReport;
+pub use faults::Faults;
 pub use progress::Progress;
 
 /// Batches that are under way at the same time for each thread that fills or empties them. They are
 /// few, so that what they hold is still in a near cache when it is its turn.
 const BATCHES: usize = 3;
+
+/// Where facts are added up: in a census, or in several.
+type Recorder<'a> = &'a (dyn Fn(Fact<'_>) + Sync);
+
+/// What workers have for a census.
+enum Fact<'a> {
+    /// A connection.
+    Record(&'a FlowRecord),
+    /// What was said of an address, and in which source.
+    Said(&'a str, Said),
+}
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -74,8 +89,8 @@ pub struct Finished {
     pub sources: Vec<SourceReport>,
     /// Why records could not be written, if they could not.
     pub output: Option<std::io::Error>,
-    /// Handshakes that a fault of this program lost.
-    pub faults: u64,
+    /// What faults of this program lost.
+    pub faults: Faults,
 }
 
 /// Read captures. Their handshakes go into `census` and their records to `sink`, if there is one.
@@ -88,17 +103,31 @@ pub fn read<'c, S: Sink + Send>(
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
-    let (sources, output) = run(settings, census.into(), sink, progress, 1, |empty, full| {
+    let census = census.into();
+    let add = census.map(|census| {
+        |fact: Fact<'_>| match fact {
+            Fact::Record(record) => census.add(record),
+            Fact::Said(_, said) => census.name_address(said),
+        }
+    });
+    let add = add.as_ref().map(|add| add as Recorder<'_>);
+    let (mut sources, output) = run(settings, add, sink, progress, 1, |empty, full| {
         capture::read_all(inputs, settings, empty, full, progress)
     });
-    Finished { sources, output, faults: progress.faults() }
+    let mut faults = Faults::default();
+    for source in &mut sources {
+        source.faults.connections = progress.lost_connections(&source.name);
+        faults = faults.and(source.faults);
+    }
+    Finished { sources, output, faults }
 }
 
-/// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and gives full ones.
-/// Returns what it returns, and why records could not be written, if they could not.
+/// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and
+/// gives full ones; `census` is given every record and name. Returns what `capture` returns, and why records
+/// could not be written, if they could not.
 fn run<S: Sink + Send, T: Default + Send>(
     settings: &Settings,
-    census: Option<&Census>,
+    census: Option<Recorder<'_>>,
     sink: Option<&mut S>,
     progress: &Progress,
     captures: usize,

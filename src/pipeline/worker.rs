@@ -1,14 +1,13 @@
 //! A worker: finished handshakes → records, into the census and onto lines.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Job};
+use super::faults::{Provoked, contain};
 use super::judge::Judge;
-use super::{Progress, Settings};
-use crate::census::Census;
+use super::{Fact, Progress, Recorder, Settings};
 use crate::flow::Side;
 use crate::json;
 use crate::packet::Layers;
@@ -28,11 +27,12 @@ pub(super) struct Worker<'a> {
     certificates: &'a CertificateCache,
     chains: &'a ChainCache,
     /// Where there is one to fill.
-    census: Option<&'a Census>,
+    census: Option<Recorder<'a>>,
     wants_lines: bool,
     progress: &'a Progress,
     parser: HelloParser,
     judge: Judge<'a>,
+    provoked: Provoked,
 }
 
 impl<'a> Worker<'a> {
@@ -40,13 +40,23 @@ impl<'a> Worker<'a> {
         settings: &'a Settings,
         certificates: &'a CertificateCache,
         chains: &'a ChainCache,
-        census: Option<&'a Census>,
+        census: Option<Recorder<'a>>,
         wants_lines: bool,
         progress: &'a Progress,
     ) -> Self {
         let parser = HelloParser::new(&settings.limits);
         let judge = Judge::new(&settings.policies, &settings.limits);
-        Self { settings, certificates, chains, census, wants_lines, progress, parser, judge }
+        Self {
+            settings,
+            certificates,
+            chains,
+            census,
+            wants_lines,
+            progress,
+            parser,
+            judge,
+            provoked: Provoked::of("worker"),
+        }
     }
 
     /// Work until there is no more.
@@ -57,23 +67,23 @@ impl<'a> Worker<'a> {
             for mut job in jobs.drain(..) {
                 let before = batch.lines.len();
                 // A fault in one handshake must not cost the others.
-                let worked = catch_unwind(AssertUnwindSafe(|| self.work(&job, &mut batch.lines)));
+                let worked = contain(|| self.work(&job, &mut batch.lines));
                 if job.transcript.recycle() {
                     batch.spares.push(job.transcript);
                 }
-                if let Ok(recorded) = worked {
+                if let Some(recorded) = worked {
                     connections += u64::from(recorded);
                 } else {
                     batch.lines.truncate(before);
                     self.parser = HelloParser::new(&self.settings.limits);
                     self.judge = Judge::new(&self.settings.policies, &self.settings.limits);
-                    self.progress.add_fault();
+                    self.progress.add_lost(&job.source);
                 }
             }
             batch.jobs = jobs;
-            for said in batch.names.drain(..) {
+            for (source, said) in batch.names.drain(..) {
                 if let Some(census) = self.census {
-                    census.name_address(said);
+                    census(Fact::Said(&source, said));
                 }
             }
             self.progress.add_connections(connections);
@@ -85,12 +95,14 @@ impl<'a> Worker<'a> {
 
     /// One handshake; whether it made a record.
     fn work(&mut self, job: &Job, lines: &mut Vec<u8>) -> bool {
+        self.provoked.step();
         let Some(record) = self.record(job) else { return false };
         if !self.settings.wants(record.ts) {
             return false;
         }
+        self.progress.add_version(record.server_hello.as_ref().map(|hello| hello.version));
         if let Some(census) = self.census {
-            census.add(&record);
+            census(Fact::Record(&record));
         }
         if self.wants_lines {
             // Every map key of a record is text: this does not fail.

@@ -34,13 +34,13 @@ impl OutputFile {
 
     /// It is complete: give it its name.
     pub fn finish(mut self) -> io::Result<()> {
-        self.file.flush()?;
-        match self.aside.take() {
-            Some(aside) => fs::rename(&aside, &self.path).inspect_err(|_| {
-                let _ = fs::remove_file(&aside);
-            }),
-            None => Ok(()),
-        }
+        let Some(aside) = &self.aside else { return self.file.flush() };
+        // On the disk before the name is: a power cut must not leave an empty file under it. Some
+        // file systems also tell only now that they are full.
+        self.file.sync_all()?;
+        fs::rename(aside, &self.path)?;
+        self.aside = None;
+        Ok(())
     }
 }
 

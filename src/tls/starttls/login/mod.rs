@@ -143,6 +143,21 @@ impl LoginTable {
         &self.stats
     }
 
+    /// Log-ins that are remembered now.
+    pub fn len(&self) -> usize {
+        self.slots.len().saturating_sub(self.free.len())
+    }
+
+    /// Whether none is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Heap bytes that all of them together hold.
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// A frame of EAP over LAN. Log-ins that are over, this one or another, go to `finish`.
     pub fn push_eapol(
         &mut self,

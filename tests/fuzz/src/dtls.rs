@@ -1,0 +1,94 @@
+//! Datagrams of some flows, most of them DTLS: the datagram table and all that is behind it.
+
+use std::time::Duration;
+
+use tlscensus::clock::Timestamp;
+use tlscensus::flow::datagram::DatagramTable;
+use tlscensus::limits::Limits;
+use tlscensus::packet::{Address, Datagram, Domain, Endpoint, Layers};
+use tlscensus::quic::conversation::DatagramConversation;
+use tlscensus::tls::parse::HelloParser;
+
+use super::heap;
+use super::input::Input;
+use super::summary;
+
+pub fn limits() -> Limits {
+    Limits {
+        datagram_flows: 6,
+        watched_datagram_flows: 3,
+        watched_bytes: 24 << 10,
+        transcript_bytes: 12 << 10,
+        transcript_records: 24,
+        message_bytes: 8 << 10,
+        datagram_messages: 8,
+        pieces: 16,
+        quic_keys: 6,
+        watched_idle: Duration::from_secs(20),
+        shunted_idle: Duration::from_secs(30),
+        ..Limits::default()
+    }
+}
+
+/// A datagram: which flow, from which end, how long after the last, what was not captured of it.
+pub struct Sent {
+    pub flow: u8,
+    pub from_client: bool,
+    pub pause: Duration,
+    pub payload: Vec<u8>,
+    pub cut: u32,
+}
+
+pub fn check(data: &[u8]) {
+    let mut input = Input(data);
+    let mut sent = Vec::new();
+    while !input.is_empty() {
+        let head = input.u8();
+        sent.push(Sent {
+            flow: head & 7,
+            from_client: head & 8 == 0,
+            pause: Duration::from_secs(if head & 0x10 == 0 { 0 } else { u64::from(input.u8()) }),
+            cut: if head & 0x20 == 0 { 0 } else { u32::from(input.u8()) },
+            payload: input.block().to_vec(),
+        });
+    }
+    heap::bounded(data.len(), 4 << 20, 512, || converse(&sent));
+}
+
+/// Push them all, and read what comes out.
+pub fn converse(sent: &[Sent]) {
+    let limits = limits();
+    let mut table = DatagramTable::<DatagramConversation>::new(&limits);
+    let mut now = Timestamp::new(1_700_000_000, 0);
+    let mut ended = Vec::new();
+    for one in sent {
+        now = now.plus(one.pause);
+        let port = 40_000 + u16::from(one.flow);
+        let client = Endpoint { address: Address::v4([10, 0, 0, 1]), port };
+        let server = Endpoint { address: Address::v4([10, 0, 0, 2]), port: 443 };
+        let (source, target) = if one.from_client { (client, server) } else { (server, client) };
+        let datagram = Datagram {
+            source,
+            target,
+            domain: Domain::default(),
+            payload: &one.payload,
+            cut: one.cut,
+            layers: Layers::default(),
+        };
+        table.push(&datagram, now, &mut |over| ended.push(over));
+        assert!(table.len() <= limits.datagram_flows);
+        assert!(table.held_bytes() <= limits.watched_bytes + (1 << 17), "{}", table.held_bytes());
+    }
+    table.finish_all(&mut |over| ended.push(over));
+    assert!(table.is_empty() && table.held_bytes() == 0);
+    let stats = *table.stats();
+    assert_eq!(stats.datagrams, sent.len() as u64);
+    assert_eq!(ended.len() as u64, stats.flows, "{stats:?}");
+    let mut parser = HelloParser::new(&limits);
+    for over in &ended {
+        let transport = over.consumer.transport();
+        let transcript = over.consumer.transcript();
+        assert!(transcript.size() <= limits.transcript_bytes);
+        summary::read(transport, transcript, Some(&over.meta), &mut parser, &limits);
+    }
+}
