@@ -119,29 +119,36 @@ impl Net {
         running
     }
 
-    /// Send frames from the other end, so many a second. Returns how many were sent.
-    pub fn send(&self, rate: Option<u32>, frames: impl Iterator<Item = Vec<u8>> + Send) -> u64 {
+    /// Do something as if this program were in it.
+    pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             // A namespace belongs to a thread.
-            let sender = scope.spawn(|| {
+            let inside = scope.spawn(|| {
                 let namespace = fs::File::open(Path::new("/run/netns").join(&self.name)).unwrap();
                 move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
                     .unwrap();
-                let mut wire = pcap::Capture::from_device(WIRE).unwrap().open().unwrap();
-                let begun = Instant::now();
-                let mut sent = 0_u64;
-                for frame in frames {
-                    wire.sendpacket(&*frame).unwrap();
-                    sent += 1;
-                    #[expect(clippy::cast_precision_loss, reason = "a rate")]
-                    if let Some(rate) = rate.filter(|_| sent.is_multiple_of(16)) {
-                        let due = begun + Duration::from_secs_f64(sent as f64 / f64::from(rate));
-                        thread::sleep(due.saturating_duration_since(Instant::now()));
-                    }
-                }
-                sent
+                act()
             });
-            sender.join().unwrap()
+            inside.join().unwrap()
+        })
+    }
+
+    /// Send frames from the other end, so many a second. Returns how many were sent.
+    pub fn send(&self, rate: Option<u32>, frames: impl Iterator<Item = Vec<u8>> + Send) -> u64 {
+        self.within(|| {
+            let mut wire = pcap::Capture::from_device(WIRE).unwrap().open().unwrap();
+            let begun = Instant::now();
+            let mut sent = 0_u64;
+            for frame in frames {
+                wire.sendpacket(&*frame).unwrap();
+                sent += 1;
+                #[expect(clippy::cast_precision_loss, reason = "a rate")]
+                if let Some(rate) = rate.filter(|_| sent.is_multiple_of(16)) {
+                    let due = begun + Duration::from_secs_f64(sent as f64 / f64::from(rate));
+                    thread::sleep(due.saturating_duration_since(Instant::now()));
+                }
+            }
+            sent
         })
     }
 }
