@@ -45,6 +45,8 @@ pub struct Limits {
     pub reorder_wait: Duration,
     /// Segments of a stream without a known beginning that wait for an earlier one.
     pub start_segments: usize,
+    /// Bytes of such a stream that wait.
+    pub start_bytes: usize,
     /// How long they wait.
     pub start_wait: Duration,
     /// How long a closed flow waits for packets that were captured late.
@@ -98,6 +100,14 @@ pub struct Limits {
     pub census_value_bytes: usize,
     /// Client stacks that a census lists of one host.
     pub host_stacks: usize,
+    /// Addresses of which a census lists names and leases.
+    pub named_addresses: usize,
+    /// Names that a census lists of one address.
+    pub address_names: usize,
+    /// Names that a capture thread remembers to have passed on.
+    pub names_remembered: usize,
+    /// DHCP requests whose names wait for the answer.
+    pub name_requests: usize,
     /// MAC addresses that a census lists of one host or server.
     pub host_macs: usize,
     /// Edges that a census lists of one client stack.
@@ -130,7 +140,8 @@ impl Default for Limits {
             reorder_bytes: 256 << 10,
             reorder_segments: 256,
             reorder_wait: Duration::from_secs(10),
-            start_segments: 8,
+            start_segments: 64,
+            start_bytes: 12 << 10,
             start_wait: Duration::from_secs(1),
             linger: Duration::from_secs(2),
             watched_idle: Duration::from_secs(120),
@@ -156,6 +167,10 @@ impl Default for Limits {
             census_values: 1 << 20,
             census_value_bytes: 512 << 20,
             host_stacks: 512,
+            named_addresses: 1 << 18,
+            address_names: 8,
+            names_remembered: 1 << 16,
+            name_requests: 4_096,
             host_macs: 8,
             stack_edges: 16_384,
             stack_bins: 1_024,

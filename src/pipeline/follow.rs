@@ -13,6 +13,7 @@ use crate::flow::TableStats;
 use crate::flow::datagram::{DatagramStats, DatagramTable};
 use crate::flow::table::{Finished, FlowTable, Place};
 use crate::limits::Limits;
+use crate::naming::NameReader;
 use crate::packet::{Decoder, Packet, PacketStats, Segment};
 use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
@@ -36,6 +37,7 @@ struct Tables {
     flows: FlowTable<Conversation>,
     datagrams: DatagramTable<DatagramConversation>,
     logins: LoginTable,
+    names: NameReader,
     joined_late: u64,
 }
 
@@ -62,6 +64,7 @@ impl Follower {
             flows: FlowTable::new(limits),
             datagrams: DatagramTable::new(limits),
             logins: LoginTable::new(limits),
+            names: NameReader::new(limits),
             joined_late: 0,
         };
         Self {
@@ -154,7 +157,7 @@ impl Follower {
     /// Time has passed: what has been silent for too long is over.
     #[cfg(feature = "live")]
     pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher) {
-        let Tables { name, flows, datagrams, logins, joined_late } = &mut self.tables;
+        let Tables { name, flows, datagrams, logins, joined_late, .. } = &mut self.tables;
         flows.tick(at, &mut |over| stream(over, name, joined_late, batcher));
         datagrams.tick(at, &mut |over| exchange(over, name, batcher));
         logins.tick(at, &mut |over| login(over, name, batcher));
@@ -180,7 +183,7 @@ impl Follower {
 
     fn finish_all(&mut self, batcher: &mut Batcher) {
         self.decoder.finish();
-        let Tables { name, flows, datagrams, logins, joined_late } = &mut self.tables;
+        let Tables { name, flows, datagrams, logins, joined_late, .. } = &mut self.tables;
         flows.finish_all(&mut |over| stream(over, name, joined_late, batcher));
         datagrams.finish_all(&mut |over| exchange(over, name, batcher));
         logins.finish_all(&mut |over| login(over, name, batcher));
@@ -202,7 +205,7 @@ impl Follower {
 
 impl Tables {
     fn packet(&mut self, packet: &Packet<'_>, at: Timestamp, batcher: &mut Batcher) {
-        let Self { name, datagrams, logins, .. } = self;
+        let Self { name, datagrams, logins, names, .. } = self;
         match packet {
             Packet::Segment(segment) => {
                 let mut place = self.flows.place(segment);
@@ -210,6 +213,7 @@ impl Tables {
                 self.segment(segment, &place, at, batcher);
             }
             Packet::Datagram(datagram) => {
+                names.read(datagram, &mut |said| batcher.name(name, said));
                 if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
                     datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
                 }
