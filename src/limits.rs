@@ -43,6 +43,9 @@ pub struct Limits {
     pub reorder_segments: usize,
     /// How long a hole is waited for before it is a gap.
     pub reorder_wait: Duration,
+    /// Bytes of each direction, the last that were in order, that are kept to compare later copies
+    /// with; at least half of it always is.
+    pub overlap_bytes: usize,
     /// Segments of a stream without a known beginning that wait for an earlier one.
     pub start_segments: usize,
     /// Bytes of such a stream that wait.
@@ -140,6 +143,7 @@ impl Default for Limits {
             reorder_bytes: 256 << 10,
             reorder_segments: 256,
             reorder_wait: Duration::from_secs(10),
+            overlap_bytes: 4 << 10,
             start_segments: 64,
             start_bytes: 12 << 10,
             start_wait: Duration::from_secs(1),

@@ -13,7 +13,7 @@ use tlscensus::limits::Limits;
 use tlscensus::packet::{Decoder, Endpoint, Packet, Segment, SeqNumber};
 use tlscensus::policy::{self, Policy, finding};
 use tlscensus::record::line::Line;
-use tlscensus::record::{FlowRecord, Outcome, Peer, Seen, Sides};
+use tlscensus::record::{Evasion, FlowRecord, Outcome, Peer, Seen, Sides};
 use tlscensus::tls::codepoint::HandshakeType;
 use tlscensus::tls::conversation::Conversation;
 use tlscensus::tls::message::{What, events};
@@ -390,6 +390,7 @@ impl Messages {
                 sides: Sides::Both,
                 truncated: false,
             },
+            evasion: Evasion::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::packet::{Address, Mac};
-use crate::record::{Alert, AlertBody, FlowRecord, Outcome, Peer, Seen, Sides};
+use crate::record::{Alert, AlertBody, Evasion, FlowRecord, Outcome, Peer, Seen, Sides};
 use crate::tls::codepoint::{
     AlertDescription, CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme,
 };
@@ -110,6 +110,7 @@ impl Sample {
                 sides: Sides::Both,
                 truncated: false,
             },
+            evasion: Evasion::default(),
         })
     }
 

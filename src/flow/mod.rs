@@ -14,6 +14,7 @@
 pub mod datagram;
 mod halves;
 mod key;
+mod overlap;
 mod stream;
 mod syn;
 pub mod table;
@@ -41,6 +42,11 @@ pub trait StreamConsumer: Sized {
 
     /// Both ends are closed: little more will come, and perhaps not soon.
     fn settle(&mut self);
+
+    /// Whether what it looks for has begun.
+    fn begun(&self) -> bool {
+        true
+    }
 
     /// Heap bytes that it holds, for the bound on all flows together.
     fn held_bytes(&self) -> usize;
@@ -80,6 +86,15 @@ pub enum FlowEnd {
     EndOfCapture,
 }
 
+/// Signs that an end hides what it sends from whoever watches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Signs {
+    /// Bytes that it sent more than once, with different values.
+    pub overlap: u32,
+    /// It sent data marked as urgent after TLS had begun.
+    pub urgent: bool,
+}
+
 /// What is known of a flow apart from its bytes.
 #[derive(Clone, Debug)]
 pub struct FlowMeta {
@@ -93,6 +108,8 @@ pub struct FlowMeta {
     pub bytes: [u64; 2],
     /// Holes in each direction.
     pub gaps: [u32; 2],
+    /// What each end did that looks like hiding.
+    pub signs: [Signs; 2],
     /// A FIN was seen of this end.
     pub fin: [bool; 2],
     /// A RST was seen.

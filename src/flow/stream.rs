@@ -3,7 +3,7 @@
 //! What arrives in order is handed on as the caller's slice, uncopied. What arrives early is kept,
 //! within bounds, until the hole before it is filled; when the bounds or the wait are exceeded the
 //! hole is declared a gap and the stream goes on behind it. Where segments overlap, the bytes that
-//! were there first count.
+//! were there first count; where they differ, [`Overlaps`] counts it.
 //!
 //! ```text
 //!            next                 held               held
@@ -16,6 +16,7 @@
 
 use std::collections::VecDeque;
 
+use super::overlap::Overlaps;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::SeqNumber;
@@ -52,6 +53,8 @@ pub struct StreamAssembler {
     waited: usize,
     /// Where the sender says that its stream ends.
     end: Option<SeqNumber>,
+    /// Whether the copies of what overlaps say the same.
+    overlaps: Overlaps,
 }
 
 /// Bytes without a hole between them, of one segment or of several that came in order.
@@ -100,6 +103,9 @@ impl StreamAssembler {
         if payload.is_empty() && cut == 0 {
             return;
         }
+        let end = seq.plus(length(payload));
+        let is_last = self.held.back().map(Held::end).or(self.next) == Some(end);
+        self.overlaps.hear(payload, cut, is_last, at, limits);
         if let Some(next) = self.next
             && seq.offset_from(next) <= 0
         {
@@ -186,6 +192,11 @@ impl StreamAssembler {
         self.held_bytes
     }
 
+    /// Whether the copies of what overlapped said the same.
+    pub(super) const fn overlaps(&self) -> &Overlaps {
+        &self.overlaps
+    }
+
     /// Whether anything waits behind a hole.
     pub fn is_waiting(&self) -> bool {
         !self.held.is_empty()
@@ -208,9 +219,13 @@ impl StreamAssembler {
         let known = next.0.wrapping_sub(seq.0);
         let size = length(payload);
         let mut position = next;
+        if known > 0 {
+            self.overlaps.compare_delivered(next, seq, payload);
+        }
         if let Some(fresh) = payload.get(known as usize..)
             && !fresh.is_empty()
         {
+            self.overlaps.deliver(fresh);
             deliver(Chunk::Data(fresh));
             position = position.plus(length(fresh));
         }
@@ -218,6 +233,7 @@ impl StreamAssembler {
         // was captured whole; the captured bytes of such a copy come first then.
         let end = seq.plus(size).plus(cut);
         if cut > 0 && end.offset_from(position) > 0 {
+            self.overlaps.forget();
             deliver(Chunk::Gap(u64::from(end.0.wrapping_sub(position.0))));
             position = end;
         }
@@ -259,6 +275,7 @@ impl StreamAssembler {
                 index = index.saturating_add(self.insert(index, head));
             }
             let Some(held) = self.held.get(index) else { return };
+            self.overlaps.compare((held.seq, &held.bytes), (seq, payload));
             let resume = held.end();
             let skip = resume.offset_from(seq);
             let total = length(payload).saturating_add(cut);
@@ -303,6 +320,7 @@ impl StreamAssembler {
         let Some(first) = self.held.front() else { return };
         let missing = self.next.map_or(0, |next| u64::from(first.seq.0.wrapping_sub(next.0)));
         let seq = first.seq;
+        self.overlaps.forget();
         deliver(Chunk::Gap(missing));
         self.begin(seq);
         self.next = Some(seq);
@@ -471,6 +489,7 @@ mod tests {
             prop_assert_eq!(out, text.as_bytes());
             prop_assert!(!stream.is_waiting());
             prop_assert_eq!(stream.held_bytes(), 0);
+            prop_assert_eq!(stream.overlaps().differing(), 0);
         }
     }
 }

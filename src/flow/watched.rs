@@ -1,7 +1,7 @@
 //! [`Flow`]: the state of a flow while its handshake is watched.
 
 use super::syn::{self, Syn, SynCache};
-use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Side, Start, StreamAssembler};
+use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Side, Signs, Start, StreamAssembler};
 use super::{StreamConsumer, table::Finished};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -40,6 +40,7 @@ impl<C: StreamConsumer> Flow<C> {
                 initiator: None,
                 bytes: [0; 2],
                 gaps: [0; 2],
+                signs: <[Signs; 2]>::default(),
                 fin: [false; 2],
                 reset: false,
                 opened: at,
@@ -54,6 +55,8 @@ impl<C: StreamConsumer> Flow<C> {
         let [low, high] = &self.streams;
         low.held_bytes()
             .saturating_add(high.held_bytes())
+            .saturating_add(low.overlaps().held_bytes())
+            .saturating_add(high.overlaps().held_bytes())
             .saturating_add(self.consumer.held_bytes())
     }
 
@@ -137,7 +140,8 @@ impl<C: StreamConsumer> Flow<C> {
             let initiator = if own.ack { side.other() } else { side };
             meta.initiator.get_or_insert(initiator);
         }
-        if size > 0 || segment.cut > 0 {
+        // The text of a RST (RFC 9293 §3.5.3) is no data, and its receiver delivers none of it.
+        if (size > 0 || segment.cut > 0) && !segment.flags.rst() {
             let first_seq = side.of_mut(&mut self.first_seq);
             first_seq.get_or_insert(seq);
             if !stream.begun() {
@@ -175,6 +179,9 @@ impl<C: StreamConsumer> Flow<C> {
             if !stream.begun() && waited {
                 stream.begin_at_first(&mut deliver);
             }
+            let signs = side.of_mut(&mut meta.signs);
+            signs.overlap = stream.overlaps().differing();
+            signs.urgent |= segment.flags.urg() && consumer.begun();
         }
         if segment.flags.fin() {
             stream.end_at(seq.plus(size).plus(segment.cut));

@@ -267,6 +267,7 @@ impl TcpFlags {
     const SYN: u8 = 0x02;
     const RST: u8 = 0x04;
     const ACK: u8 = 0x10;
+    const URG: u8 = 0x20;
 
     /// No more data from the sender.
     pub const fn fin(self) -> bool {
@@ -281,6 +282,11 @@ impl TcpFlags {
     /// Reset the connection.
     pub const fn rst(self) -> bool {
         self.0 & Self::RST != 0
+    }
+
+    /// The urgent pointer is valid.
+    pub const fn urg(self) -> bool {
+        self.0 & Self::URG != 0
     }
 
     /// The acknowledgement number is valid.

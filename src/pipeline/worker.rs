@@ -14,7 +14,7 @@ use crate::json;
 use crate::packet::Layers;
 use crate::quic;
 use crate::record::community::{self, community_id};
-use crate::record::{FlowRecord, Peer, Seen, Sides};
+use crate::record::{Evasion, FlowRecord, Peer, Seen, Sides};
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
 use crate::tls::parse::HelloParser;
@@ -200,6 +200,7 @@ impl<'a> Worker<'a> {
                 },
                 truncated: summary.truncated || transcript.is_refused(),
             },
+            evasion: Evasion { client: *client.of(&meta.signs), server: *server.of(&meta.signs) },
             client_hello: summary.client_hello,
             server_hello: summary.server_hello,
         })

@@ -12,7 +12,7 @@ use crate::tls::hello::{Offer, OfferId};
 use crate::x509::chain::ChainReport;
 use crate::x509::{Certificate, Fingerprint};
 
-use super::{Alert, FlowRecord, Outcome};
+use super::{Alert, FlowRecord, Outcome, Signs};
 
 /// All facts of a connection that a policy may ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,6 +43,24 @@ pub struct Evidence {
     pub client_certificates: Vec<Fingerprint>,
     /// The server asked for a client certificate.
     pub certificate_requested: bool,
+    /// Signs that an end hides what it says.
+    pub evasion: Evasion,
+}
+
+/// Signs that the ends of a connection hide what they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Evasion {
+    /// The client's.
+    pub client: Signs,
+    /// The server's.
+    pub server: Signs,
+}
+
+impl Evasion {
+    /// Whether there is none, as nearly always.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl FlowRecord {
@@ -67,6 +85,7 @@ impl FlowRecord {
                 .map(|cert| cert.fingerprint())
                 .collect(),
             certificate_requested: self.certificate_requested,
+            evasion: self.evasion,
         }
     }
 }

@@ -17,8 +17,9 @@ use crate::tls::hello::{ClientHello, ServerHello};
 use crate::x509::Certificate;
 use crate::x509::chain::ChainReport;
 
+pub use crate::flow::Signs;
 pub use crate::tls::handshake::{Alert, AlertBody, Outcome};
-pub use evidence::{Case, Evidence, Tally};
+pub use evidence::{Case, Evasion, Evidence, Tally};
 
 /// All facts of one connection.
 #[derive(Clone, Debug)]
@@ -71,6 +72,8 @@ pub struct FlowRecord {
     pub history: String,
     /// What was seen of the connection, and what was missing.
     pub seen: Seen,
+    /// Signs that its ends hide what they say.
+    pub evasion: Evasion,
 }
 
 impl FlowRecord {

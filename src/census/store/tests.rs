@@ -10,7 +10,7 @@ use crate::census::{Census, SourceKind};
 use crate::clock::Timestamp;
 use crate::naming::{NameSource, Said};
 use crate::packet::{Address, Mac};
-use crate::record::FlowRecord;
+use crate::record::{FlowRecord, Signs};
 
 fn entry(name: &str, packets: u64) -> SourceEntry {
     let mut entry = SourceEntry::new("span-a".into(), SourceKind::File, name.into());
@@ -41,6 +41,14 @@ fn whole(store: &mut [Store]) -> Snapshot {
     Store::merged(store, |part| part).unwrap()
 }
 
+/// A client that sends what two readers read as two things.
+fn hiding() -> FlowRecord {
+    let mut record = Sample::new(5, 7).offers(&modern()).asks_for("crm.example.com").at(900).0;
+    record.evasion.client = Signs { overlap: 3, urgent: false };
+    record.evasion.server = Signs { overlap: 0, urgent: true };
+    record
+}
+
 fn few() -> Vec<FlowRecord> {
     vec![
         Sample::new(5, 7).offers(&modern()).asks_for("crm.example.com").0,
@@ -52,7 +60,8 @@ fn few() -> Vec<FlowRecord> {
 fn what_is_saved_is_read_back_and_the_same_twice_counts_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.db");
-    let mut part = part(&few(), &Limits::default());
+    let records = [few(), vec![hiding()]].concat();
+    let mut part = part(&records, &Limits::default());
     let mut file = store(&path);
     file.save(&entry("monday.pcap", 10), &part).unwrap();
     file.save(&entry("monday.pcap", 10), &part).unwrap();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::clock::Timestamp;
 use crate::packet::{Address, Mac};
-use crate::record::{Alert, AlertBody, Outcome};
+use crate::record::{Alert, AlertBody, Evasion, Outcome, Signs};
 use crate::tls::codepoint::{AlertDescription, CipherSuite, ProtocolVersion};
 use crate::tls::hello::OfferId;
 use crate::tls::{Role, Transport};
@@ -183,6 +183,18 @@ pub(super) fn to_alerts(text: &str) -> Option<Vec<Alert>> {
         Some(Alert { from, body })
     };
     lines.into_iter().map(alert).collect()
+}
+
+/// Signs of hiding; `None` where there are none.
+pub(super) fn evasion(signs: &Evasion) -> Option<String> {
+    let of = |signs: Signs| (signs.overlap, u8::from(signs.urgent));
+    (!signs.is_none()).then(|| json(&[of(signs.client), of(signs.server)]))
+}
+
+pub(super) fn to_evasion(text: &str) -> Option<Evasion> {
+    let ends: [(u32, u8); 2] = serde_json::from_str(text).ok()?;
+    let [client, server] = ends.map(|(overlap, urgent)| Signs { overlap, urgent: urgent != 0 });
+    Some(Evasion { client, server })
 }
 
 pub(super) fn to_transport(text: &str) -> Option<Transport> {

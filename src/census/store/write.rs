@@ -447,8 +447,9 @@ impl Writer<'_> {
             .prepare_cached(
                 "INSERT INTO evidence (identity, transport, offer, version, version_rank,
                      cipher_suite, cipher_suite_name, \"group\", sentinel, retry_only, resumed,
-                     outcome, alerts, chain, client_chain, certificate_requested)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                     outcome, alerts, chain, client_chain, certificate_requested,
+                     evasion)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             )?
             .insert(params![
                 identity,
@@ -467,6 +468,7 @@ impl Writer<'_> {
                 chain,
                 client_chain,
                 evidence.certificate_requested,
+                text::evasion(&evidence.evasion),
             ])
     }
 }
@@ -487,6 +489,7 @@ fn identity(evidence: &Evidence) -> String {
         certificates,
         client_certificates,
         certificate_requested,
+        evasion,
     } = evidence;
     let mut all = String::new();
     let _ = write!(
@@ -503,6 +506,10 @@ fn identity(evidence: &Evidence) -> String {
         json(client_certificates),
         certificate_requested,
     );
+    // Only where there is one: files of before this was known keep their identities.
+    if let Some(signs) = text::evasion(evasion) {
+        all.push_str(&signs);
+    }
     let hash = digest::digest(&digest::SHA256, all.as_bytes());
     text::hex(hash.as_ref().get(..16).unwrap_or_default())
 }

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::table::Finished;
-use super::{FlowEnd, FlowKey, FlowMeta, Side};
+use super::{FlowEnd, FlowKey, FlowMeta, Side, Signs};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::Datagram;
@@ -299,6 +299,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
                 initiator: Some(side),
                 bytes: [0; 2],
                 gaps: [0; 2],
+                signs: <[Signs; 2]>::default(),
                 fin: [false; 2],
                 reset: false,
                 opened: at,

@@ -118,6 +118,10 @@ catalogue! {
         "One end ended it with a fatal alert before it was done.",
     ServerDowngraded = "server.downgraded" High "a lower version than both ends can was negotiated"
         "The server's random proves a version that the client offered too. Something in between lowered it, or the server did.",
+    EvasionOverlap = "evasion.overlap" High "the same bytes were sent twice with different values"
+        "A sender that repeats a TCP segment repeats its bytes. Here two copies of the same sequence numbers differ while the handshake was watched: somebody means the receiver to read one thing and whoever watches another, or a device between them alters packets. The record shows one copy of each byte; do not take its versions and suites for proven. Keep the capture, look at the segments of both copies (time to live, checksum, source MAC address) to find out who sent them, ask whoever runs that end, and judge the client by its other connections. If a device rewrites traffic, capture on one side of it only.",
+    EvasionUrgent = "evasion.urgent" Low "data of the handshake was marked as urgent"
+        "TLS never uses TCP's urgent pointer. Receivers may take the urgent byte out of the stream (RFC 6093), so that they read something else than what is shown here. Find out what program sends it; without a reason for it treat the end as one that hides.",
 }
 
 #[cfg(test)]

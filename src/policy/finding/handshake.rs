@@ -6,7 +6,7 @@ use crate::policy::sentence::{suite_words, words};
 use crate::policy::suites::CipherRule;
 use crate::policy::{Outcome, Reason, Verdict, VersionSet};
 use crate::recognise::Fix;
-use crate::record::{self, AlertBody, Case};
+use crate::record::{self, AlertBody, Case, Evasion};
 use crate::tls::Role;
 use crate::tls::codepoint::{
     AlertDescription, CipherSuite, KeyExchange, ProtocolVersion, SignatureKind, SuiteInfo, Weakness,
@@ -26,6 +26,7 @@ pub(super) fn find<'p>(case: &Case<'_>, verdicts: &[Verdict<'p>], found: &mut Fo
     }
     alerts(case, found);
     downgraded(case, found);
+    evasion(case, found);
 }
 
 /// A version that should go was negotiated.
@@ -300,5 +301,28 @@ fn downgraded(case: &Case<'_>, found: &mut Found<'_, '_>) {
             ),
             fixes: &[Fix::Downgraded],
         });
+    }
+}
+
+/// An end sends what somebody who watches reads otherwise than its peer.
+fn evasion(case: &Case<'_>, found: &mut Found<'_, '_>) {
+    let Evasion { client, server } = case.evidence.evasion;
+    for (concerns, signs) in [(Concerns::Client, client), (Concerns::Server, server)] {
+        let end = concerns.name();
+        if signs.overlap > 0 {
+            let (bytes, s) = (signs.overlap, if signs.overlap == 1 { "" } else { "s" });
+            let text = format!(
+                "at least {bytes} byte{s} of what the {end} sent came twice with different values: \
+                 what is said here rests on one copy, the other end may have read the other"
+            );
+            found.add(Told { id: Id::EvasionOverlap, concerns, policy: None, text, fixes: &[] });
+        }
+        if signs.urgent {
+            let text = format!(
+                "the {end} marked data of its handshake as urgent: the other end may have read \
+                 less than was sent"
+            );
+            found.add(Told { id: Id::EvasionUrgent, concerns, policy: None, text, fixes: &[] });
+        }
     }
 }

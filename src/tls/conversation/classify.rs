@@ -113,6 +113,7 @@ fn opening(bytes: &[u8]) -> Option<([u8; 6], usize)> {
     let mut reader = Reader::new(bytes);
     let mut opening = [0; 6];
     let mut have = 0_usize;
+    let mut empty = 32_u32;
     while have < opening.len() {
         let (Some(content_type), Some([major, minor]), Some(size)) =
             (reader.u8(), reader.array(), reader.u16())
@@ -120,8 +121,13 @@ fn opening(bytes: &[u8]) -> Option<([u8; 6], usize)> {
             break;
         };
         let size = usize::from(size);
-        if content_type != HANDSHAKE || !is_record(content_type, major, minor, size) || size == 0 {
+        if content_type != HANDSHAKE || !is_record(content_type, major, minor, size) {
             return None;
+        }
+        if size == 0 {
+            // They are not allowed, and OpenSSL steps over so many (MAX_EMPTY_RECORDS).
+            empty = empty.checked_sub(1)?;
+            continue;
         }
         let room = opening.iter_mut().skip(have);
         let body = reader.take_up_to(size);

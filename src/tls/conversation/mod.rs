@@ -469,6 +469,10 @@ impl StreamConsumer for Conversation {
         self.transcript.shrink();
     }
 
+    fn begun(&self) -> bool {
+        !self.transcript.is_empty()
+    }
+
     fn held_bytes(&self) -> usize {
         self.transcript.held_bytes()
     }

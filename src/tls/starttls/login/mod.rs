@@ -28,7 +28,7 @@ use rounds::Round;
 use super::eap::{Login, Method, Party, Pushed};
 use super::radius::Station;
 use crate::clock::Timestamp;
-use crate::flow::{Chunk, Control, FlowMeta, Side, StreamConsumer};
+use crate::flow::{Chunk, Control, FlowMeta, Side, Signs, StreamConsumer};
 use crate::limits::Limits;
 use crate::packet::{Address, Domain, Endpoint, Layers, Mac};
 use crate::tls::conversation::Conversation;
@@ -458,6 +458,7 @@ const fn meta(at: Timestamp) -> FlowMeta {
         initiator: Some(CLIENT),
         bytes: [0; 2],
         gaps: [0; 2],
+        signs: [Signs { overlap: 0, urgent: false }; 2],
         fin: [false; 2],
         reset: false,
         opened: at,
