@@ -45,6 +45,7 @@
 //! | 7 | [`policy`], [`recognise`] | judgement: pure functions of facts and a policy; software and fixes |
 //! | 8 | [`sink`], [`report`] | records and snapshots → files and pages |
 //! | 9 | [`pipeline`] | threads, batches, channels; files and streams, or interfaces |
+//! | 9 | [`serve`] | the live page and the metrics, over HTTP |
 //! | 10 | [`cli`] | arguments → plan → run |
 //!
 //! # Rules of the house
@@ -78,6 +79,8 @@ pub mod quic;
 pub mod recognise;
 pub mod record;
 pub mod report;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod sink;
 pub mod tls;
 pub mod x509;

@@ -35,6 +35,8 @@ pub struct Limits {
     pub login_bytes: usize,
     /// Bytes that all watched flows together may hold, transcripts and reorder buffers alike.
     pub watched_bytes: usize,
+    /// Bytes of finished handshakes that may wait for a worker in a live run.
+    pub backlog_bytes: usize,
     /// Bytes that one direction of a stream may hold while it waits for a hole to be filled.
     pub reorder_bytes: usize,
     /// Segments that one direction of a stream may hold while it waits.
@@ -92,6 +94,8 @@ pub struct Limits {
     /// Values of one kind (offers, certificates, names, evidence) that a census shares between
     /// its edges.
     pub census_values: usize,
+    /// Bytes of all these values together.
+    pub census_value_bytes: usize,
     /// Client stacks that a census lists of one host.
     pub host_stacks: usize,
     /// MAC addresses that a census lists of one host or server.
@@ -122,6 +126,7 @@ impl Default for Limits {
             logins: 4_096,
             login_bytes: 32 << 20,
             watched_bytes: 256 << 20,
+            backlog_bytes: 64 << 20,
             reorder_bytes: 256 << 10,
             reorder_segments: 256,
             reorder_wait: Duration::from_secs(10),
@@ -149,6 +154,7 @@ impl Default for Limits {
             census_servers: 1 << 18,
             census_edges: 1 << 22,
             census_values: 1 << 20,
+            census_value_bytes: 512 << 20,
             host_stacks: 512,
             host_macs: 8,
             stack_edges: 16_384,

@@ -39,12 +39,16 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sink",
         ],
     ),
+    (
+        "serve",
+        &["clock", "limits", "packet", "tls", "x509", "census", "policy", "recognise", "report"],
+    ),
     ("pipeline", &["*"]),
     ("cli", &["*"]),
 ];
 
 /// Modules that may ask the system what time it is.
-const CLOCKED: &[&str] = &["pipeline", "cli"];
+const CLOCKED: &[&str] = &["pipeline", "serve", "cli"];
 
 /// Names that say nothing of what is inside.
 const FORBIDDEN: &[&str] = &["utils", "util", "common", "types", "helpers", "manager", "misc"];

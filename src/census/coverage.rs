@@ -165,6 +165,13 @@ pub struct Lost {
     pub backlog: u64,
     /// Captured, but not read before the run had to end.
     pub unread: u64,
+    /// Packets read, and all of these lost, in seconds in which a handshake was open: only those
+    /// can have cost something.
+    pub open_read: u64,
+    /// See there.
+    pub open_lost: u64,
+    /// Seconds in which packets were lost.
+    pub seconds: u64,
 }
 
 impl Lost {
@@ -176,12 +183,38 @@ impl Lost {
             .saturating_add(self.unread)
     }
 
+    /// The counters by name.
+    pub fn counters(&mut self) -> [(&'static str, &mut u64); 7] {
+        [
+            ("interface", &mut self.interface),
+            ("ring", &mut self.ring),
+            ("backlog", &mut self.backlog),
+            ("unread", &mut self.unread),
+            ("open_read", &mut self.open_read),
+            ("open_lost", &mut self.open_lost),
+            ("seconds", &mut self.seconds),
+        ]
+    }
+
     /// Add what another source lost.
-    pub const fn add(&mut self, other: &Self) {
-        self.interface = self.interface.saturating_add(other.interface);
-        self.ring = self.ring.saturating_add(other.ring);
-        self.backlog = self.backlog.saturating_add(other.backlog);
-        self.unread = self.unread.saturating_add(other.unread);
+    pub fn add(&mut self, mut other: Self) {
+        for ((_, count), (_, more)) in self.counters().into_iter().zip(other.counters()) {
+            *count = count.saturating_add(*more);
+        }
+    }
+
+    /// Take the larger of each: another state of the same source.
+    fn join(&mut self, mut other: Self) {
+        for ((_, count), (_, more)) in self.counters().into_iter().zip(other.counters()) {
+            *count = (*count).max(*more);
+        }
+    }
+
+    /// The share of packets that were lost while a handshake was open.
+    pub fn open_share(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share that people read")]
+        let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        share(self.open_lost, self.open_read.saturating_add(self.open_lost))
     }
 }
 
@@ -268,6 +301,7 @@ impl SourceEntry {
         ] {
             *known = (*known).max(count);
         }
+        self.lost.join(other.lost);
         for (reason, count) in other.skipped {
             let known = self.skipped.entry(reason).or_default();
             *known = (*known).max(count);

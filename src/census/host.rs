@@ -78,10 +78,12 @@ pub struct Edge {
 #[derive(Debug)]
 pub(super) struct Sighting<'a> {
     pub(super) record: &'a FlowRecord,
-    pub(super) evidence: Arc<Evidence>,
-    /// `None`: the census has no room for this server.
-    pub(super) server: Option<Arc<ServerKey>>,
-    pub(super) sni: Option<Arc<str>>,
+    /// Whether the census has the offer, if there was one.
+    pub(super) offered: bool,
+    /// `None`: the census has no room for this server, or for the name that it was asked for by.
+    pub(super) edge: Option<EdgeKey>,
+    /// `None`: the census has no room for what it proves, or for the certificates in it.
+    pub(super) evidence: Option<Arc<Evidence>>,
 }
 
 impl Host {
@@ -97,7 +99,11 @@ impl Host {
         if let Some(mac) = seen.record.client.mac {
             keep_smallest(&mut self.macs, mac, limits.host_macs);
         }
-        let key = StackKey { transport: seen.evidence.transport, offer: seen.evidence.offer };
+        if !seen.offered {
+            return 0;
+        }
+        let offer = seen.record.client_hello.as_ref().map(|hello| hello.offer.id);
+        let key = StackKey { transport: seen.record.transport, offer };
         let mut grown = 0;
         let stack = self.stacks.admit(
             key,
@@ -117,13 +123,13 @@ impl Stack {
         let at = seen.record.ts;
         self.tally.add(Tally::once(at));
         self.bins.note(at, limits.stack_bins);
-        let Some(server) = seen.server else {
+        let Some(key) = seen.edge else {
             return 0;
         };
         let before = self.edges.len();
         let limit = if room { limits.stack_edges } else { before.min(limits.stack_edges) };
         let edge = self.edges.admit(
-            EdgeKey { server, sni: seen.sni },
+            key,
             limit,
             || Edge {
                 tally: unseen(at),
@@ -142,7 +148,7 @@ impl Stack {
 }
 
 impl Edge {
-    fn add(&mut self, record: &FlowRecord, evidence: Arc<Evidence>, limits: &Limits) {
+    fn add(&mut self, record: &FlowRecord, evidence: Option<Arc<Evidence>>, limits: &Limits) {
         let once = Tally::once(record.ts);
         self.tally.add(once);
         keep_smallest(&mut self.starts, record.ts, limits.edge_attempts);
@@ -150,6 +156,7 @@ impl Edge {
             self.failed = self.failed.saturating_add(1);
             keep_smallest(&mut self.failures, record.ts, limits.edge_attempts);
         }
+        let Some(evidence) = evidence else { return };
         let tally = self.evidence.admit(evidence, limits.edge_evidence, || unseen(record.ts), drop);
         if let Some(tally) = tally {
             tally.add(once);

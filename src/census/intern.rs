@@ -7,10 +7,9 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
+use super::growing::Budget;
+
 /// A table of shared values.
-///
-/// When it is full, further values are handed out unshared: that costs memory, which other bounds
-/// limit, and changes no result.
 #[derive(Debug)]
 pub(super) struct Interner<T: Eq + Hash + ?Sized> {
     values: DashMap<Arc<T>, (), RandomState>,
@@ -22,20 +21,19 @@ impl<T: Eq + Hash + ?Sized> Interner<T> {
         Self { values: DashMap::default(), limit }
     }
 
-    /// The shared form of `value`.
-    pub(super) fn share<B>(&self, value: B) -> Arc<T>
+    /// The shared form of `value`, of so many bytes; `None` if it is new and there is no room.
+    pub(super) fn share<B>(&self, value: B, bytes: usize, budget: &Budget) -> Option<Arc<T>>
     where
         B: Borrow<T> + Into<Arc<T>>,
     {
         if let Some(known) = self.values.get(value.borrow()) {
-            return Arc::clone(known.key());
+            return Some(Arc::clone(known.key()));
         }
-        let shared = value.into();
         // Counting a sharded table is slow, but only new values come here.
-        if self.values.len() >= self.limit {
-            return shared;
+        if self.values.len() >= self.limit || !budget.spend(bytes) {
+            return None;
         }
         // Another thread may have been faster: its value is the one to share.
-        Arc::clone(self.values.entry(shared).or_insert(()).key())
+        Some(Arc::clone(self.values.entry(value.into()).or_insert(()).key()))
     }
 }

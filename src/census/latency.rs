@@ -31,7 +31,7 @@ impl Default for Latency {
 
 impl Latency {
     /// Add one handshake.
-    pub(super) fn record(&mut self, duration: Duration) {
+    pub(crate) fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(LONGEST).min(LONGEST);
         match self {
             Self::Few(few) if few.len() < FEW => {
@@ -116,6 +116,20 @@ impl Latency {
                 }
             },
         }
+    }
+
+    /// How many handshakes took no longer than this; all, if no bound is given.
+    pub fn within(&self, bound: Option<Duration>) -> u64 {
+        let Some(bound) = bound else { return self.count() };
+        let micros = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX);
+        let samples = self.samples().into_iter().filter(|(took, _)| *took <= micros);
+        samples.map(|(_, count)| count).sum()
+    }
+
+    /// How long they took together, as exactly as they are kept.
+    pub fn sum(&self) -> Duration {
+        let samples = self.samples().into_iter();
+        Duration::from_micros(samples.map(|(took, count)| took.saturating_mul(count)).sum())
     }
 
     /// How many handshakes were timed.

@@ -13,12 +13,13 @@
 //!
 //! Everything that peers can grow is bounded by [`Limits`]. What a host, a stack or an edge may list
 //! is bounded by its smallest keys, which depend on no order either; only beyond the bounds of the
-//! whole census (a million hosts) what comes first stays. Nothing refused goes uncounted: every
+//! whole census (a million hosts, half a gigabyte of what peers make up) what comes first stays. Nothing refused goes uncounted: every
 //! level has its own tally, so what is missing below it is the difference of the sums.
 
 mod bins;
 mod coverage;
 pub mod estimate;
+mod growing;
 mod host;
 mod intern;
 mod latency;
@@ -40,10 +41,11 @@ use foldhash::fast::RandomState;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::Address;
-use crate::record::{Evidence, FlowRecord, Tally};
+use crate::record::{Alert, Evidence, FlowRecord, Tally};
 use crate::x509::{Certificate, Fingerprint};
 
 use coverage::Counters;
+use growing::{Budget, Growing};
 use host::Sighting;
 use intern::Interner;
 use offers::Offers;
@@ -66,12 +68,14 @@ type Sources = BTreeMap<(Arc<str>, SourceKind, Arc<str>), SourceEntry>;
 #[derive(Debug)]
 pub struct Census {
     limits: Limits,
-    hosts: DashMap<Address, Host, RandomState>,
-    servers: DashMap<Arc<ServerKey>, Server, RandomState>,
+    hosts: DashMap<Address, Growing<Host>, RandomState>,
+    servers: DashMap<Arc<ServerKey>, Growing<Server>, RandomState>,
     offers: Offers,
-    certificates: DashMap<Fingerprint, Arc<Certificate>, RandomState>,
+    certificates: DashMap<Fingerprint, Growing<Arc<Certificate>>, RandomState>,
     evidence: Interner<Evidence>,
     names: Interner<str>,
+    /// Bytes that offers, certificates, names and evidence may still take.
+    values: Budget,
     /// How many hosts, servers and edges there are: counting the tables themselves is slow.
     host_count: AtomicUsize,
     server_count: AtomicUsize,
@@ -92,6 +96,7 @@ impl Census {
             certificates: DashMap::default(),
             evidence: Interner::new(limits.census_values),
             names: Interner::new(limits.census_values),
+            values: Budget::new(limits.census_value_bytes),
             host_count: AtomicUsize::new(0),
             server_count: AtomicUsize::new(0),
             edge_count: AtomicUsize::new(0),
@@ -101,23 +106,36 @@ impl Census {
         }
     }
 
+    /// Its bounds.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Add a connection whose handshake is over or was given up.
     pub fn add(&self, record: &FlowRecord) {
-        self.counters.count(record);
-        if let Some(hello) = &record.client_hello {
-            self.offers.add(&hello.offer);
-        }
-        for certificate in record.certificates.iter().chain(&record.client_certificates) {
-            self.certify(certificate);
-        }
         // Every table is left before the host's lock is taken: no two locks are ever held at once.
+        let offered = record
+            .client_hello
+            .as_ref()
+            .is_none_or(|hello| self.offers.add(&hello.offer, &self.values));
+        let mut certificates = record.certificates.iter().chain(&record.client_certificates);
+        let certified = certificates.all(|certificate| self.certify(certificate));
+        let server = self.serve(record);
+        let name = record.sni().map(|name| self.name(name));
         let seen = Sighting {
             record,
-            evidence: self.evidence.share(record.evidence()),
-            server: self.serve(record),
-            sni: record.sni().map(|name| self.name(name)),
+            evidence: if certified { self.prove(record) } else { None },
+            offered,
+            edge: match name {
+                None => server.map(|server| EdgeKey { server, sni: None }),
+                Some(sni) => {
+                    server.zip(sni).map(|(server, sni)| EdgeKey { server, sni: Some(sni) })
+                }
+            },
         };
         self.visit(record.client.ip, seen);
+        // Last, so that nothing is counted that is not there yet: see `snapshot`.
+        self.counters.count(record);
     }
 
     /// Add a source, or replace what was said of it before.
@@ -126,41 +144,49 @@ impl Census {
         sources.insert(entry.key(), entry);
     }
 
+    /// How long handshakes took, over all servers.
+    pub fn latency(&self) -> Latency {
+        self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The facts as they are now.
     ///
-    /// A census that is still growing is copied host by host: each host is whole in itself.
+    /// A census that is still growing is copied host by host: each host is whole in itself, and
+    /// lists at least what the counters count.
     pub fn snapshot(&self) -> Snapshot {
-        let hosts = self.hosts.iter().map(|entry| (*entry.key(), entry.value().clone()));
+        let totals = self.totals();
+        let hosts = self.hosts.iter().map(|entry| (*entry.key(), entry.value().value().clone()));
+        let hosts = hosts.collect();
+        let servers = self.servers.iter();
         let servers =
-            self.servers.iter().map(|entry| (Arc::clone(entry.key()), entry.value().clone()));
-        self.sorted(hosts.collect(), servers.collect())
+            servers.map(|entry| (Arc::clone(entry.key()), entry.value().value().clone())).collect();
+        self.listing(totals, hosts, servers)
     }
 
     /// The facts of a census that grows no more, without a copy of them.
     pub fn into_snapshot(mut self) -> Snapshot {
-        let hosts = std::mem::take(&mut self.hosts).into_iter().collect();
-        let servers = std::mem::take(&mut self.servers).into_iter().collect();
-        self.sorted(hosts, servers)
+        let totals = self.totals();
+        let hosts = std::mem::take(&mut self.hosts).into_iter();
+        let servers = std::mem::take(&mut self.servers).into_iter();
+        let hosts = hosts.map(|(ip, host)| (ip, host.into_value())).collect();
+        let servers = servers.map(|(key, server)| (key, server.into_value())).collect();
+        self.listing(totals, hosts, servers)
     }
 
-    fn sorted(
+    fn listing(
         &self,
-        mut hosts: Vec<(Address, Host)>,
-        mut servers: Vec<(Arc<ServerKey>, Server)>,
+        (coverage, latency): (Coverage, Latency),
+        hosts: Vec<(Address, Host)>,
+        servers: Vec<(Arc<ServerKey>, Server)>,
     ) -> Snapshot {
-        hosts.sort_unstable_by_key(|(ip, _)| *ip);
-        servers.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        let certificates = self.certificates.iter();
         Snapshot {
-            hosts,
-            servers,
             offers: self.offers.sorted(),
-            certificates: self
-                .certificates
-                .iter()
-                .map(|entry| (*entry.key(), Arc::clone(entry.value())))
+            certificates: certificates
+                .map(|entry| (*entry.key(), Arc::clone(entry.value().value())))
                 .collect(),
-            coverage: self.counters.read(),
-            latency: self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            coverage,
+            latency,
             sources: self
                 .sources
                 .lock()
@@ -168,7 +194,60 @@ impl Census {
                 .values()
                 .cloned()
                 .collect(),
+            ..Snapshot::listing(hosts, servers)
         }
+    }
+
+    /// What is new since the last time that this was asked: hosts, servers, offers and certificates
+    /// that have changed, each as a whole, and the totals.
+    pub fn take_changes(&self) -> Snapshot {
+        let (coverage, latency) = self.totals();
+        let hosts = self.hosts.iter_mut();
+        let hosts =
+            hosts.filter_map(|mut entry| Some((*entry.key(), entry.value_mut().take()?))).collect();
+        let servers = self.servers.iter_mut();
+        let servers = servers
+            .filter_map(|mut entry| {
+                let server = entry.value_mut().take()?;
+                Some((Arc::clone(entry.key()), server))
+            })
+            .collect();
+        let certificates = self.certificates.iter_mut();
+        // What a host speaks of was put into the other tables before: they come last.
+        Snapshot {
+            offers: self.offers.take_changed(),
+            certificates: certificates
+                .filter_map(|mut entry| Some((*entry.key(), entry.value_mut().take()?)))
+                .collect(),
+            coverage,
+            latency,
+            ..Snapshot::listing(hosts, servers)
+        }
+    }
+
+    /// What was taken could not be saved: it is to be taken again.
+    pub fn put_back(&self, changes: &Snapshot) {
+        for (ip, _) in &changes.hosts {
+            if let Some(mut host) = self.hosts.get_mut(ip) {
+                host.change();
+            }
+        }
+        for (key, _) in &changes.servers {
+            if let Some(mut server) = self.servers.get_mut(key) {
+                server.change();
+            }
+        }
+        self.offers.put_back(&changes.offers);
+        for certificate in changes.certificates.iter() {
+            if let Some(mut certificate) = self.certificates.get_mut(&certificate.fingerprint()) {
+                certificate.change();
+            }
+        }
+    }
+
+    /// Taken before everything else: what is counted here is listed by then.
+    fn totals(&self) -> (Coverage, Latency) {
+        (self.counters.read(), self.latency())
     }
 
     /// Add the connection to its client's host.
@@ -176,13 +255,13 @@ impl Census {
         let at = seen.record.ts;
         let room = self.edge_count.load(Ordering::Relaxed) < self.limits.census_edges;
         let grown = if let Some(mut host) = self.hosts.get_mut(&ip) {
-            host.add(seen, &self.limits, room)
+            host.change().add(seen, &self.limits, room)
         } else if self.host_count.load(Ordering::Relaxed) < self.limits.census_hosts {
             let mut host = self.hosts.entry(ip).or_insert_with(|| {
                 self.host_count.fetch_add(1, Ordering::Relaxed);
-                Host::new(at)
+                Growing::new(Host::new(at))
             });
-            host.add(seen, &self.limits, room)
+            host.change().add(seen, &self.limits, room)
         } else {
             0
         };
@@ -201,7 +280,7 @@ impl Census {
         }
         let key = ServerKey::of(record);
         if let Some(mut entry) = self.servers.get_mut(&key) {
-            entry.add(record, &self.limits);
+            entry.change().add(record, &self.limits);
             return Some(Arc::clone(entry.key()));
         }
         if self.server_count.load(Ordering::Relaxed) >= self.limits.census_servers {
@@ -209,28 +288,46 @@ impl Census {
         }
         let mut entry = self.servers.entry(Arc::new(key)).or_insert_with(|| {
             self.server_count.fetch_add(1, Ordering::Relaxed);
-            Server::new(record.ts)
+            Growing::new(Server::new(record.ts))
         });
-        entry.add(record, &self.limits);
+        entry.change().add(record, &self.limits);
         Some(Arc::clone(entry.key()))
     }
 
-    /// Keep a certificate.
-    fn certify(&self, certificate: &Arc<Certificate>) {
+    /// Keep a certificate; false if it is new and there is no room.
+    fn certify(&self, certificate: &Arc<Certificate>) -> bool {
         let fingerprint = certificate.fingerprint();
-        if !self.certificates.contains_key(&fingerprint)
-            && self.certificates.len() < self.limits.census_values
-        {
-            self.certificates.insert(fingerprint, Arc::clone(certificate));
+        if self.certificates.contains_key(&fingerprint) {
+            return true;
         }
+        let room = self.certificates.len() < self.limits.census_values
+            && self.values.spend(certificate.weight());
+        if room {
+            let kept = || Growing::new(Arc::clone(certificate));
+            self.certificates.entry(fingerprint).or_insert_with(kept);
+        }
+        room
+    }
+
+    /// The shared form of what the connection proves; `None` if there is no room.
+    fn prove(&self, record: &FlowRecord) -> Option<Arc<Evidence>> {
+        let evidence = record.evidence();
+        let chains = evidence.certificates.len() + evidence.client_certificates.len();
+        let bytes = size_of::<Evidence>()
+            + chains * size_of::<Fingerprint>()
+            + evidence.alerts.len() * size_of::<Alert>();
+        self.evidence.share(evidence, bytes, &self.values)
     }
 
     /// The shared form of a host name: names are compared without regard to case (RFC 6066 §3).
-    fn name(&self, name: &str) -> Arc<str> {
+    /// `None` if there is no room.
+    fn name(&self, name: &str) -> Option<Arc<str>> {
+        // The table's own part of it.
+        let bytes = name.len() + 64;
         if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            self.names.share(name.to_ascii_lowercase().as_str())
+            self.names.share(name.to_ascii_lowercase().as_str(), bytes, &self.values)
         } else {
-            self.names.share(name)
+            self.names.share(name, bytes, &self.values)
         }
     }
 }

@@ -8,6 +8,8 @@ use foldhash::fast::RandomState;
 
 use crate::tls::hello::{Offer, OfferId};
 
+use super::growing::{Budget, Growing};
+
 /// The offers of a census by identity.
 ///
 /// Hellos of one identity differ in the order of their extensions, in GREASE, in key shares. Which
@@ -15,7 +17,7 @@ use crate::tls::hello::{Offer, OfferId};
 /// [`form`].
 #[derive(Debug)]
 pub(super) struct Offers {
-    table: DashMap<OfferId, Arc<Offer>, RandomState>,
+    table: DashMap<OfferId, Growing<Arc<Offer>>, RandomState>,
     limit: usize,
 }
 
@@ -24,28 +26,63 @@ impl Offers {
         Self { table: DashMap::default(), limit }
     }
 
-    /// Add an offer as one connection carried it.
-    pub(super) fn add(&self, offer: &Arc<Offer>) {
+    /// Add an offer as one connection carried it; false if it is new and there is no room.
+    pub(super) fn add(&self, offer: &Arc<Offer>, budget: &Budget) -> bool {
         if let Some(known) = self.table.get(&offer.id) {
-            if Arc::ptr_eq(&known, offer) || form(&known) <= form(offer) {
-                return;
+            if Arc::ptr_eq(known.value().value(), offer)
+                || form(known.value().value()) <= form(offer)
+            {
+                return true;
             }
-        } else if self.table.len() >= self.limit {
-            return;
+        } else if self.table.len() >= self.limit || !budget.spend(weight(offer)) {
+            return false;
         }
         self.table
             .entry(offer.id)
             .and_modify(|known| {
-                if form(offer) < form(known) {
-                    *known = Arc::clone(offer);
+                if form(offer) < form(known.value()) {
+                    *known.change() = Arc::clone(offer);
                 }
             })
-            .or_insert_with(|| Arc::clone(offer));
+            .or_insert_with(|| Growing::new(Arc::clone(offer)));
+        true
     }
 
     pub(super) fn sorted(&self) -> BTreeMap<OfferId, Arc<Offer>> {
-        self.table.iter().map(|entry| (*entry.key(), Arc::clone(entry.value()))).collect()
+        let offer = |offer: &Growing<Arc<Offer>>| Arc::clone(offer.value());
+        self.table.iter().map(|entry| (*entry.key(), offer(entry.value()))).collect()
     }
+
+    /// Those that are new or have another form since the last time.
+    pub(super) fn take_changed(&self) -> BTreeMap<OfferId, Arc<Offer>> {
+        let changed = self.table.iter_mut();
+        changed.filter_map(|mut entry| Some((*entry.key(), entry.value_mut().take()?))).collect()
+    }
+
+    /// These were not saved.
+    pub(super) fn put_back(&self, offers: &BTreeMap<OfferId, Arc<Offer>>) {
+        for id in offers.keys() {
+            if let Some(mut offer) = self.table.get_mut(id) {
+                offer.change();
+            }
+        }
+    }
+}
+
+/// About how many bytes an offer holds, with its text in records.
+fn weight(offer: &Offer) -> usize {
+    let numbers = [
+        offer.cipher_suites.len(),
+        offer.extensions.len(),
+        offer.key_shares.len(),
+        offer.supported_versions.as_ref().map_or(0, Vec::len),
+        offer.groups.as_ref().map_or(0, Vec::len),
+        offer.signature_algorithms.as_ref().map_or(0, Vec::len),
+        offer.compression_methods.len(),
+        offer.point_formats.len(),
+    ];
+    let alpn: usize = offer.alpn.iter().map(|name| name.len() + size_of::<Box<[u8]>>()).sum();
+    size_of::<Offer>() + numbers.iter().sum::<usize>() * 16 + offer.ja3_raw.len() * 2 + alpn * 2
 }
 
 /// The order among offers of one identity: whole hellos before cut ones, then by all that a report

@@ -30,6 +30,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// One that lists these, in order.
+    pub(super) fn listing(
+        mut hosts: Vec<(Address, Host)>,
+        mut servers: Vec<(Arc<ServerKey>, Server)>,
+    ) -> Self {
+        hosts.sort_unstable_by_key(|(ip, _)| *ip);
+        servers.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        Self { hosts, servers, ..Self::default() }
+    }
+
     /// Times of the first and the last connection.
     pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let tallies = || self.hosts.iter().map(|(_, host)| host.tally);

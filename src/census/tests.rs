@@ -124,6 +124,21 @@ fn a_full_census_adds_no_edge() {
 }
 
 #[test]
+fn what_peers_make_up_has_a_bound_in_bytes() {
+    let room = 200_000;
+    let census = Census::new(&Limits { census_value_bytes: room, ..Limits::default() });
+    // A name may be as long as a hello.
+    for number in 0..50_u32 {
+        let name = format!("{number}{}", "x".repeat(60_000));
+        census.add(&Sample::new(1, 1).offers(&modern()).asks_for(&name).0);
+    }
+    let snapshot = census.snapshot();
+    let stack = snapshot.hosts[0].1.stacks.values().next().unwrap();
+    assert_eq!((stack.tally.connections, stack.edges.len()), (50, 3));
+    assert_eq!(snapshot.unlisted(), Unlisted { edges: 47, ..Unlisted::default() });
+}
+
+#[test]
 fn a_proxy_is_not_the_server() {
     let via = |target: &str| {
         let target = target.to_owned();

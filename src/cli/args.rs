@@ -58,11 +58,18 @@ Examples:
     /// Tell one host's story: what it offers, to whom, what becomes of it, and what to change.
     #[command(after_help = "Example: tlscensus host 10.0.0.5 census.db")]
     Host(Box<Host>),
+    /// Show the report of census files as a page, and again when they change.
+    #[cfg(feature = "serve")]
+    #[command(after_help = "\
+Examples:
+  tlscensus serve office.db
+  tlscensus serve --listen 127.0.0.1:8000 --policy entra-connect paris.db berlin.db")]
+    Serve(Box<Serve>),
     /// Watch one or more network interfaces until it is stopped.
     #[cfg(feature = "live")]
     #[command(after_help = "\
 Examples:
-  tlscensus live -i eth1 --flows -
+  tlscensus live -i eth1 --census office.db
   tlscensus live -i eth1 -i eth2 --flows /var/lib/tlscensus/flows.ndjson --rotate 1h
   tlscensus live -i eth1 --filter 'tcp port 443 or tcp port 1433' --report inventory.json
 
@@ -192,9 +199,22 @@ pub(super) struct Live {
     /// Set the file of records aside, compressed, after this time or at this size.
     #[arg(long, value_name = "1h|1GB", requires = "flows")]
     pub(super) rotate: Option<String>,
-    /// Write the inventory of hosts to FILE (.json or .csv) at the end. May be repeated.
+    /// Add what is seen to the census FILE; reports and summary then tell all that is in it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) census: Option<PathBuf>,
+    /// Save the census so often: a sudden death costs no more than this.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(super) save_every: String,
+    /// Write the inventory of hosts to FILE (.json, .csv or .md) at the end. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Vec<PathBuf>,
+    /// Show the page, and metrics for Prometheus, on this address, as 127.0.0.1:9477.
+    #[cfg(feature = "serve")]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<String>,
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    pub(super) token: ListenToken,
     /// Become this user once the interfaces are open [default: the owner of the output directory].
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
@@ -205,12 +225,39 @@ pub(super) struct Live {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=16))]
     pub(super) capture_threads: u16,
-    /// Memory for packets that wait to be looked at, of each interface.
+    /// Memory for packets that wait to be looked at, of each interface; half as much again for
+    /// handshakes that wait.
     #[arg(long, value_name = "SIZE", default_value = "128MB")]
     pub(super) buffer: String,
     /// Record this name with every flow [default: the host name].
     #[arg(long, value_name = "NAME")]
     pub(super) sensor: Option<String>,
+}
+
+/// `tlscensus serve`.
+#[cfg(feature = "serve")]
+#[derive(Debug, ClapArgs)]
+pub(super) struct Serve {
+    /// Census files; a live run may be writing to them.
+    #[arg(required = true, value_name = "CENSUS")]
+    pub(super) censuses: Vec<PathBuf>,
+    /// Listen on this address.
+    #[arg(long, value_name = "ADDR", default_value = super::listen::ADDRESS)]
+    pub(super) listen: String,
+    #[command(flatten)]
+    pub(super) token: ListenToken,
+    #[command(flatten)]
+    pub(super) judgement: Judgement,
+}
+
+/// Who may see the page.
+#[cfg(feature = "serve")]
+#[derive(Debug, ClapArgs)]
+pub(super) struct ListenToken {
+    /// Ask for the token that is the first line of FILE; it must be asked for where other machines
+    /// can reach the address.
+    #[arg(long, value_name = "FILE")]
+    pub(super) listen_token: Option<PathBuf>,
 }
 
 /// What is judged, and by what.

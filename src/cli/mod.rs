@@ -11,20 +11,18 @@ mod host;
 #[cfg(feature = "live")]
 mod interfaces;
 mod internal;
+#[cfg(feature = "serve")]
+mod listen;
 #[cfg(feature = "live")]
 mod live;
-#[cfg(feature = "live")]
-mod notify;
 mod plan;
 mod policy;
-#[cfg(feature = "live")]
-mod privileges;
 mod progress;
 mod publish;
 mod read;
 mod report;
-#[cfg(feature = "live")]
-mod status;
+#[cfg(feature = "serve")]
+mod serve;
 mod words;
 
 use std::process::ExitCode;
@@ -63,6 +61,8 @@ fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
         Command::Report(report) => report::run(*report, &args.global, words),
         Command::Diff(diff) => diff::run(&diff, &args.global, words),
         Command::Host(host) => host::run(&host, &args.global, words),
+        #[cfg(feature = "serve")]
+        Command::Serve(serve) => serve::run(&serve, words),
         #[cfg(feature = "live")]
         Command::Live(live) => live::run(*live, &args.global, words),
         #[cfg(feature = "live")]

@@ -15,6 +15,9 @@ use crate::packet::SeqNumber;
 /// Slots; 8 bytes each, so that the table stays in a core's own cache.
 const SLOTS: u64 = 1 << 15;
 
+/// How far before the first byte that was seen a SYN is believed to belong to it.
+const REACH: i32 = 1 << 20;
+
 /// The last SYNs, by direction.
 #[derive(Debug)]
 pub(super) struct SynCache {
@@ -37,9 +40,6 @@ pub(super) struct Syn {
     /// It was the answer to another SYN.
     pub(super) ack: bool,
 }
-
-/// How far before the first byte that was seen a SYN is believed to belong to it.
-const REACH: i32 = 1 << 20;
 
 impl Syn {
     /// Whether a stream that begins with it may have had `seq` next.

@@ -117,6 +117,11 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.index.is_empty()
     }
 
+    /// Flows whose handshake is being watched now.
+    pub fn watched(&self) -> usize {
+        self.watched.len().saturating_sub(self.free_watched.len())
+    }
+
     /// Heap bytes that all watched flows together hold.
     pub const fn held_bytes(&self) -> usize {
         self.held_bytes
@@ -250,7 +255,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        if self.watched.len().saturating_sub(self.free_watched.len()) >= self.limits.watched_flows {
+        if self.watched() >= self.limits.watched_flows {
             self.evict_watched(finish);
         }
         let first_seq = data_seq(segment);

@@ -1,9 +1,10 @@
 //! [`Batch`]: finished handshakes on their way from a capture thread to the writer.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::flow::FlowMeta;
 use crate::tls::Transport;
@@ -19,8 +20,8 @@ const BYTES: usize = 96 << 10;
 /// Some handshakes, in order of capture.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Its place among all batches.
-    pub(super) number: u64,
+    /// Its place among all batches, once it was its turn to be sent.
+    pub(super) number: Option<u64>,
     /// The handshakes; empty when a worker is done with them.
     pub(super) jobs: Vec<Job>,
     /// Their transcripts, emptied by a worker and to be filled again.
@@ -28,6 +29,8 @@ pub(super) struct Batch {
     /// The lines that a worker made of them.
     pub(super) lines: Vec<u8>,
     bytes: usize,
+    /// Not one of the fixed number that goes round, but made because those were all under way.
+    pub(super) extra: bool,
 }
 
 /// One finished handshake, with all that its record needs.
@@ -56,6 +59,7 @@ impl Batch {
         self.jobs.clear();
         self.lines.clear();
         self.bytes = 0;
+        self.number = None;
     }
 }
 
@@ -64,6 +68,10 @@ pub(super) struct Batcher {
     empty: Receiver<Batch>,
     full: Sender<Batch>,
     current: Option<Batch>,
+    /// Full ones that nobody takes yet, in order, and the bytes of them that there may be.
+    waiting: VecDeque<Batch>,
+    waiting_bytes: usize,
+    backlog_bytes: usize,
     /// Emptied transcripts, to be filled again.
     spares: Vec<Transcript>,
     /// The number of the next batch of all threads.
@@ -78,16 +86,37 @@ impl Batcher {
         full: Sender<Batch>,
         next_number: Arc<AtomicU64>,
     ) -> Self {
-        Self { empty, full, current: None, spares: Vec::new(), next_number, waits: 0 }
+        Self {
+            empty,
+            full,
+            current: None,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            backlog_bytes: 0,
+            spares: Vec::new(),
+            next_number,
+            waits: 0,
+        }
     }
 
-    /// A finished handshake. This waits while all batches are under way.
+    /// Let so many bytes of handshakes wait for the workers before waiting for them.
+    #[cfg(feature = "live")]
+    pub(super) const fn with_backlog(mut self, bytes: usize) -> Self {
+        self.backlog_bytes = bytes;
+        self
+    }
+
+    /// A finished handshake. This waits while all batches are under way and the backlog is full.
     pub(super) fn push(&mut self, job: Job) {
         if self.current.is_none() {
             self.current = self.empty.try_recv().ok();
         }
+        if self.current.is_none() && self.waiting_bytes < self.backlog_bytes {
+            self.current = Some(Batch { extra: true, ..Batch::default() });
+        }
         if self.current.is_none() {
             self.waits = self.waits.saturating_add(1);
+            self.send_waiting();
             // It fails only when the writer is gone, and with it every use of a record.
             self.current = self.empty.recv().ok();
         }
@@ -110,11 +139,48 @@ impl Batcher {
         self.waits
     }
 
-    /// Send on what there is.
+    /// Handshakes that nobody takes yet.
+    #[cfg(feature = "live")]
+    pub(super) fn backlog(&self) -> u64 {
+        self.waiting.iter().map(|batch| batch.jobs.len() as u64).sum()
+    }
+
+    /// Send on what there is, as far as there is room for it.
     pub(super) fn flush(&mut self) {
-        if let Some(mut batch) = self.current.take() {
-            batch.number = self.next_number.fetch_add(1, Ordering::Relaxed);
-            let _ = self.full.send(batch);
+        if let Some(batch) = self.current.take() {
+            self.waiting_bytes = self.waiting_bytes.saturating_add(batch.bytes);
+            self.waiting.push_back(batch);
         }
+        if self.backlog_bytes == 0 {
+            self.send_waiting();
+        }
+        while let Some(batch) = self.waiting.pop_front() {
+            let batch = self.numbered(batch);
+            let bytes = batch.bytes;
+            if let Err(TrySendError::Full(batch)) = self.full.try_send(batch) {
+                self.waiting.push_front(batch);
+                return;
+            }
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Send on everything, and wait until there was room for it.
+    pub(super) fn finish(&mut self) {
+        self.flush();
+        self.send_waiting();
+    }
+
+    fn send_waiting(&mut self) {
+        while let Some(batch) = self.waiting.pop_front() {
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(batch.bytes);
+            let _ = self.full.send(self.numbered(batch));
+        }
+    }
+
+    fn numbered(&self, mut batch: Batch) -> Batch {
+        let next = || self.next_number.fetch_add(1, Ordering::Relaxed);
+        batch.number = Some(batch.number.unwrap_or_else(next));
+        batch
     }
 }

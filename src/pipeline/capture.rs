@@ -71,7 +71,7 @@ pub(super) fn read_all(
             break;
         }
     }
-    batcher.flush();
+    batcher.finish();
     reports
 }
 

@@ -102,6 +102,12 @@ impl Follower {
         logins.tick(at, &mut |over| login(over, name, batcher));
     }
 
+    /// Handshakes that are being watched: begun and not over, or not known yet to be none.
+    #[cfg(feature = "live")]
+    pub(super) fn open(&self) -> u64 {
+        self.flows.watched().saturating_add(self.datagrams.watched()) as u64
+    }
+
     /// There is no more: everything is over. What ends one by a fault is out of its table by then.
     pub(super) fn finish(&mut self, batcher: &mut Batcher) {
         let others = self.datagrams.len().saturating_add(self.logins.len());

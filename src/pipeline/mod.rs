@@ -36,6 +36,7 @@ use crate::census::Census;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::policy::Policy;
+use crate::record::FlowRecord;
 use crate::sink::Sink;
 use crate::x509::{CertificateCache, ChainCache, TrustStores};
 
@@ -47,6 +48,9 @@ pub use progress::Progress;
 /// Batches that are under way at the same time for each thread that fills or empties them. They are
 /// few, so that what they hold is still in a near cache when it is its turn.
 const BATCHES: usize = 3;
+
+/// Where records are added up: in a census, or in several.
+type Recorder<'a> = &'a (dyn Fn(&FlowRecord) + Sync);
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -90,7 +94,10 @@ pub fn read<'c, S: Sink + Send>(
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
-    let (mut sources, output) = run(settings, census.into(), sink, progress, 1, |empty, full| {
+    let census = census.into();
+    let add = census.map(|census| |record: &FlowRecord| census.add(record));
+    let add = add.as_ref().map(|add| add as Recorder<'_>);
+    let (mut sources, output) = run(settings, add, sink, progress, 1, |empty, full| {
         capture::read_all(inputs, settings, empty, full, progress)
     });
     let mut faults = Faults::default();
@@ -101,11 +108,12 @@ pub fn read<'c, S: Sink + Send>(
     Finished { sources, output, faults }
 }
 
-/// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and gives full ones.
-/// Returns what it returns, and why records could not be written, if they could not.
+/// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and
+/// gives full ones; `census` is given every record. Returns what `capture` returns, and why records
+/// could not be written, if they could not.
 fn run<S: Sink + Send, T: Default + Send>(
     settings: &Settings,
-    census: Option<&Census>,
+    census: Option<Recorder<'_>>,
     sink: Option<&mut S>,
     progress: &Progress,
     captures: usize,

@@ -4,6 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::faults::LostConnections;
+use crate::tls::codepoint::ProtocolVersion;
+
+/// Versions that are counted apart; then all others, and where no ServerHello was seen.
+const VERSIONS: [&str; 11] = [
+    "SSL2", "SSL3", "TLS1.0", "TLS1.1", "TLS1.2", "TLS1.3", "DTLS1.0", "DTLS1.2", "DTLS1.3",
+    "other", "none",
+];
 
 /// Counters that the threads of a run add to, and that anyone may read meanwhile.
 #[derive(Debug, Default)]
@@ -14,6 +21,8 @@ pub struct Progress {
     bytes_before: AtomicU64,
     frames_before: AtomicU64,
     connections: AtomicU64,
+    /// Of those, by the version that was negotiated, in the order of [`VERSIONS`].
+    versions: [AtomicU64; VERSIONS.len()],
     lost: LostConnections,
     stop: AtomicBool,
 }
@@ -32,6 +41,13 @@ impl Progress {
     /// TLS connections recorded.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// TLS connections by the version that was negotiated: `other` where that has no name, `none`
+    /// where no ServerHello was seen.
+    pub fn versions(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.versions.iter().map(|count| count.load(Ordering::Relaxed));
+        VERSIONS.into_iter().zip(counts).collect()
     }
 
     /// Handshakes of a source that a fault of this program lost.
@@ -65,6 +81,16 @@ impl Progress {
 
     pub(super) fn add_connections(&self, count: u64) {
         self.connections.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_version(&self, version: Option<ProtocolVersion>) {
+        let word = version.map_or("none", |version| version.name().unwrap_or("other"));
+        let place = VERSIONS.iter().position(|known| *known == word);
+        // All that is named and not listed is `other`.
+        let place = place.unwrap_or(VERSIONS.len() - 2);
+        if let Some(count) = self.versions.get(place) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn add_lost(&self, source: &Arc<str>) {

@@ -7,8 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::batch::{Batch, Job};
 use super::faults::{Provoked, contain};
 use super::judge::Judge;
-use super::{Progress, Settings};
-use crate::census::Census;
+use super::{Progress, Recorder, Settings};
 use crate::flow::Side;
 use crate::json;
 use crate::packet::Layers;
@@ -28,7 +27,7 @@ pub(super) struct Worker<'a> {
     certificates: &'a CertificateCache,
     chains: &'a ChainCache,
     /// Where there is one to fill.
-    census: Option<&'a Census>,
+    census: Option<Recorder<'a>>,
     wants_lines: bool,
     progress: &'a Progress,
     parser: HelloParser,
@@ -41,7 +40,7 @@ impl<'a> Worker<'a> {
         settings: &'a Settings,
         certificates: &'a CertificateCache,
         chains: &'a ChainCache,
-        census: Option<&'a Census>,
+        census: Option<Recorder<'a>>,
         wants_lines: bool,
         progress: &'a Progress,
     ) -> Self {
@@ -96,8 +95,9 @@ impl<'a> Worker<'a> {
         if !self.settings.wants(record.ts) {
             return false;
         }
+        self.progress.add_version(record.server_hello.as_ref().map(|hello| hello.version));
         if let Some(census) = self.census {
-            census.add(&record);
+            census(&record);
         }
         if self.wants_lines {
             // Every map key of a record is text: this does not fail.

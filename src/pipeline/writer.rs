@@ -21,7 +21,8 @@ pub(super) fn write_in_order<S: Sink>(
     let mut next = 0_u64;
     let mut failed = None;
     for batch in done {
-        waiting.insert(batch.number, batch);
+        // Nothing is sent without its number.
+        waiting.insert(batch.number.unwrap_or_default(), batch);
         while let Some(mut batch) = waiting.remove(&next) {
             next = next.saturating_add(1);
             if failed.is_none()
@@ -29,6 +30,9 @@ pub(super) fn write_in_order<S: Sink>(
                 && !batch.lines.is_empty()
             {
                 failed = sink.write(&batch.lines).err();
+            }
+            if batch.extra {
+                continue;
             }
             batch.clear();
             // The capture thread may be done already.

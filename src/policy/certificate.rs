@@ -3,7 +3,7 @@
 use super::{Policy, Root, RootMatch};
 use crate::record::{AlertBody, Case};
 use crate::tls::Role;
-use crate::tls::codepoint::{AlertDescription, SignatureKind};
+use crate::tls::codepoint::{AlertDescription, NamedGroup, SignatureKind};
 use crate::x509::{Certificate, ChainReport, ChainStatus, KeyAlgorithm};
 
 /// The kind of a certificate's key, as suites and signature schemes name it.
@@ -21,6 +21,22 @@ pub(super) const fn key_kind(algorithm: KeyAlgorithm) -> Option<SignatureKind> {
 /// The kind of key in the certificate that the server sent for itself.
 pub(super) fn leaf_kind(case: &Case<'_>) -> Option<SignatureKind> {
     key_kind(case.certificates.first()?.key().algorithm)
+}
+
+/// The curve of that key, where it lies on one that clients can name.
+pub(super) fn leaf_curve(case: &Case<'_>) -> Option<NamedGroup> {
+    Some(match case.certificates.first()?.key().curve.as_deref()? {
+        "P192" => NamedGroup::SECP192R1,
+        "P224" => NamedGroup::SECP224R1,
+        "P256" => NamedGroup::SECP256R1,
+        "P384" => NamedGroup::SECP384R1,
+        "P521" => NamedGroup::SECP521R1,
+        "secp256k1" => NamedGroup::SECP256K1,
+        "brainpoolP256r1" => NamedGroup::BRAINPOOLP256R1,
+        "brainpoolP384r1" => NamedGroup::BRAINPOOLP384R1,
+        "brainpoolP512r1" => NamedGroup::BRAINPOOLP512R1,
+        _ => return None,
+    })
 }
 
 /// Whether a chain ends at a root that the policy requires; `None` where the policy requires none

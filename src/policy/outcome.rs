@@ -220,7 +220,7 @@ impl Fit {
         for version in versions.intersection(policy.versions).iter() {
             let groups = has_group(policy, offer, version);
             for suite in &offer.cipher_suites {
-                if policy.suites.allow(version, *suite) {
+                if accepts_suite(policy, version, *suite) {
                     fit.suites.insert(version);
                     if groups || !needs_group(version, *suite) {
                         fit.groups.insert(version);
@@ -249,7 +249,7 @@ pub(super) fn usable_suites<'a>(
 ) -> impl Iterator<Item = CipherSuite> + 'a {
     let groups = has_group(policy, offer, version);
     let fits = move |suite: &CipherSuite| {
-        policy.suites.allow(version, *suite) && (groups || !needs_group(version, *suite))
+        accepts_suite(policy, version, *suite) && (groups || !needs_group(version, *suite))
     };
     offer.cipher_suites.iter().copied().filter(fits)
 }
@@ -283,6 +283,30 @@ pub(super) fn signed_keys(offer: &Offer, version: ProtocolVersion) -> KeyKinds {
         // RFC 8446 §9.2: a certificate without them is refused with missing_extension.
         None if version == ProtocolVersion::TLS1_3 => KeyKinds::EMPTY,
         _ => CLASSIC.into_iter().collect(),
+    }
+}
+
+/// Whether a suite is in the policy and can be used with a certificate of a kind in it.
+fn accepts_suite(policy: &Policy, version: ProtocolVersion, suite: CipherSuite) -> bool {
+    let needs = suite.info().map_or(KeyKinds::EMPTY, KeyKinds::of_suite);
+    policy.suites.allow(version, suite)
+        && policy.certificate_types.is_none_or(|types| {
+            version == ProtocolVersion::TLS1_3
+                || needs.is_empty()
+                || !needs.intersection(types).is_empty()
+        })
+}
+
+/// Whether a client accepts a key on a curve in a server's certificate.
+pub(super) fn accepts_curve(offer: &Offer, version: ProtocolVersion, curve: NamedGroup) -> bool {
+    match (&offer.signature_algorithms, &offer.groups) {
+        // RFC 8446 §4.2.3: a scheme stands for one curve.
+        (Some(schemes), _) if version == ProtocolVersion::TLS1_3 => {
+            schemes.iter().any(|scheme| scheme.curve() == Some(curve))
+        }
+        // RFC 8422 §5.1.1: the groups that a client states bind the certificate's key too.
+        (_, Some(groups)) => groups.contains(&curve),
+        (_, None) => true,
     }
 }
 

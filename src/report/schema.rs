@@ -118,6 +118,9 @@ mod tests {
         let inventory = judge_except(&snapshot(&office()), &["dataverse"], &[], &entries);
         assert!(inventory.summary.policies.iter().all(|totals| totals.excepted.client_hosts > 0));
         assert_eq!(faults(&inventory), [""; 0]);
+        let mut of_interface = snapshot(&office());
+        of_interface.sources[0].kind = crate::census::SourceKind::Live;
+        assert_eq!(faults(&judge(&of_interface, &["dataverse"], &[])), [""; 0]);
         assert!(INVENTORY.contains(SCHEMA));
     }
 

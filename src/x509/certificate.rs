@@ -422,7 +422,7 @@ impl Certificate {
     }
 
     /// The memory it takes, roughly.
-    pub(super) fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         let text = self.subject.text.len() + self.issuer.text.len();
         let names =
             self.san.iter().map(|name| name.len() + size_of::<String>() + size_of::<AltName>());

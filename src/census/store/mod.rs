@@ -1,12 +1,12 @@
 //! [`Store`]: the census file, an SQLite database that people may query with any tool.
 //!
 //! ```text
-//! save(source, snapshot) ─▶ one transaction: the facts of this source, replaced   ┐
-//!                                                                                 ├ c.db
+//! save(source, snapshot)  ─▶ one transaction: the facts of this source, replaced  ┐
+//! update(source, changes) ─▶ one transaction: those of them that have changed     ├ c.db
 //! merged(stores) ◀─ source by source: joined across files, then added up          ┘
 //! ```
 //!
-//! Its schema is `schema.sql`, its version SQLite's `user_version`, its mark the `application_id`.
+//! Its schema is `schema.sql` and the steps after it, its version SQLite's `user_version`, its mark the `application_id`.
 //! Facts are kept per source, so that files can be merged and the same capture counts once. A file
 //! that is no census, is damaged, or comes from a newer version is refused before anything is
 //! written to it. One process writes at a time; others may read meanwhile what was last saved.
@@ -28,7 +28,7 @@ macro_rules! offer_columns {
 mod read;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,6 @@ use crate::limits::Limits;
 use super::{Merger, Snapshot, SourceEntry, SourceKey};
 use lock::Lock;
 use read::{Fault, Reader};
-use write::Saved;
 
 pub use open::is_database;
 
@@ -148,8 +147,6 @@ pub struct Store {
     sql: Connection,
     limits: Limits,
     reader: Reader,
-    /// The states of sources that this process alone adds to, as they were last saved.
-    saved: BTreeMap<SourceKey, Saved>,
     /// Held while the file may be written to; dropped after the connection.
     lock: Option<Lock>,
 }
@@ -173,7 +170,6 @@ impl Store {
             sql,
             limits: limits.clone(),
             reader: Reader::new(limits),
-            saved: BTreeMap::new(),
             lock,
         }
     }
@@ -193,34 +189,28 @@ impl Store {
     pub fn save(&mut self, entry: &SourceEntry, part: &Snapshot) -> Result<(), StoreError> {
         let known = self.source(&entry.identity())?;
         let Some(known) = known else {
-            return self.write(entry, part, None);
+            return self.write(|sql| write::replace(sql, entry, part));
         };
         let mut part = part.clone();
         part.sources = vec![entry.clone()];
         let joined = known.join(part, &self.limits);
-        let entry = joined.sources.first().unwrap_or(entry).clone();
-        self.write(&entry, &joined, None)
+        let entry = joined.sources.first().unwrap_or(entry);
+        self.write(|sql| write::replace(sql, entry, &joined))
     }
 
     /// As [`save`](Self::save), for a source that only this process knows and that only grows, as a
-    /// live run is: what the file has of it is an earlier state, and only what changed is written.
-    pub fn replace(&mut self, entry: &SourceEntry, part: &Snapshot) -> Result<(), StoreError> {
-        let key = entry.identity();
-        self.write(entry, part, self.saved.get(&key))?;
-        self.saved.insert(key, Saved::of(part));
-        Ok(())
+    /// live run is: what the file has of it is an earlier state, and of what
+    /// [has changed](super::Census::take_changes) since, the later one takes its place.
+    pub fn update(&mut self, entry: &SourceEntry, changes: &Snapshot) -> Result<(), StoreError> {
+        self.write(|sql| write::update(sql, entry, changes))
     }
 
-    fn write(
-        &self,
-        entry: &SourceEntry,
-        part: &Snapshot,
-        saved: Option<&Saved>,
-    ) -> Result<(), StoreError> {
+    /// In one transaction.
+    fn write(&self, write: impl Fn(&Connection) -> rusqlite::Result<()>) -> Result<(), StoreError> {
         let save = || {
             let transaction =
                 rusqlite::Transaction::new_unchecked(&self.sql, TransactionBehavior::Immediate)?;
-            write::replace(&transaction, entry, part, saved)?;
+            write(&transaction)?;
             transaction.commit()
         };
         let full = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DiskFull);
@@ -268,6 +258,10 @@ impl Store {
             if let Some(whole) = whole {
                 merger.add(of_each(whole));
             }
+        }
+        for store in stores {
+            // What was read for it is not kept for weeks.
+            store.reader = Reader::new(&store.limits);
         }
         Ok(merger.finish())
     }

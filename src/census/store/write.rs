@@ -24,37 +24,23 @@ type Result<T> = rusqlite::Result<T>;
 /// The tables of facts per source.
 const FACTS: [&str; 5] = ["host_seen", "stack_seen", "server_seen", "edge_seen", "edge_evidence"];
 
-/// How many connections of each host and server are in the file already: what has no more of them
-/// has not changed.
-#[derive(Debug, Default)]
-pub(super) struct Saved {
-    hosts: HashMap<Address, u64, RandomState>,
-    servers: HashMap<Arc<ServerKey>, u64, RandomState>,
-}
-
-impl Saved {
-    pub(super) fn of(part: &Snapshot) -> Self {
-        let hosts = part.hosts.iter().map(|(ip, host)| (*ip, host.tally.connections));
-        let servers =
-            part.servers.iter().map(|(key, server)| (Arc::clone(key), server.tally.connections));
-        Self { hosts: hosts.collect(), servers: servers.collect() }
-    }
-}
-
-/// Replace everything that is known of a source; where this process saved an earlier state of it,
-/// only what has changed since.
-pub(super) fn replace(
-    sql: &Connection,
-    entry: &SourceEntry,
-    part: &Snapshot,
-    saved: Option<&Saved>,
-) -> Result<()> {
+/// Replace everything that is known of a source.
+pub(super) fn replace(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<()> {
     let source = source(sql, entry, part)?;
-    if saved.is_none() {
-        for table in FACTS {
-            sql.execute(&format!("DELETE FROM {table} WHERE source = ?1"), [source])?;
-        }
+    for table in FACTS {
+        sql.execute(&format!("DELETE FROM {table} WHERE source = ?1"), [source])?;
     }
+    write(sql, source, part)
+}
+
+/// Replace what is known of the hosts and servers that have changed, and the totals.
+pub(super) fn update(sql: &Connection, entry: &SourceEntry, changes: &Snapshot) -> Result<()> {
+    let source = source(sql, entry, changes)?;
+    write(sql, source, changes)
+}
+
+/// Write what `part` lists of a source.
+fn write(sql: &Connection, source: i64, part: &Snapshot) -> Result<()> {
     let mut writer = Writer {
         sql,
         source,
@@ -70,16 +56,10 @@ pub(super) fn replace(
         writer.certificate(certificate)?;
     }
     for (key, server) in &part.servers {
-        let before = saved.and_then(|saved| saved.servers.get(key));
-        if before != Some(&server.tally.connections) {
-            writer.server(key, server)?;
-        }
+        writer.server(key, server)?;
     }
     for (ip, host) in &part.hosts {
-        let before = saved.and_then(|saved| saved.hosts.get(ip));
-        if before != Some(&host.tally.connections) {
-            writer.host(*ip, host, before.is_some())?;
-        }
+        writer.host(*ip, host)?;
     }
     Ok(())
 }
@@ -92,18 +72,28 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
         .iter()
         .map(|(reason, count)| (reason.name().to_owned(), (*count).into()))
         .collect();
+    let mut counts = entry.lost;
+    let lost: serde_json::Map<String, serde_json::Value> = counts
+        .counters()
+        .into_iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(name, count)| (name.to_owned(), (*count).into()))
+        .collect();
     let coverage: serde_json::Map<String, serde_json::Value> =
         part.coverage.counters().map(|(name, count)| (name.to_owned(), count.into())).collect();
     sql.query_row(
         "INSERT INTO sources (sensor, kind, identity, name, has_identity, first, last, packets,
-             bytes, cut, dropped, flows, midstream, evicted, fault, skipped, coverage, handshake_us)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+             bytes, cut, dropped, flows, midstream, evicted, fault, skipped, coverage, handshake_us,
+             lost)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+             ?19)
          ON CONFLICT (sensor, kind, identity) DO UPDATE SET
              name = excluded.name, first = excluded.first, last = excluded.last,
              packets = excluded.packets, bytes = excluded.bytes, cut = excluded.cut,
              dropped = excluded.dropped, flows = excluded.flows, midstream = excluded.midstream,
              evicted = excluded.evicted, fault = excluded.fault, skipped = excluded.skipped,
-             coverage = excluded.coverage, handshake_us = excluded.handshake_us
+             coverage = excluded.coverage, handshake_us = excluded.handshake_us,
+             lost = excluded.lost
          RETURNING id",
         params![
             entry.sensor,
@@ -124,6 +114,7 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
             json(&skipped),
             json(&coverage),
             samples(&part.latency),
+            json(&lost),
         ],
         |row| row.get(0),
     )
@@ -297,15 +288,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn host(&mut self, ip: Address, host: &Host, is_known: bool) -> Result<()> {
+    fn host(&mut self, ip: Address, host: &Host) -> Result<()> {
         let row = self.shared(
             "SELECT id FROM hosts WHERE ip = ?1",
             "INSERT INTO hosts (ip) VALUES (?1)",
             [ip.to_string()],
         )?;
-        if is_known {
-            self.forget(row)?;
-        }
+        self.forget(row)?;
         let Tally { connections, first, last } = host.tally;
         self.run(
             "INSERT INTO host_seen (source, host, macs, connections, first, last)

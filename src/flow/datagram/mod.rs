@@ -160,6 +160,11 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         self.index.is_empty()
     }
 
+    /// Flows whose handshake is being watched now.
+    pub fn watched(&self) -> usize {
+        self.watched.len().saturating_sub(self.free_watched.len())
+    }
+
     /// Heap bytes that all watched flows together hold.
     pub const fn held_bytes(&self) -> usize {
         self.held_bytes
@@ -281,9 +286,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        if self.watched.len().saturating_sub(self.free_watched.len())
-            >= self.limits.watched_datagram_flows
-        {
+        if self.watched() >= self.limits.watched_datagram_flows {
             self.evict_watched(finish);
         }
         let Some(entry) = self.entries.get_mut(slot as usize) else { return };

@@ -96,7 +96,10 @@ fn by_offer(
     cases: &[Case<'_>],
 ) -> ClientOutcome {
     let offered = VersionSet::offered(offer, transport);
-    let fit = Fit::of(policy, offer, offered);
+    // A server picks its highest mutual version first (RFC 5246 appendix E.1, RFC 8446 §4.1.1):
+    // what the offer could do at a lower one does not come to pass.
+    let mutual = offered.intersection(policy.versions).highest();
+    let fit = Fit::of(policy, offer, mutual.into_iter().collect());
     let mut judged = ClientOutcome {
         outcome: Outcome::Ready,
         reasons: Vec::new(),
@@ -136,13 +139,11 @@ fn missing(policy: &Policy, offered: VersionSet, fit: Fit) -> Vec<Reason> {
     if fit.suites.is_empty() {
         return vec![Reason::CipherSuite];
     }
-    let signed = fit.suites.intersection(fit.signatures);
-    // Where each hurdle is taken at another version, or neither at any, both are reasons.
     let mut reasons = Vec::new();
-    if !signed.is_empty() || fit.groups.is_empty() {
+    if fit.groups.is_empty() {
         reasons.push(Reason::Group);
     }
-    if signed.is_empty() || !fit.groups.is_empty() {
+    if fit.signatures.is_empty() {
         reasons.push(Reason::Signature);
     }
     reasons

@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::outcome::{is_inside, signed_keys, usable_suites};
+use super::outcome::{Fit, accepts_curve, is_inside, signed_keys, usable_suites};
 use super::{ClientOutcome, KeyKinds, Outcome, Policy, Reason, ServerEvidence, ServerOutcome};
 use crate::record::Case;
-use crate::tls::codepoint::{CipherSuite, ProtocolVersion};
+use crate::tls::codepoint::{CipherSuite, ProtocolVersion, SignatureKind};
 use crate::tls::hello::Offer;
 
 /// What becomes of connections between two ends.
@@ -98,8 +98,14 @@ pub fn edge(
     let sni = cases.first().and_then(|case| case.sni);
     let (outcome, reasons, evidence) = server.under(sni);
     match negotiated(policy, cases) {
+        Negotiated::Inside if is_past_help(policy, cases) => {
+            return Edge::Breaks(Ends::Client);
+        }
         Negotiated::Inside => return Edge::Unchanged,
         Negotiated::Beyond => match client.outcome {
+            Outcome::Ready if lacks_key(policy, client, evidence, cases) => {
+                return Edge::Unknown(Some(Reason::Signature));
+            }
             Outcome::Ready => return Edge::Unchanged,
             Outcome::Breaks => return Edge::Breaks(Ends::Client),
             Outcome::Unknown | Outcome::AtRisk => {
@@ -157,31 +163,62 @@ fn upgrade(
     client: &ClientOutcome,
     server: &ServerEvidence,
 ) -> Option<Edge> {
-    let mutual = client.evidence.usable.intersection(server.versions);
-    let mut versions = mutual.descending();
-    versions.find_map(|version| {
-        let mut usable = usable_suites(policy, offer, version);
-        let chosen = |suite: &CipherSuite| {
-            server.chosen.iter().any(|(at, seen)| at.judged_as() == Some(version) && seen == suite)
-        };
-        if let Some(suite) = usable.find(chosen) {
-            return Some(Edge::Upgrades { version, suite: Some(suite) });
-        }
-        let fits = usable_suites(policy, offer, version)
-            .filter_map(CipherSuite::info)
-            .any(|info| !fitting(KeyKinds::of_suite(info), offer, version, server).is_empty());
-        fits.then_some(Edge::Upgrades { version, suite: None })
-    })
+    let offered = client.evidence.offered.intersection(policy.versions);
+    let version = offered.intersection(server.versions).highest()?;
+    let fits = |suite: &CipherSuite| fits_key(*suite, offer, version, server);
+    // What the server was seen to choose needs no certificate where none was ever seen.
+    let chosen = |suite: &CipherSuite| {
+        server.chosen.iter().any(|(at, seen)| at.judged_as() == Some(version) && seen == suite)
+            && (server.keys.is_empty() || fits(suite))
+    };
+    if let Some(suite) = usable_suites(policy, offer, version).find(chosen) {
+        return Some(Edge::Upgrades { version, suite: Some(suite) });
+    }
+    let fits = usable_suites(policy, offer, version).any(|suite| fits(&suite));
+    fits.then_some(Edge::Upgrades { version, suite: None })
 }
 
-/// The kinds of key that suite, client and server have in common.
-fn fitting(
-    suite: KeyKinds,
+/// Whether a suite can be used with a key that the server is known to have.
+fn fits_key(
+    suite: CipherSuite,
     offer: &Offer,
     version: ProtocolVersion,
     server: &ServerEvidence,
-) -> KeyKinds {
-    suite.intersection(signed_keys(offer, version)).intersection(server.keys)
+) -> bool {
+    let needs = suite.info().map_or(KeyKinds::EMPTY, KeyKinds::of_suite);
+    let common = needs.intersection(signed_keys(offer, version)).intersection(server.keys);
+    let on_curve = server.curves.is_empty()
+        || server.curves.iter().any(|curve| accepts_curve(offer, version, *curve));
+    common.contains(SignatureKind::Rsa) || (!common.is_empty() && on_curve)
+}
+
+/// Whether the client could use no key that the server is known to have, at the version that the
+/// two would come down to.
+fn lacks_key(
+    policy: &Policy,
+    client: &ClientOutcome,
+    server: &ServerEvidence,
+    cases: &[Case<'_>],
+) -> bool {
+    let version = client.evidence.offered.intersection(policy.versions).highest();
+    let offer = cases.iter().find_map(|case| case.offer);
+    !server.keys.is_empty()
+        && offer.zip(version).is_some_and(|(offer, version)| {
+            !usable_suites(policy, offer, version)
+                .any(|suite| fits_key(suite, offer, version, server))
+        })
+}
+
+/// Whether connections that are inside a policy by version and suite break all the same: the
+/// client states no group, or accepts no signature, that the policy has.
+fn is_past_help(policy: &Policy, cases: &[Case<'_>]) -> bool {
+    cases.iter().any(|case| {
+        let offer = case.offer.filter(|offer| !offer.truncated);
+        let at = case.evidence.version.and_then(ProtocolVersion::judged_as);
+        offer.zip(at).is_some_and(|(offer, version)| {
+            Fit::of(policy, offer, [version].into_iter().collect()).usable().is_empty()
+        })
+    })
 }
 
 #[cfg(test)]

@@ -1,1 +1,179 @@
+//! Section 2's sentences on edges, one by one.
 
+use std::sync::Arc;
+
+use super::*;
+use crate::census::sample::{self, Sample};
+use crate::policy::file::parse;
+use crate::policy::{client, server};
+use crate::record::FlowRecord;
+use crate::tls::Transport;
+use crate::tls::codepoint::{AlertDescription, NamedGroup, SignatureScheme};
+use crate::x509::Certificate;
+use ProtocolVersion as V;
+
+fn policy(versions: &str, rest: &str) -> Policy {
+    let suite = |name, code, version| {
+        format!(
+            "[[cipher_suite]]\nname = '{name}'\nhex = '{code}'\nversion = '{version}'\n\
+             level = 'allowed'\n"
+        )
+    };
+    let suites = [
+        suite("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "0xC02F", "TLS1.2"),
+        suite("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "0xC02B", "TLS1.2"),
+    ];
+    let text = format!(
+        "id = 'p'\ntitle = 'P'\nallowed_versions = [{versions}]\ncipher_rule = 'only'\n{rest}\n{}",
+        suites.concat()
+    );
+    parse("p.toml", &text).unwrap()
+}
+
+fn tls12() -> Policy {
+    policy("'TLS1.2'", "")
+}
+
+fn up_to_tls13() -> Policy {
+    policy("'TLS1.2', 'TLS1.3'", "")
+}
+
+/// A certificate with a key on P-256.
+fn ecdsa() -> Arc<Certificate> {
+    static DER: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    let der = DER.get_or_init(|| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["svc.test".to_owned()]).unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    });
+    Arc::new(Certificate::parse(der))
+}
+
+/// What becomes of the first record's edge, with the others as what else the server showed.
+fn edge_of(policy: &Policy, records: &[FlowRecord]) -> Edge {
+    let evidence: Vec<_> = records.iter().map(FlowRecord::evidence).collect();
+    let cases: Vec<_> =
+        records.iter().zip(&evidence).map(|(record, evidence)| record.case(evidence)).collect();
+    let transport = records[0].transport;
+    let of_client = client(policy, transport, cases[0].offer, &cases[..1]);
+    edge(policy, &of_client, &server(policy, &cases), &cases[..1])
+}
+
+/// An offer of TLS 1.0 to 1.3.
+fn able() -> Offer {
+    Offer {
+        supported_versions: Some(vec![V::TLS1_3, V::TLS1_2, V::TLS1_1, V::TLS1_0]),
+        ..(*sample::modern()).clone()
+    }
+}
+
+fn chose(version: V, suite: u16) -> Sample {
+    Sample::new(1, 1).offers(&Arc::new(able())).chooses(version, suite)
+}
+
+fn old_client() -> Sample {
+    Sample::new(1, 1).offers(&sample::legacy()).chooses(V::TLS1_0, 0x002f)
+}
+
+const BY_CLIENT: Edge = Edge::Breaks(Ends::Client);
+
+#[test]
+fn inside_goes_on_unchanged() {
+    assert_eq!(edge_of(&tls12(), &[chose(V::TLS1_2, 0xc02f).0]), Edge::Unchanged);
+}
+
+#[test]
+fn beyond_goes_on_where_the_client_is_ready() {
+    assert_eq!(edge_of(&tls12(), &[chose(V::TLS1_3, 0x1301).0]), Edge::Unchanged);
+    let only13 = Sample::new(1, 1).offers(&Arc::new(Offer {
+        supported_versions: Some(vec![V::TLS1_3]),
+        ..(*sample::modern()).clone()
+    }));
+    assert_eq!(edge_of(&tls12(), &[only13.chooses(V::TLS1_3, 0x1301).0]), BY_CLIENT);
+    let quic = chose(V::TLS1_3, 0x1301).with(|record| record.transport = Transport::Quic);
+    assert_eq!(edge_of(&tls12(), &[quic.0]), Edge::Unknown(Some(Reason::Transport)));
+}
+
+#[test]
+fn an_end_that_breaks_is_named_or_both() {
+    assert_eq!(edge_of(&tls12(), &[old_client().0]), BY_CLIENT);
+    let low = chose(V::TLS1_0, 0x002f).0;
+    assert_eq!(edge_of(&tls12(), std::slice::from_ref(&low)), Edge::Breaks(Ends::Server));
+    assert_eq!(edge_of(&tls12(), &[old_client().0, low]), Edge::Breaks(Ends::Both));
+}
+
+#[test]
+fn two_that_are_ready_move_up_to_the_highest_that_both_have() {
+    let now = || {
+        chose(V::TLS1_1, 0x002f).with(|record| {
+            // It chose less than it can: the sentinel, or another connection, says so.
+            record.server_hello.as_mut().unwrap().downgrade_sentinel = Some(V::TLS1_2);
+        })
+    };
+    let seen = chose(V::TLS1_2, 0xc02f).0;
+    let named = Edge::Upgrades { version: V::TLS1_2, suite: Some(CipherSuite::new(0xc02f)) };
+    assert_eq!(edge_of(&up_to_tls13(), &[now().0, seen.clone()]), named);
+    let higher = chose(V::TLS1_3, 0x1302).0;
+    let to13 = Edge::Upgrades { version: V::TLS1_3, suite: Some(CipherSuite::new(0x1302)) };
+    assert_eq!(edge_of(&up_to_tls13(), &[now().0, seen, higher]), to13);
+    // A sentinel names no suite; the kind of certificate says that one fits.
+    let mut offer = able();
+    offer.cipher_suites.push(CipherSuite::new(0xc02b));
+    let proven = |offer: &Offer| now().offers(&Arc::new(offer.clone())).sends(&[ecdsa()]).0;
+    let unnamed = Edge::Upgrades { version: V::TLS1_2, suite: None };
+    assert_eq!(edge_of(&tls12(), &[proven(&offer)]), unnamed);
+    // Without a suite for that certificate nothing is claimed.
+    let rsa_only = able();
+    assert!(matches!(edge_of(&tls12(), &[proven(&rsa_only)]), Edge::Unknown(_)));
+    // Nor where the client does not accept a key on its curve (RFC 8422 §5.1.1).
+    offer.groups = Some(vec![NamedGroup::X25519]);
+    assert!(matches!(edge_of(&tls12(), &[proven(&offer)]), Edge::Unknown(_)));
+}
+
+#[test]
+fn a_version_in_common_that_is_of_no_use_is_no_way_up() {
+    // TLS 1.3 is what the two would choose, and there the client has no group.
+    let offer = Arc::new(Offer {
+        groups: Some(vec![NamedGroup(0x0100)]),
+        cipher_suites: [0x1301, 0x002f].map(CipherSuite::new).to_vec(),
+        ..(*sample::modern()).clone()
+    });
+    let record = Sample::new(1, 1).offers(&offer).chooses(V::TLS1_2, 0x002f).0;
+    let seen = chose(V::TLS1_3, 0x1301).0;
+    assert_eq!(edge_of(&up_to_tls13(), &[record, seen]), BY_CLIENT);
+}
+
+#[test]
+fn inside_by_version_and_suite_may_still_break_by_group_or_signature() {
+    let record = || chose(V::TLS1_2, 0xc02f).0;
+    let groups = policy("'TLS1.2'", "groups = ['secp384r1']");
+    assert_eq!(edge_of(&groups, &[record()]), BY_CLIENT, "x25519 and P-256 are all it has");
+    let types = policy("'TLS1.2'", "certificate_types = ['ecdsa']");
+    let narrow = chose(V::TLS1_2, 0xc02f).with(|record| {
+        let hello = record.client_hello.as_mut().unwrap();
+        let mut offer = (*hello.offer).clone();
+        offer.signature_algorithms = Some(vec![SignatureScheme::RSA_PKCS1_SHA256]);
+        hello.offer = Arc::new(offer);
+    });
+    assert_eq!(edge_of(&types, &[narrow.0]), BY_CLIENT);
+}
+
+#[test]
+fn beyond_a_policy_that_would_come_down_to_a_key_of_no_use_is_open() {
+    // Over TLS 1.3 all is well; at TLS 1.2 the client has no suite for the ECDSA key seen there.
+    let offer = Arc::new(sample::offer(V::TLS1_3, &[0x1301, 0xc02f, 0xc02b]));
+    let other = Sample::new(2, 1).offers(&offer).chooses(V::TLS1_2, 0xc02b).sends(&[ecdsa()]).0;
+    let now = chose(V::TLS1_3, 0x1301).0;
+    assert_eq!(edge_of(&tls12(), &[now, other]), Edge::Unknown(Some(Reason::Signature)));
+}
+
+#[test]
+fn all_else_is_unknown_with_its_reason() {
+    let refused =
+        Sample::new(1, 1).offers(&sample::modern()).refused(AlertDescription::UNRECOGNIZED_NAME).0;
+    assert_eq!(edge_of(&tls12(), &[refused]), Edge::Unknown(Some(Reason::Refused)));
+    let unseen = Sample::new(1, 1).chooses(V::TLS1_0, 0x002f).0;
+    assert_eq!(edge_of(&tls12(), &[unseen]), Edge::Unknown(Some(Reason::NotSeen)));
+    let at_risk = chose(V::TLS1_2, 0x002f).sends(&[ecdsa()]).0;
+    assert!(matches!(edge_of(&tls12(), &[at_risk]), Edge::Unknown(_)));
+}

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::certificate::leaf_kind;
+use super::certificate::{leaf_curve, leaf_kind};
 use super::outcome::{is_inside, usable_suites};
 use super::{Asked, KeyKinds, Outcome, Policy, Reason, VersionSet};
 use crate::clock::Timestamp;
@@ -65,6 +65,8 @@ pub struct ServerEvidence {
     pub refusal: Option<AlertDescription>,
     /// The kinds of key in the certificates that it sent.
     pub keys: KeyKinds,
+    /// The curves of those keys that lie on one.
+    pub curves: Vec<NamedGroup>,
     /// Since when the newer evidence stands, where the older contradicts it.
     pub changed: Option<Timestamp>,
     /// What was asked, where the outcome has a reason.
@@ -156,6 +158,8 @@ impl Gathered {
         if let Some(kind) = leaf_kind(case) {
             self.evidence.keys = self.evidence.keys.union(kind.into());
         }
+        let curve = leaf_curve(case).filter(|curve| !self.evidence.curves.contains(curve));
+        self.evidence.curves.extend(curve);
         self.evidence.versions.insert(version);
         if let Some(proven) = evidence.sentinel {
             self.evidence.versions.insert(proven);

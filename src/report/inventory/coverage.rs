@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::census::{Coverage, Snapshot, SourceKind, Unlisted};
+use crate::census::{Coverage, Lost, Snapshot, SourceKind, Unlisted};
 use crate::clock::Timestamp;
 use crate::packet::{Layer, Skip};
 
@@ -49,6 +49,19 @@ pub struct LostLine {
     pub backlog: u64,
     /// Captured, but not read before the end.
     pub unread: u64,
+    /// Packets read in seconds in which a handshake was open.
+    pub open_read: u64,
+    /// Packets lost in those seconds: only they can have cost a handshake.
+    pub open_lost: u64,
+    /// Seconds in which packets were lost.
+    pub seconds: u64,
+}
+
+impl From<Lost> for LostLine {
+    fn from(lost: Lost) -> Self {
+        let Lost { interface, ring, backlog, unread, open_read, open_lost, seconds } = lost;
+        Self { interface, ring, backlog, unread, open_read, open_lost, seconds }
+    }
 }
 
 /// What was seen, and what was not.
@@ -86,6 +99,9 @@ pub struct PacketCoverage {
     pub read: u64,
     /// Lost, as the capturing system says.
     pub dropped: u64,
+    /// Of those that interfaces lost: apart by who lost them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<LostLine>,
     /// Cut by the capture (snaplen).
     pub cut: u64,
     /// Not decoded, by reason.
@@ -131,12 +147,7 @@ pub(super) fn sources(snapshot: &Snapshot) -> Vec<SourceLine> {
             packets: source.packets,
             bytes: source.bytes,
             dropped: source.dropped,
-            lost: (source.kind == SourceKind::Live).then_some(LostLine {
-                interface: source.lost.interface,
-                ring: source.lost.ring,
-                backlog: source.lost.backlog,
-                unread: source.lost.unread,
-            }),
+            lost: (source.kind == SourceKind::Live).then_some(source.lost.into()),
             error: source.fault.clone(),
         })
         .collect()
@@ -153,7 +164,11 @@ pub(super) fn coverage(snapshot: &Snapshot) -> CoverageLine {
         handshake_ms: HandshakeTimes::of(&snapshot.latency),
         ..CoverageLine::default()
     };
+    let mut lost: Option<Lost> = None;
     for source in &snapshot.sources {
+        if source.kind == SourceKind::Live {
+            lost.get_or_insert_default().add(source.lost);
+        }
         line.midstream += source.midstream;
         line.flows += source.flows;
         line.evicted_flows += source.evicted;
@@ -165,6 +180,7 @@ pub(super) fn coverage(snapshot: &Snapshot) -> CoverageLine {
             *line.packets.skipped.entry(word(*reason)).or_default() += packets;
         }
     }
+    line.packets.lost = lost.map(LostLine::from);
     line
 }
 

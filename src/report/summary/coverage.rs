@@ -1,7 +1,7 @@
 //! What could not be seen, in words.
 
 use super::page::{Ink, Page};
-use crate::report::inventory::{CoverageLine, Inventory};
+use crate::report::inventory::{CoverageLine, Inventory, LostLine};
 use crate::report::text::{count, grouped, percent, printable, span};
 
 /// Faulty sources that are named without `verbose`.
@@ -101,6 +101,7 @@ fn packets(coverage: &CoverageLine, verbose: bool) -> Vec<String> {
             count(packets.dropped, "packet was", "packets were"),
             percent(packets.dropped, all),
         ));
+        lines.extend(packets.lost.as_ref().and_then(lost));
     }
     if packets.cut > 0 {
         lines.push(format!(
@@ -115,6 +116,31 @@ fn packets(coverage: &CoverageLine, verbose: bool) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Who lost the packets of interfaces, and whether that can have cost handshakes.
+fn lost(lost: &LostLine) -> Option<String> {
+    let kinds = [
+        (lost.interface, "by the interface or its driver"),
+        (lost.ring, "as the ring was full (a larger --buffer, --capture-threads or --filter help)"),
+        (lost.backlog, "as the workers were behind (more --threads help)"),
+        (lost.unread, "unread at the end"),
+    ];
+    let kinds: Vec<_> = kinds
+        .iter()
+        .filter(|(packets, _)| *packets > 0)
+        .map(|(packets, words)| format!("{} {words}", grouped(*packets)))
+        .collect();
+    if kinds.is_empty() {
+        return None;
+    }
+    let all = lost.open_lost.saturating_add(lost.open_read);
+    Some(format!(
+        "of interfaces: {}; in {}; {} of the packets that came while a handshake was open",
+        kinds.join(", "),
+        count(lost.seconds, "second", "seconds"),
+        percent(lost.open_lost, all),
+    ))
 }
 
 /// Words for a reason to skip packets, and whether every network has such packets.

@@ -258,6 +258,34 @@ fn a_file_that_ends_too_soon_is_named() {
 }
 
 #[test]
+fn what_an_interface_lost_is_told_by_who_lost_it() {
+    let mut facts = snapshot(&office()[7..8]);
+    let source = &mut facts.sources[0];
+    source.kind = crate::census::SourceKind::Live;
+    (source.packets, source.dropped) = (9_959, 41);
+    source.lost = crate::census::Lost {
+        ring: 30,
+        backlog: 11,
+        open_read: 960,
+        open_lost: 40,
+        seconds: 3,
+        ..crate::census::Lost::default()
+    };
+    let inventory = judge(&facts, &["dataverse-2024-12"], &[]);
+    let text = inventory.summary(PLAIN);
+    let words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains(
+            "41 packets were lost while capturing (under 1 %) of interfaces: 30 as the ring was full \
+             (a larger --buffer, --capture-threads or --filter help), 11 as the workers were behind \
+             (more --threads help); in 3 seconds; 4 % of the packets that came while a handshake was \
+             open"
+        ),
+        "{words}"
+    );
+}
+
+#[test]
 fn a_policy_that_names_its_servers_gives_a_hint() {
     let mut inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
     inventory.policies[0].scope = vec!["*.dynamics.com".into(), "*.contoso.example".into()];

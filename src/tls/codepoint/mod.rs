@@ -273,6 +273,19 @@ impl SignatureScheme {
             _ => None,
         }
     }
+
+    /// The curve that an ECDSA scheme stands for at TLS 1.3 (RFC 8446 §4.2.3, RFC 8734 §3).
+    pub const fn curve(self) -> Option<NamedGroup> {
+        match self {
+            Self::ECDSA_SECP256R1_SHA256 => Some(NamedGroup::SECP256R1),
+            Self::ECDSA_SECP384R1_SHA384 => Some(NamedGroup::SECP384R1),
+            Self::ECDSA_SECP521R1_SHA512 => Some(NamedGroup::SECP521R1),
+            Self::ECDSA_BRAINPOOLP256R1_SHA256 => Some(NamedGroup::BRAINPOOLP256R1),
+            Self::ECDSA_BRAINPOOLP384R1_SHA384 => Some(NamedGroup::BRAINPOOLP384R1),
+            Self::ECDSA_BRAINPOOLP512R1_SHA512 => Some(NamedGroup::BRAINPOOLP512R1),
+            _ => None,
+        }
+    }
 }
 
 codepoint! {

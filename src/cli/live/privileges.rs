@@ -23,7 +23,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-use super::exit::Failure;
+use crate::cli::exit::Failure;
 
 /// The user of a run without output files: nobody's.
 const NOBODY: u32 = 65_534;

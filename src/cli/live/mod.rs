@@ -1,0 +1,241 @@
+//! `tlscensus live`: watch interfaces until asked to stop.
+
+mod amounts;
+mod facts;
+#[cfg(feature = "serve")]
+mod feed;
+mod keeper;
+mod notify;
+mod outputs;
+mod plan;
+mod privileges;
+mod saver;
+mod signals;
+mod status;
+
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::anyhow;
+
+use super::args::{Global, Live};
+use super::exit::{Exit, Failure};
+use super::publish;
+use super::words::Words;
+use crate::capture::live::{Condition, LiveSource};
+use crate::census::Store;
+use crate::pipeline::live::{InterfaceReport, LiveFinished, Watch, live};
+#[cfg(feature = "serve")]
+use crate::serve::Listener;
+use facts::Facts;
+#[cfg(feature = "serve")]
+use feed::LiveFeed;
+use keeper::Keeper;
+use notify::Notify;
+use outputs::{LiveSink, lock};
+use plan::{Plan, open};
+use saver::Saver;
+use signals::Signals;
+use status::Status;
+
+/// How often signals are heard and files looked after.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Check what was typed, open, watch, report.
+pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Failure> {
+    let plan = Plan::new(args)?;
+    let signals = Signals::hear()?;
+    let sources = open(&plan)?;
+    #[cfg(feature = "serve")]
+    let listener = plan.listen(words)?;
+    let notify = Notify::new();
+    let missing = plan.privileges.drop()?;
+    if !missing.is_empty() {
+        words.warn(
+            &format!("this kernel has no {}: the run is less confined", missing.join(" and no ")),
+            None,
+        );
+    }
+    let mut sink = plan.open_sink()?;
+    let mut store = plan.open_store()?;
+    // Before it is written to: what is there belongs to others.
+    let earlier = store.as_mut().map(|store| Store::merged(slice::from_mut(store), |part| part));
+    let facts = Arc::new(Facts {
+        watch: Watch::new(&sources, &plan.settings),
+        earlier: earlier.transpose()?.unwrap_or_default(),
+        judging: Arc::clone(&plan.judging),
+        limits: plan.settings.limits.clone(),
+    });
+    let saver = store.map(|store| Arc::new(Saver::new(store, plan.save_every)));
+    #[cfg(feature = "serve")]
+    let page = listener.map(|listener| Page {
+        listener,
+        feed: LiveFeed {
+            facts: Arc::clone(&facts),
+            saver: saver.clone(),
+            file: sink.as_ref().and_then(LiveSink::file),
+        },
+    });
+    #[cfg(not(feature = "serve"))]
+    let page = None;
+    notify.ready();
+    let keeper = Keeper {
+        plan: &plan,
+        signals: &signals,
+        facts: &facts,
+        words,
+        file: sink.as_ref().and_then(LiveSink::file),
+        saver: saver.as_deref(),
+        notify,
+        status: Status::new(words.quiet),
+        conditions: vec![Condition::Up; plan.interfaces.len()],
+        trouble: [None, None],
+    };
+    let finished = watch_over(keeper, sources, sink.as_mut(), page);
+    // First of all: what was learned is safe then, whatever reports take.
+    let saved = saver.as_ref().map_or(Ok(()), |saver| saver.save(&facts.watch));
+    let exit = conclude(&plan, facts, &finished, sink.as_ref(), global, words)?;
+    drop(saver);
+    saved?;
+    Ok(exit)
+}
+
+/// The page, and where it is to be had.
+#[cfg(feature = "serve")]
+struct Page {
+    listener: Listener,
+    feed: LiveFeed,
+}
+
+#[cfg(feature = "serve")]
+impl Page {
+    /// Until the run is over.
+    fn show(self, over: &AtomicBool) {
+        // Without threads or descriptors there is no page; the run goes on.
+        let _ = self.listener.serve(Arc::new(self.feed), over);
+    }
+}
+
+/// Built without a server there is no page.
+#[cfg(not(feature = "serve"))]
+enum Page {}
+
+#[cfg(not(feature = "serve"))]
+impl Page {
+    fn show(self, _over: &AtomicBool) {
+        match self {}
+    }
+}
+
+/// Capture while files are looked after and signals heard.
+fn watch_over(
+    mut keeper: Keeper<'_>,
+    sources: Vec<LiveSource>,
+    sink: Option<&mut LiveSink>,
+    page: Option<Page>,
+) -> LiveFinished {
+    let over = AtomicBool::new(false);
+    let (plan, facts, saver) = (keeper.plan, keeper.facts, keeper.saver);
+    thread::scope(|scope| {
+        let over = &over;
+        let saving = saver.map(|saver| scope.spawn(|| saver.run(&facts.watch, over)));
+        let keeping = scope.spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                keeper.tick(scope, over);
+                thread::park_timeout(TICK);
+            }
+            keeper.status.clear();
+        });
+        if let Some(page) = page {
+            scope.spawn(move || page.show(over));
+        }
+        let finished = live(sources, &plan.settings, sink, &facts.watch);
+        over.store(true, Ordering::Relaxed);
+        keeping.thread().unpark();
+        if let Some(saving) = saving {
+            saving.thread().unpark();
+        }
+        finished
+    })
+}
+
+/// Say what went wrong, write the reports, print the summary, and find the exit code.
+fn conclude(
+    plan: &Plan,
+    facts: Arc<Facts>,
+    finished: &LiveFinished,
+    sink: Option<&LiveSink>,
+    global: &Global,
+    words: &Words,
+) -> Result<Exit, Failure> {
+    let interfaces = facts.watch.interfaces();
+    for fault in interfaces.iter().filter_map(|report| report.fault.as_ref()) {
+        words.error(&anyhow!("{fault}"), None);
+    }
+    if !finished.faults.is_none() {
+        words.warn(&finished.faults.to_string(), None);
+    }
+    // Judging takes time: it is done where anybody wants to know.
+    let wanted = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();
+    let inventory = wanted.then(|| match Arc::try_unwrap(facts) {
+        Ok(facts) => facts.into_inventory(),
+        // The page is still being written for somebody.
+        Err(facts) => facts.inventory(),
+    });
+    if let Some(inventory) = &inventory {
+        plan.write_reports(inventory).map_err(Failure::impossible)?;
+        if !words.quiet {
+            let aside = plan.streams_to_stdout();
+            let accounts = accounts(&interfaces);
+            publish::text(|style| inventory.summary(style) + &accounts, aside, global, words)?;
+        }
+    }
+    if let Some(error) = &finished.output {
+        return Err(Failure::impossible(anyhow!("cannot write records: {error}")));
+    }
+    let unwritten = sink.and_then(LiveSink::file).map_or(0, |file| {
+        let mut file = lock(&file);
+        file.retry();
+        file.waiting_lines().saturating_add(file.lost_lines())
+    });
+    if unwritten > 0 {
+        return Err(Failure::impossible(anyhow!("{unwritten} records could not be written")));
+    }
+    let broken = interfaces.iter().filter(|report| report.fault.is_some()).count();
+    if broken > 0 && broken == interfaces.len() {
+        return Ok(Exit::Impossible);
+    }
+    let matched = inventory.is_some_and(|inventory| publish::matches(plan.fail_on, &inventory));
+    Ok(if matched {
+        Exit::Matched
+    } else if broken > 0 || !finished.faults.is_none() {
+        Exit::Partial
+    } else {
+        Exit::Done
+    })
+}
+
+/// What was captured and lost, interface by interface.
+fn accounts(interfaces: &[InterfaceReport]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from("\n");
+    for report in interfaces {
+        let lost = &report.lost;
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            text,
+            "{}: {} packets read; lost: {} by the interface, {} ring full, {} workers behind, \
+             {} unread at the end",
+            report.name,
+            report.capture.frames,
+            lost.interface,
+            lost.ring,
+            lost.backlog,
+            lost.unread,
+        );
+    }
+    text
+}

@@ -1,0 +1,28 @@
+//! What signals ask of a live run.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+
+/// What signals have asked for.
+pub(super) struct Signals {
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) report: Arc<AtomicBool>,
+    pub(super) reopen: Arc<AtomicBool>,
+}
+
+impl Signals {
+    pub(super) fn hear() -> std::io::Result<Self> {
+        let flag = || Arc::new(AtomicBool::new(false));
+        let signals = Self { stop: flag(), report: flag(), reopen: flag() };
+        for signal in [SIGINT, SIGTERM] {
+            // The second one is not asked twice.
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&signals.stop))?;
+            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
+        }
+        signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.report))?;
+        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reopen))?;
+        Ok(signals)
+    }
+}

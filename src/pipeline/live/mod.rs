@@ -1,0 +1,265 @@
+//! Interfaces in, records and a census out, until the run is asked to stop.
+//!
+//! ```text
+//!   eth1 ring ─▶ capture thread ─╮
+//!   eth1 ring ─▶ capture thread ─┼═Batch═▶ workers ─▶ writer      (numbered as they arrive)
+//!   eth2 ring ─▶ capture thread ─╯
+//! ```
+//!
+//! Each capture thread has a ring, a decoder and flow tables of its own; nothing is shared between
+//! them but the numbers of batches. What they count stands in a [`Watch`], anew every second, so
+//! that a report may be written at any time.
+//!
+//! **Overload.** A thread whose batches are all under way goes on emptying its ring, and what
+//! handshakes it finishes meanwhile wait in memory ([`Limits::backlog_bytes`]): one of them takes as
+//! much room as a few packets of a bulk transfer, so they are what is kept longest. Only when that
+//! is full the thread *waits*. Its ring goes on taking packets and then overflows, and the kernel
+//! counts every packet for which there was no room. So nothing is lost that is not counted, and the
+//! count is the kernel's own. What was lost in a time in which the thread had to wait is counted as
+//! *backlog* and apart from what the rate of packets alone did.
+//!
+//! Which packets the kernel drops when a ring is full is not ours to choose: whatever comes then. A
+//! filter in the kernel that knows which flows are over (eBPF) could drop those first; a large ring
+//! costs less and needs no further rights.
+
+mod watch;
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::batch::{Batch, Batcher};
+use super::faults::Faults;
+use super::follow::{Followed, Follower};
+use super::{Progress, Settings, run};
+use crate::capture::live::LiveSource;
+use crate::capture::{Error, Poll, Source};
+use crate::census::Lost;
+use crate::limits::Limits;
+use crate::record::FlowRecord;
+use crate::sink::Sink;
+
+pub use watch::{InterfaceReport, Watch};
+
+/// How often batches that are not full are sent on all the same: a record is to be seen within a
+/// second.
+const FLUSH: Duration = Duration::from_millis(400);
+
+/// How often time passes for silent flows, and counters are read and shown.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long the rings are emptied after the run was asked to stop.
+const DRAIN: Duration = Duration::from_millis(400);
+
+/// What became of a live run.
+#[derive(Debug, Default)]
+pub struct LiveFinished {
+    /// Why records could not be written, if they could not.
+    pub output: Option<std::io::Error>,
+    /// What faults of this program lost.
+    pub faults: Faults,
+}
+
+/// Capture until asked to stop. Handshakes go into the censuses of `watch`, which was made for the
+/// same sources and says what was seen and lost, records to `sink` if there is one.
+///
+/// The order of records is the order in which they arrive. An interface that fails for good does not stop the others.
+pub fn live<S: Sink + Send>(
+    sources: Vec<LiveSource>,
+    settings: &Settings,
+    sink: Option<&mut S>,
+    watch: &Watch,
+) -> LiveFinished {
+    let limits = share(&settings.limits, sources.len());
+    let numbers = Arc::new(AtomicU64::new(0));
+    let progress = watch.progress();
+    let add = |record: &FlowRecord| watch.add(record);
+    let ((), output) = run(settings, Some(&add), sink, progress, sources.len(), |empty, full| {
+        thread::scope(|scope| {
+            for (source, report) in sources.into_iter().zip(watch.members()) {
+                let batcher = Batcher::new(empty.clone(), full.clone(), Arc::clone(&numbers))
+                    .with_backlog(limits.backlog_bytes);
+                let capture = CaptureThread::new(source, batcher, &limits, report);
+                scope.spawn(move || capture.run(progress));
+            }
+            drop::<(Receiver<Batch>, Sender<Batch>)>((empty, full));
+        });
+    });
+    let faults = watch.interfaces().iter().fold(Faults::default(), |sum, one| sum.and(one.faults));
+    LiveFinished { output, faults }
+}
+
+/// The bounds of one of several threads, so that they keep to the bounds together.
+fn share(limits: &Limits, threads: usize) -> Limits {
+    let part = |bound: usize| bound.checked_div(threads).unwrap_or(bound).max(1);
+    Limits {
+        fragment_bytes: part(limits.fragment_bytes),
+        fragment_datagrams: part(limits.fragment_datagrams),
+        flows: part(limits.flows),
+        watched_flows: part(limits.watched_flows),
+        datagram_flows: part(limits.datagram_flows),
+        watched_datagram_flows: part(limits.watched_datagram_flows),
+        logins: part(limits.logins),
+        login_bytes: part(limits.login_bytes),
+        watched_bytes: part(limits.watched_bytes),
+        backlog_bytes: part(limits.backlog_bytes),
+        ..limits.clone()
+    }
+}
+
+/// One ring and what follows it.
+struct CaptureThread<'a> {
+    source: LiveSource,
+    follower: Follower,
+    batcher: Batcher,
+    lost: Lost,
+    /// Kernel drops that are counted in `lost`, and how often the thread had waited by then.
+    counted: u64,
+    waits: u64,
+    /// What was read and lost when the last second ended, and how many handshakes were open then.
+    before: (u64, u64),
+    open: u64,
+    report: &'a Mutex<InterfaceReport>,
+}
+
+#[allow(clippy::disallowed_methods, reason = "here time passes without packets")]
+impl<'a> CaptureThread<'a> {
+    fn new(
+        source: LiveSource,
+        batcher: Batcher,
+        limits: &Limits,
+        report: &'a Mutex<InterfaceReport>,
+    ) -> Self {
+        let follower = Follower::new(Arc::clone(source.name()), limits);
+        Self {
+            source,
+            follower,
+            batcher,
+            lost: Lost::default(),
+            counted: 0,
+            waits: 0,
+            before: (0, 0),
+            open: 0,
+            report,
+        }
+    }
+
+    fn run(mut self, progress: &Progress) {
+        let fault = self.capture(progress).err();
+        if fault.is_none() {
+            self.drain();
+        }
+        self.follower.finish(&mut self.batcher);
+        self.batcher.finish();
+        self.count_lost();
+        self.relate();
+        self.publish(fault.map(|error| error.to_string()));
+    }
+
+    /// Until the run is to stop.
+    fn capture(&mut self, progress: &Progress) -> Result<(), Error> {
+        let mut heard = Instant::now();
+        let mut ticked = heard;
+        let mut flushed = heard;
+        while !progress.is_stopping() {
+            let polled = self.poll()?;
+            let now = Instant::now();
+            if matches!(polled, Poll::Frames(_)) {
+                heard = now;
+            }
+            if self.batcher.waits() > self.waits {
+                self.count_lost();
+            }
+            if self.batcher.backlog() > 0 || now.duration_since(flushed) >= FLUSH {
+                flushed = now;
+                self.batcher.flush();
+            }
+            if now.duration_since(ticked) >= TICK {
+                ticked = now;
+                // Capture time goes on from the last packet, whatever clock stamps packets.
+                if let Some((_, last)) = self.follower.followed().span {
+                    self.follower.tick(last.plus(now.duration_since(heard)), &mut self.batcher);
+                }
+                self.count_lost();
+                self.relate();
+                self.publish(None);
+            }
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Poll, Error> {
+        let Self { source, follower, batcher, .. } = self;
+        source.poll(&mut |frame| follower.take(&frame, batcher))
+    }
+
+    /// Read what was captured before the run was asked to stop, as far as time allows.
+    fn drain(&mut self) {
+        let begun = Instant::now();
+        let mut emptied = self.source.close_ring().is_err();
+        while !emptied && begun.elapsed() < DRAIN {
+            emptied = !matches!(self.poll(), Ok(Poll::Frames(_)));
+        }
+        self.count_lost();
+        if !emptied {
+            self.lost.unread = self.source.unread();
+        }
+    }
+
+    /// Ask what was lost since the last time, and who lost it.
+    fn count_lost(&mut self) {
+        self.source.refresh();
+        let stats = self.source.stats();
+        let new = stats.dropped.saturating_sub(self.counted);
+        let waits = self.batcher.waits();
+        let by = if waits > self.waits { &mut self.lost.backlog } else { &mut self.lost.ring };
+        *by = by.saturating_add(new);
+        self.lost.interface = stats.interface_dropped;
+        self.counted = stats.dropped;
+        self.waits = waits;
+    }
+
+    /// A second is over: whether what was lost in it can have cost handshakes.
+    fn relate(&mut self) {
+        let (read, lost) = (self.source.stats().frames, self.lost.total());
+        let (read_before, lost_before) = self.before;
+        let new = lost.saturating_sub(lost_before);
+        let open = self.follower.open();
+        if open > 0 || self.open > 0 {
+            let new_read = read.saturating_sub(read_before);
+            self.lost.open_read = self.lost.open_read.saturating_add(new_read);
+            self.lost.open_lost = self.lost.open_lost.saturating_add(new);
+        }
+        self.lost.seconds = self.lost.seconds.saturating_add(u64::from(new > 0));
+        self.before = (read, lost);
+        self.open = open;
+    }
+
+    /// Show what was counted.
+    fn publish(&self, fault: Option<String>) {
+        let Followed { span, packets, flows, datagrams, logins, joined_late, faults } =
+            self.follower.followed();
+        let mut shown = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = InterfaceReport {
+            name: Arc::clone(self.source.name()),
+            condition: self.source.condition(),
+            fault,
+            span,
+            capture: self.source.stats(),
+            lost: self.lost,
+            packets,
+            flows,
+            datagrams,
+            logins,
+            faults: Faults { connections: 0, packets: faults },
+            joined_late,
+            waits: self.waits,
+            open: self.open,
+            backlog: self.batcher.backlog(),
+            beats: shown.beats.saturating_add(1),
+        };
+    }
+}

@@ -1,0 +1,294 @@
+//! [`Watch`]: how a live run stands: what each interface has brought and lost, and its census.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::capture::CaptureStats;
+use crate::capture::live::{Condition, LiveSource};
+use crate::census::{Census, Lost, Merger, Snapshot, SourceEntry, SourceKind};
+use crate::clock::Timestamp;
+use crate::flow::TableStats;
+use crate::flow::datagram::DatagramStats;
+use crate::limits::Limits;
+use crate::packet::{PacketStats, Skip};
+use crate::pipeline::faults::Faults;
+use crate::pipeline::{Progress, Settings};
+use crate::record::FlowRecord;
+use crate::tls::starttls::login::LoginStats;
+
+/// What was captured on one interface so far.
+#[derive(Clone, Debug)]
+pub struct InterfaceReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether it can be captured on at the moment.
+    pub condition: Condition,
+    /// Why it is captured on no more.
+    pub fault: Option<String>,
+    /// Time of the first and of the last packet.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// What was read.
+    pub capture: CaptureStats,
+    /// What was lost.
+    pub lost: Lost,
+    /// What became of the frames.
+    pub packets: PacketStats,
+    /// What became of the streams.
+    pub flows: TableStats,
+    /// What became of the datagrams.
+    pub datagrams: DatagramStats,
+    /// What became of the log-ins to networks.
+    pub logins: LoginStats,
+    /// What faults of this program lost.
+    pub faults: Faults,
+    /// Connections of which only encrypted data was seen: joined after their handshake.
+    pub joined_late: u64,
+    /// How often a thread had to wait for the workers.
+    pub waits: u64,
+    /// Handshakes that are being watched at the moment.
+    pub open: u64,
+    /// Handshakes that wait for a worker.
+    pub backlog: u64,
+    /// How often its threads have said all this: a thread that hangs says it no more.
+    pub beats: u64,
+}
+
+/// How a live run stands, for whoever watches it, and the facts that it has gathered.
+///
+/// Each interface is a source of its own, with a census of its own.
+#[derive(Debug)]
+pub struct Watch {
+    progress: Progress,
+    sensor: Arc<str>,
+    members: Vec<Mutex<InterfaceReport>>,
+    interfaces: Vec<Watched>,
+}
+
+/// An interface as a source of facts.
+#[derive(Debug)]
+struct Watched {
+    name: Arc<str>,
+    /// Random: a source is known by it as long as the run lasts.
+    id: Option<String>,
+    census: Census,
+}
+
+impl Watch {
+    /// Watch these sources.
+    pub fn new(sources: &[LiveSource], settings: &Settings) -> Self {
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for source in sources {
+            if !names.contains(source.name()) {
+                names.push(Arc::clone(source.name()));
+            }
+        }
+        let limits = share(&settings.limits, names.len());
+        let watched = |name| Watched { name, id: random_id(), census: Census::new(&limits) };
+        Self {
+            progress: Progress::default(),
+            sensor: Arc::clone(&settings.sensor),
+            members: sources
+                .iter()
+                .map(|source| Mutex::new(InterfaceReport::new(source)))
+                .collect(),
+            interfaces: names.into_iter().map(watched).collect(),
+        }
+    }
+
+    /// Counters of all interfaces together, and the wish that the run should end.
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// How the interfaces stand, in the order in which they were opened.
+    pub fn interfaces(&self) -> Vec<InterfaceReport> {
+        let mut reports: Vec<InterfaceReport> = Vec::new();
+        for member in &self.members {
+            let member = member.lock().unwrap_or_else(PoisonError::into_inner);
+            match reports.iter_mut().find(|report| report.name == member.name) {
+                Some(report) => report.add(&member),
+                None => reports.push(member.clone()),
+            }
+        }
+        for report in &mut reports {
+            report.faults.connections = self.progress.lost_connections(&report.name);
+        }
+        reports
+    }
+
+    /// Whether there is no interface left to capture on.
+    pub fn is_over(&self) -> bool {
+        let locked = |member: &Mutex<InterfaceReport>| {
+            member.lock().unwrap_or_else(PoisonError::into_inner).fault.is_some()
+        };
+        self.members.iter().all(locked)
+    }
+
+    /// The facts as they are now.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut merger = Merger::new(&self.limits());
+        for (entry, census) in self.censuses() {
+            let mut part = census.snapshot();
+            part.sources = vec![entry];
+            merger.add(part);
+        }
+        merger.finish()
+    }
+
+    /// Each interface as a source, with the census of it.
+    pub fn censuses(&self) -> Vec<(SourceEntry, &Census)> {
+        let reports = self.interfaces();
+        let named = self.interfaces.iter().filter_map(|interface| {
+            let report = reports.iter().find(|report| report.name == interface.name)?;
+            Some((report.entry(&self.sensor, interface.id.clone()), &interface.census))
+        });
+        named.collect()
+    }
+
+    /// Add a connection to the facts of its interface.
+    pub(super) fn add(&self, record: &FlowRecord) {
+        let of = |interface: &&Watched| interface.name == record.source;
+        if let Some(interface) = self.interfaces.iter().find(of) {
+            interface.census.add(record);
+        }
+    }
+
+    pub(super) fn members(&self) -> &[Mutex<InterfaceReport>] {
+        &self.members
+    }
+
+    fn limits(&self) -> Limits {
+        self.interfaces.first().map_or_else(Limits::default, |one| one.census.limits().clone())
+    }
+}
+
+/// The bounds of the census of one of several interfaces, so that they keep to them together.
+fn share(limits: &Limits, interfaces: usize) -> Limits {
+    let part = |bound: usize| bound.checked_div(interfaces).unwrap_or(bound).max(1);
+    Limits {
+        census_hosts: part(limits.census_hosts),
+        census_servers: part(limits.census_servers),
+        census_edges: part(limits.census_edges),
+        census_values: part(limits.census_values),
+        census_value_bytes: part(limits.census_value_bytes),
+        ..limits.clone()
+    }
+}
+
+/// Without randomness an interface is known by its name.
+fn random_id() -> Option<String> {
+    let mut random = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut random).ok()?;
+    Some(format!("{:032x}", u128::from_be_bytes(random)))
+}
+
+impl InterfaceReport {
+    pub(super) fn new(source: &LiveSource) -> Self {
+        Self {
+            name: Arc::clone(source.name()),
+            condition: source.condition(),
+            fault: None,
+            span: None,
+            capture: CaptureStats::default(),
+            lost: Lost::default(),
+            packets: PacketStats::default(),
+            flows: TableStats::default(),
+            datagrams: DatagramStats::default(),
+            logins: LoginStats::default(),
+            faults: Faults::default(),
+            joined_late: 0,
+            waits: 0,
+            open: 0,
+            backlog: 0,
+            beats: 0,
+        }
+    }
+
+    /// As a source of a census.
+    fn entry(&self, sensor: &Arc<str>, id: Option<String>) -> SourceEntry {
+        let mut entry =
+            SourceEntry::new(Arc::clone(sensor), SourceKind::Live, Arc::clone(&self.name));
+        entry.id = id;
+        entry.first = self.span.map(|(first, _)| first);
+        entry.last = self.span.map(|(_, last)| last);
+        entry.packets = self.capture.frames;
+        entry.bytes = self.capture.frame_bytes;
+        entry.cut = self.capture.cut_frames;
+        entry.dropped = self.lost.total();
+        entry.lost = self.lost;
+        entry.skipped = Skip::ALL
+            .into_iter()
+            .map(|skip| (skip, self.packets.skipped(skip)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        entry.flows = [self.flows.flows, self.datagrams.flows, self.logins.logins]
+            .into_iter()
+            .fold(0, u64::saturating_add);
+        entry.midstream = self.joined_late;
+        entry.evicted = self.refused();
+        let lost = Some(self.faults).filter(|faults| !faults.is_none());
+        entry.fault = self.fault.clone().or_else(|| lost.map(|faults| faults.to_string()));
+        entry
+    }
+
+    /// Flows that were given up because a bound was reached.
+    pub fn refused(&self) -> u64 {
+        [
+            self.flows.evicted,
+            self.flows.evicted_watched,
+            self.datagrams.evicted,
+            self.datagrams.evicted_watched,
+            self.logins.evicted,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+
+    /// Add what another thread saw of the same interface.
+    fn add(&mut self, other: &Self) {
+        if other.condition != Condition::Up {
+            self.condition = other.condition;
+        }
+        self.fault = self.fault.take().or_else(|| other.fault.clone());
+        self.span = match (self.span, other.span) {
+            (Some((first, last)), Some((begin, end))) => Some((first.min(begin), last.max(end))),
+            (one, other) => one.or(other),
+        };
+        let whole = self.lost;
+        self.lost.add(other.lost);
+        // Each thread is told what the whole interface lost, and has the same seconds.
+        self.lost.interface = whole.interface.max(other.lost.interface);
+        self.lost.seconds = whole.seconds.max(other.lost.seconds);
+        self.packets.merge(&other.packets);
+        let sum = u64::saturating_add;
+        let (capture, others) = (&mut self.capture, &other.capture);
+        capture.frames = sum(capture.frames, others.frames);
+        capture.frame_bytes = sum(capture.frame_bytes, others.frame_bytes);
+        capture.cut_frames = sum(capture.cut_frames, others.cut_frames);
+        capture.dropped = sum(capture.dropped, others.dropped);
+        capture.interface_dropped = capture.interface_dropped.max(others.interface_dropped);
+        let (flows, others) = (&mut self.flows, &other.flows);
+        flows.flows = sum(flows.flows, others.flows);
+        flows.syns = sum(flows.syns, others.syns);
+        flows.shunted_segments = sum(flows.shunted_segments, others.shunted_segments);
+        flows.reopened = sum(flows.reopened, others.reopened);
+        flows.evicted = sum(flows.evicted, others.evicted);
+        flows.evicted_watched = sum(flows.evicted_watched, others.evicted_watched);
+        let (datagrams, others) = (&mut self.datagrams, &other.datagrams);
+        datagrams.datagrams = sum(datagrams.datagrams, others.datagrams);
+        datagrams.taken = sum(datagrams.taken, others.taken);
+        datagrams.flows = sum(datagrams.flows, others.flows);
+        datagrams.reopened = sum(datagrams.reopened, others.reopened);
+        datagrams.evicted = sum(datagrams.evicted, others.evicted);
+        datagrams.evicted_watched = sum(datagrams.evicted_watched, others.evicted_watched);
+        let (logins, others) = (&mut self.logins, &other.logins);
+        logins.packets = sum(logins.packets, others.packets);
+        logins.logins = sum(logins.logins, others.logins);
+        logins.evicted = sum(logins.evicted, others.evicted);
+        self.faults = self.faults.and(other.faults);
+        self.joined_late = sum(self.joined_late, other.joined_late);
+        self.waits = sum(self.waits, other.waits);
+        self.open = sum(self.open, other.open);
+        self.backlog = sum(self.backlog, other.backlog);
+        self.beats = sum(self.beats, other.beats);
+    }
+}

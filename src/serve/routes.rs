@@ -1,0 +1,214 @@
+//! What is answered where.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, body::Body};
+use serde::Serialize;
+
+use super::body::written;
+use super::gate::{Gate, pass};
+use super::metrics;
+use super::state::Pulse;
+use super::tables::{self, Row};
+use super::view::{View, Views};
+use crate::packet::Address;
+use crate::report::inventory::{CoverageLine, PolicyLine, SourceLine, Summary, TrustLine};
+use crate::report::{Format, Inventory};
+
+/// What every route has at hand.
+#[derive(Clone)]
+struct Shared {
+    views: Arc<Views>,
+    pulse: Arc<Pulse>,
+    /// Tells the views of this run from those of another.
+    run: Arc<str>,
+}
+
+type Answer = Result<Response, Response>;
+
+/// All routes, behind the gate.
+pub(super) fn router(views: Arc<Views>, pulse: Arc<Pulse>, gate: Gate) -> Router {
+    let run = super::view::now().as_nanos().to_string().into();
+    Router::new()
+        .route("/", get(page))
+        .route("/healthz", get(health))
+        .route("/metrics", get(measure))
+        .route("/api/state", get(state))
+        .route("/api/summary", get(summary))
+        .route("/api/inventory.json", get(json))
+        .route("/api/report.csv", get(csv))
+        .route("/api/report.md", get(markdown))
+        .route("/api/clients", get(clients))
+        .route("/api/clients/{ip}", get(client))
+        .route("/api/servers", get(servers))
+        .route("/api/edges", get(edges))
+        .route("/api/certificates", get(certificates))
+        .fallback(async || (StatusCode::NOT_FOUND, "there is nothing here\n"))
+        .with_state(Shared { views, pulse, run })
+        .layer(from_fn_with_state(Arc::new(gate), pass))
+}
+
+impl Shared {
+    /// The newest view.
+    async fn view(&self) -> Result<Arc<View>, Response> {
+        self.views
+            .current()
+            .await
+            .map_err(|why| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response())
+    }
+
+    /// A whole report; nothing where the asker has it already.
+    async fn report(
+        &self,
+        headers: &HeaderMap,
+        kind: &'static str,
+        write: fn(&Inventory, &mut dyn io::Write) -> io::Result<()>,
+    ) -> Answer {
+        let view = self.view().await?;
+        let tag = format!("\"{}-{}\"", self.run, view.number);
+        let known = headers.get_all(IF_NONE_MATCH).iter();
+        if known.filter_map(|tags| tags.to_str().ok()).any(|tags| tags.contains(&tag)) {
+            return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+        }
+        let body = written(move |out| write(&view.inventory, out));
+        Ok(([(CONTENT_TYPE, kind.to_owned()), (ETAG, tag)], body).into_response())
+    }
+}
+
+async fn page(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
+    shared
+        .report(&headers, "text/plain; charset=utf-8", |inventory, out| {
+            inventory.write(Format::Markdown, out)
+        })
+        .await
+}
+
+async fn json(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
+    let write = |inventory: &Inventory, out: &mut dyn io::Write| inventory.write(Format::Json, out);
+    shared.report(&headers, "application/json", write).await
+}
+
+async fn csv(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
+    let write = |inventory: &Inventory, out: &mut dyn io::Write| inventory.write(Format::Csv, out);
+    shared.report(&headers, "text/csv; charset=utf-8", write).await
+}
+
+async fn markdown(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
+    let write =
+        |inventory: &Inventory, out: &mut dyn io::Write| inventory.write(Format::Markdown, out);
+    shared.report(&headers, "text/markdown; charset=utf-8", write).await
+}
+
+/// An inventory without its lists.
+#[derive(Serialize)]
+struct WithoutLists<'a> {
+    schema: &'static str,
+    version: u64,
+    sources: &'a [SourceLine],
+    policies: &'a [PolicyLine],
+    trust: &'a [TrustLine],
+    scope: &'a [String],
+    summary: &'a Summary,
+    coverage: &'a CoverageLine,
+}
+
+async fn summary(State(shared): State<Shared>) -> Answer {
+    let view = shared.view().await?;
+    let inventory = &view.inventory;
+    Ok(as_json(&WithoutLists {
+        schema: "tlscensus.summary/1",
+        version: view.number,
+        sources: &inventory.sources,
+        policies: &inventory.policies,
+        trust: &inventory.trust,
+        scope: &inventory.scope,
+        summary: &inventory.summary,
+        coverage: &inventory.coverage,
+    }))
+}
+
+async fn clients(shared: State<Shared>, query: Query<tables::Query>) -> Answer {
+    table(shared, query, |view| (&view.inventory.clients, view.index.clients())).await
+}
+
+async fn servers(shared: State<Shared>, query: Query<tables::Query>) -> Answer {
+    table(shared, query, |view| (&view.inventory.servers, view.index.servers())).await
+}
+
+async fn edges(shared: State<Shared>, query: Query<tables::Query>) -> Answer {
+    table(shared, query, |view| (&view.inventory.edges, view.index.edges())).await
+}
+
+async fn certificates(shared: State<Shared>, query: Query<tables::Query>) -> Answer {
+    table(shared, query, |view| (&view.inventory.certificates, view.index.certificates())).await
+}
+
+/// A page of a table, worked out where it keeps nobody waiting.
+async fn table<T: Row + Serialize + 'static>(
+    State(shared): State<Shared>,
+    Query(query): Query<tables::Query>,
+    rows: fn(&View) -> (&Vec<T>, &[String]),
+) -> Answer {
+    let view = shared.view().await?;
+    let answer = move || {
+        let (rows, texts) = rows(&view);
+        match query.page(view.number, &view.inventory, rows, texts) {
+            Ok(page) => as_json(&page),
+            Err(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
+        }
+    };
+    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    tokio::task::spawn_blocking(answer).await.map_err(failed)
+}
+
+async fn client(State(shared): State<Shared>, Path(ip): Path<IpAddr>) -> Answer {
+    let view = shared.view().await?;
+    let ip = Address::from(ip);
+    let found = view.inventory.clients.iter().find(|client| client.addresses.contains(&ip));
+    found.map(as_json).ok_or_else(|| {
+        (StatusCode::NOT_FOUND, "no TLS connection of it was seen\n").into_response()
+    })
+}
+
+async fn state(State(shared): State<Shared>) -> Response {
+    let newest = shared.views.newest();
+    let stale = newest.as_ref().is_none_or(|view| view.is_stale(&**shared.views.feed()));
+    let view = newest.map(|view| (view.number, view.made));
+    as_json(&shared.pulse.state(shared.views.feed().wire(), view, stale))
+}
+
+async fn health(State(shared): State<Shared>) -> Response {
+    let mut troubles: Vec<String> = shared.views.trouble().into_iter().collect();
+    if let Some(wire) = shared.views.feed().wire() {
+        troubles.extend(shared.pulse.troubles(&wire));
+    }
+    if troubles.is_empty() {
+        return "ok\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n").into_response()
+}
+
+async fn measure(State(shared): State<Shared>) -> Answer {
+    // Without a view there are still the counters of the wire.
+    let view = shared.views.current().await.ok();
+    let wire = shared.views.feed().wire();
+    let text = metrics::text(wire, view, shared.pulse.uptime());
+    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    let text = text.map_err(failed)?;
+    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+fn as_json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(text) => ([(CONTENT_TYPE, "application/json")], Body::from(text)).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,198 @@
+//! What was foretold and what came true, as a table, with the limits that are known.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use toml::Table as Toml;
+
+use super::enforced::Enforced;
+
+/// One prediction and what came of it.
+pub struct Pair {
+    subject: String,
+    policy: String,
+    said: String,
+    reasons: String,
+    works: bool,
+}
+
+/// How a prediction fared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fared {
+    /// It said so, and so it was.
+    True,
+    /// It was not so.
+    False,
+    /// It said nothing that could be true or false.
+    Open,
+}
+
+impl Pair {
+    pub fn new(
+        subject: String,
+        policy: &Enforced,
+        said: &str,
+        reasons: String,
+        works: bool,
+    ) -> Self {
+        Self { subject, policy: policy.id.clone(), said: said.to_owned(), reasons, works }
+    }
+
+    fn fared(&self) -> Fared {
+        let works = match &*self.said {
+            "ready" | "unchanged" | "upgrades" => true,
+            "breaks" => false,
+            _ => return Fared::Open,
+        };
+        if works == self.works { Fared::True } else { Fared::False }
+    }
+
+    fn mark(&self) -> &'static str {
+        match (self.fared(), self.works) {
+            (Fared::True, true) => "+",
+            (Fared::True, false) => "-",
+            (Fared::False, true) => "WORKS",
+            (Fared::False, false) => "FAILS",
+            (Fared::Open, _) => "?",
+        }
+    }
+
+    fn words(&self) -> String {
+        let (subject, policy, said, reasons) =
+            (&self.subject, &self.policy, &self.said, &self.reasons);
+        let was = if self.works { "works" } else { "fails" };
+        format!("{subject} under {policy}: said {said} ({reasons}), {was}")
+    }
+}
+
+/// All predictions about one kind of thing.
+pub struct Table {
+    kind: &'static str,
+    policies: Vec<String>,
+    pairs: Vec<Pair>,
+}
+
+impl Table {
+    pub fn new(kind: &'static str, policies: &[Enforced]) -> Self {
+        let policies = policies.iter().map(|policy| policy.id.clone()).collect();
+        Self { kind, policies, pairs: Vec::new() }
+    }
+
+    pub fn add(&mut self, pair: Pair) {
+        self.pairs.push(pair);
+    }
+
+    fn count(&self, fared: Fared) -> usize {
+        self.pairs.iter().filter(|pair| pair.fared() == fared).count()
+    }
+
+    /// Print it: a line for each subject, a column for each policy, then the sums.
+    pub fn print(&self) {
+        let mut subjects: Vec<&str> = Vec::new();
+        for pair in &self.pairs {
+            if !subjects.contains(&&*pair.subject) {
+                subjects.push(&pair.subject);
+            }
+        }
+        println!("{} × policy: + said to work and works, - said to break and fails,", self.kind);
+        println!("? nothing said, WORKS or FAILS against what was said\n");
+        for (number, policy) in self.policies.iter().enumerate() {
+            println!("  {:>2} {policy}", number + 1);
+        }
+        let cell = |line: String, word: &dyn Display| format!("{line}{word:>3}");
+        let numbers = (1..=self.policies.len()).fold(String::new(), |line, n| cell(line, &n));
+        println!("{:58}{numbers}", "");
+        for subject in subjects {
+            let own = self.pairs.iter().filter(|pair| pair.subject == subject);
+            let marks: BTreeMap<_, _> = own.map(|pair| (&*pair.policy, pair.mark())).collect();
+            let marks = self.policies.iter().map(|policy| marks.get(&**policy).unwrap_or(&" "));
+            let line = marks.fold(String::new(), |line, mark| cell(line, mark));
+            println!("{subject:58}{line}");
+        }
+        println!(
+            "\n{:34} {:>6} {:>6} {:>5} {:>8}",
+            "policy", "works", "breaks", "open", "disagree"
+        );
+        for policy in &self.policies {
+            let own = || self.pairs.iter().filter(|pair| pair.policy == *policy);
+            let agree = |works| {
+                own().filter(|pair| pair.fared() == Fared::True && pair.works == works).count()
+            };
+            let open = own().filter(|pair| pair.fared() == Fared::Open).count();
+            let not = own().filter(|pair| pair.fared() == Fared::False).count();
+            println!("{policy:34} {:>6} {:>6} {open:>5} {not:>8}", agree(true), agree(false));
+        }
+        println!(
+            "{}: {} pairs, {} agree, {} disagree, of {} nothing was said\n",
+            self.kind,
+            self.pairs.len(),
+            self.count(Fared::True),
+            self.count(Fared::False),
+            self.count(Fared::Open)
+        );
+    }
+
+    /// Every prediction came true but for the limits that are known, and each of those still holds.
+    pub fn assert_agrees(&self) {
+        let limits: Vec<Limit> = limits(self.kind);
+        let false_ones = || self.pairs.iter().filter(|pair| pair.fared() == Fared::False);
+        let news: Vec<String> = false_ones()
+            .filter(|pair| !limits.iter().any(|limit| limit.covers(pair)))
+            .map(Pair::words)
+            .collect();
+        assert!(news.is_empty(), "{} did not come true:\n{}", news.len(), news.join("\n"));
+        for limit in &limits {
+            let asked = self.pairs.iter().any(|pair| limit.subjects.contains(&pair.subject));
+            let holds = false_ones().any(|pair| limit.covers(pair));
+            assert!(holds || !asked, "limits.toml: all of this agrees: {:?}", limit.subjects);
+        }
+    }
+
+    /// The pairs that were said to work, fail, and work with this server, as limits.toml says.
+    pub fn served_by(&self, server: &str) -> Vec<(String, String)> {
+        let limits: Vec<Limit> = limits(self.kind);
+        let served = |pair: &&Pair| {
+            let by = |limit: &Limit| limit.served_by.as_deref() == Some(server);
+            pair.fared() == Fared::False && limits.iter().any(|own| by(own) && own.covers(pair))
+        };
+        let pairs = self.pairs.iter().filter(served);
+        pairs.map(|pair| (pair.subject.clone(), pair.policy.clone())).collect()
+    }
+}
+
+/// Where a difference is known, and why.
+struct Limit {
+    subjects: Vec<String>,
+    policies: Vec<String>,
+    served_by: Option<String>,
+}
+
+impl Limit {
+    fn covers(&self, pair: &Pair) -> bool {
+        let named = self.policies.iter().any(|policy| policy == "*" || *policy == pair.policy);
+        named && self.subjects.contains(&pair.subject)
+    }
+}
+
+/// The limits of `limits.toml` for one kind of thing.
+fn limits(kind: &str) -> Vec<Limit> {
+    let file: Toml = include_str!("limits.toml").parse().unwrap();
+    let words = |limit: &toml::Value, key: &str| -> Vec<String> {
+        let list = limit[key].as_array().unwrap().iter();
+        list.map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    file.get("limit")
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(|limit| limit["kind"].as_str() == Some(kind))
+        .map(|limit| {
+            assert!(limit["why"].as_str().is_some_and(|why| why.len() > 40), "a limit says why");
+            Limit {
+                subjects: words(limit, "subjects"),
+                policies: words(limit, "policies"),
+                served_by: limit.get("served_by").map(|by| by.as_str().unwrap().to_owned()),
+            }
+        })
+        .collect()
+}
