@@ -9,7 +9,13 @@
     clippy::print_stderr,
     reason = "a test may fail, and shows its table"
 )]
-#![allow(clippy::cast_possible_truncation, reason = "numbers of a test are its own")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::zombie_processes,
+    clippy::precedence,
+    reason = "numbers of a test are its own; `wait` waits for its child"
+)]
 
 #[allow(dead_code, clippy::pedantic, clippy::use_self, clippy::or_fun_call)]
 #[path = "fuzz/src/lib.rs"]
@@ -572,7 +578,7 @@ fn quic_bombs() {
                 // Offsets of two bytes (RFC 9000 §16), a hole between each and the next.
                 let frames: Vec<u8> = (0..200_u16)
                     .flat_map(|at| {
-                        let offset = (at * 4 + u16::from(packet)) * 2 | 0x4000;
+                        let offset = ((at * 4 + u16::from(packet)) * 2) | 0x4000;
                         let [high, low] = offset.to_be_bytes();
                         [6, high, low, 1, 3]
                     })
@@ -634,7 +640,7 @@ fn decompression_bombs() {
         measure_file(name, &bound, 1_000, file, &["read"], &[0, 1, 4], |size| {
             let mut capture = Capture::new();
             for _ in 0..size {
-                capture.frame(&[0; 60_000]);
+                capture.frame(&vec![0; 60_000]);
             }
             let mut child = Command::new(packer[0])
                 .args(&packer[1..])
