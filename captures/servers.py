@@ -14,6 +14,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
+NNRPD = "/usr/lib/news/bin/nnrpd-ssl"
+
 # program -> Debian package
 PROGRAMS = {
     "danted": "dante-server",
@@ -38,6 +40,7 @@ PROGRAMS = {
     "wpa_supplicant": "wpasupplicant",
     "xfreerdp": "freerdp2-x11",
     "xrdp": "xrdp",
+    NNRPD: "inn2",
     "Xvfb": "xvfb",
 }
 
@@ -49,6 +52,7 @@ VERSIONS = {
     "freeradius": ("FreeRADIUS", "freeradius"),
     "haproxy": ("HAProxy", "haproxy"),
     "hostapd": ("hostapd", "hostapd"),
+    "inn": ("INN", "inn2"),
     "inspircd": ("InspIRCd", "inspircd"),
     "ldapsearch": ("ldapsearch", "ldap-utils"),
     "mariadb": ("MariaDB client", "mariadb-client"),
@@ -161,6 +165,13 @@ def register(capture, run):
     def tds8(lab):
         lab.s_server(lab.pki.leaf("sql.corp.example"), "-alpn", "tds/8.0", server=12, port=1433, web=False)
         lab.s_client("-alpn", "tds/8.0", server=12, port=1433, sni="sql.corp.example", web=False, data="Q\n")
+
+    @capture("postgresql-direct.pcap", "PostgreSQL as libpq 17 may speak it, sslmode=direct: TLS at once, named by ALPN (both "
+             "ends are OpenSSL)", server=("openssl",), client=("openssl",), expect=[dict(version="TLS1.3")],
+             decode=("tcp.port==5432,tls",), recorded=[dict(application="postgresql", starttls=False)])
+    def postgresql_direct(lab):
+        lab.s_server(lab.pki.leaf("db.corp.example"), "-alpn", "postgresql", port=5432, web=False)
+        lab.s_client("-alpn", "postgresql", port=5432, sni="db.corp.example", web=False, data="Q\n")
 
     # -- directory and mail
 
@@ -322,7 +333,7 @@ xferlog_enable=NO
         lab.client(11, "curl", "-sS", "--ssl-reqd", "--tls-max", "1.2", "--cacert", lab.pki.root.pem, "--max-time", "8",
                    "--resolve", "files.corp.example:21:10.20.1.16", "ftp://files.corp.example/readme")
 
-    # -- messages
+    # -- messages and news
 
     @capture("prosody.pcap", "Prosody: STARTTLS in XMPP, as a client and as another server", server=("prosody",),
              client=("openssl",), programs=("prosody",),
@@ -375,6 +386,45 @@ VirtualHost "chat.corp.example"
 """)
         lab.listen("10.20.1.18", 6667, "inspircd", f"--config={config}", "--nofork", "--runasroot")
         lab.client(11, *lab.peer("irc-client", "10.20.1.18", "6667", "chat.corp.example"))
+
+    @capture("inn.pcap", "INN: STARTTLS in NNTP", server=("inn",), client=("python",), programs=(NNRPD,),
+             decode=("tcp.port==119,tls",), expect=[dict(version="TLS1.2", certs=2)],
+             recorded=[dict(application="nntp", starttls=True)])
+    def inn(lab):
+        where = folder(lab, "inn", "news")
+        chain, key = copy_certificate(lab.pki.leaf("news.corp.example"), where, "news")
+        for name in ("db", "spool", "run", "log", "tmp"):
+            (where / name).mkdir()
+            shutil.chown(where / name, "news")
+        paths = "".join(f"path{name}: {where / part}\n" for name, part in (
+            ("db", "db"), ("etc", ""), ("run", "run"), ("log", "log"), ("tmp", "tmp"), ("spool", "spool"),
+            ("articles", "spool"), ("overview", "spool")))
+        config = write(where / "inn.conf", f"""mta: "/bin/true"
+organization: Corp
+pathhost: news.corp.example
+domain: corp.example
+fromhost: corp.example
+ovmethod: tradindexed
+hismethod: hisv6
+pathnews: /usr/lib/news
+pathbin: /usr/lib/news/bin
+{paths}tlscertfile: {chain}
+tlskeyfile: {key}
+tlscapath: {where}
+runasuser: news
+runasgroup: news
+""")
+        write(where / "readers.conf", 'auth all {\n hosts: "*"\n default: "reader"\n}\n'
+              'access all {\n users: "*"\n newsgroups: "*"\n}\n')
+        write(where / "storage.conf", "method tradspool {\n newsgroups: *\n class: 0\n}\n", owner="news")
+        write(where / "db" / "active", "control 0000000000 0000000001 n\njunk 0000000000 0000000001 n\n", owner="news")
+        write(where / "db" / "newsgroups", "", owner="news")
+        write(where / "db" / "history", "", owner="news")
+        run("runuser", "-u", "news", "--", "/usr/lib/news/bin/makehistory", "-O", "-x", "-l", "10",
+            env={"INNCONF": str(config)}, cwd=where)
+        lab.listen("10.20.1.18", 119, NNRPD, "-D", "-f", "-n", "-p", "119", "-b", "10.20.1.18", "-c", "readers.conf",
+                   env={"INNCONF": str(config)})
+        lab.client(11, *lab.peer("nntp-client", "10.20.1.18", "119", "news.corp.example"))
 
     # -- desktops
 
@@ -732,6 +782,34 @@ auth_server_shared_secret=secret
         lab.client(11, "bash", "-c", '(sleep 1; echo hello; sleep 1) | timeout 5 "$@"', "-", "gnutls-cli", "--udp", "--mtu",
                    "600", "--no-ca-verification", "--sni-hostname=vpn.corp.example", "10.20.1.10", "-p", "4433")
 
+    @capture("dtls13-webrtc.pcap", "DTLS 1.3 between two ends of WebRTC in Chromium: X25519MLKEM768, so that the hello comes in "
+             "fragments; STUN on the same ports", server=("chromium",), client=("chromium",), filter="udp",
+             namespace="host", interface="lo",
+             expect=[dict(version="DTLS1.3", offered_max="DTLS1.3", group="0x11ec")],
+             recorded=[dict(application=None, starttls=False, transport="udp")])
+    def webrtc(lab):
+        page = write(lab.dir / "webrtc.html", """<!doctype html><title>two ends</title><script>
+const one = new RTCPeerConnection(), other = new RTCPeerConnection();
+one.onicecandidate = found => other.addIceCandidate(found.candidate);
+other.onicecandidate = found => one.addIceCandidate(found.candidate);
+const channel = one.createDataChannel("x");
+channel.onopen = () => setTimeout(() => { one.close(); other.close(); }, 200);
+(async () => {
+  await one.setLocalDescription();
+  await other.setRemoteDescription(one.localDescription);
+  await other.setLocalDescription();
+  await one.setRemoteDescription(other.localDescription);
+})();
+</script>
+""")
+        # WebRTC takes the addresses of the interface that leads to the Internet.
+        run("ip", "-n", lab.host(11), "route", "replace", "default", "dev", "eth0")
+        lab.client(11, "timeout", "5", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                   "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
+                   "--disable-domain-reliability", "--disable-features=WebRtcHideLocalIpsWithMdns",
+                   f"--user-data-dir={lab.dir / 'chromium-webrtc'}", page.as_uri(), env={"HOME": str(lab.dir)}, timeout=60)
+        run("ip", "-n", lab.host(11), "route", "del", "default")
+
     quic = dict(starttls=False, transport="quic")
 
     @capture("quic-v1.pcap", "QUIC version 1, and one that must come again with a Retry token", server=("aioquic",),
@@ -779,3 +857,45 @@ auth_server_shared_secret=secret
                    "--disable-domain-reliability", f"--user-data-dir={lab.dir / 'chromium-quic'}",
                    f"--host-resolver-rules=MAP {name} 10.20.1.22, MAP * ~NOTFOUND", "--dump-dom",
                    f"https://{name}/", env={"HOME": str(lab.dir)}, timeout=60)
+
+    @capture("eap-fast-wired.pcap", "EAP-FAST on a wire, with hostapd's own EAP server", server=("hostapd",),
+             client=("wpa_supplicant",), programs=("hostapd", "wpa_supplicant"), interface="h12",
+             filter="ether proto 0x888e", before=lambda lab: lab.host(12), expect=[dict(version="TLS1.2", certs=2)],
+             recorded=[dict(application="eap-fast", **eapol)])
+    def eap_fast(lab):
+        where = folder(lab, "hostapd")
+        chain, key = copy_certificate(lab.pki.leaf("radius.corp.example"), where)
+        users = write(where / "users", '* FAST\n"alice" MSCHAPV2 "secret" [2]\n')
+        lab.bridge("group_fwd_mask", "0x8")
+        lab.spawn(lab.host(12), "hostapd", write(where / "hostapd.conf", f"""interface=eth0
+driver=wired
+ieee8021x=1
+eap_reauth_period=0
+use_pae_group_addr=1
+eap_server=1
+eap_user_file={users}
+ca_cert={lab.pki.root.pem}
+server_cert={chain}
+private_key={key}
+dh_file={lab.dh_parameters()}
+pac_opaque_encr_key=000102030405060708090a0b0c0d0e0f
+eap_fast_a_id=101112131415161718191a1b1c1d1e1f
+eap_fast_a_id_info=radius.corp.example
+eap_fast_prov=3
+fragment_size=1000
+"""))
+        time.sleep(1)
+        lab.spawn(lab.host(11), "wpa_supplicant", "-D", "wired", "-i", "eth0", "-c", write(lab.dir / "FAST.conf", f"""ap_scan=0
+network={{
+ key_mgmt=IEEE8021X
+ eapol_flags=0
+ eap=FAST
+ identity="alice"
+ password="secret"
+ ca_cert="{lab.pki.root.pem}"
+ phase1="fast_provisioning=2"
+ phase2="auth=MSCHAPV2"
+ pac_file="blob://pac"
+}}
+"""))
+        time.sleep(4)

@@ -263,6 +263,26 @@ def irc_client(address, port, sni):
             tls.recv(4096)
 
 
+def nntp_client(address, port, sni):
+    """NNTP's STARTTLS (RFC 4642), at TLS 1.2."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname = False
+    ctx.verify_mode = ssl.CERT_NONE
+    ctx.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection((address, int(port)), timeout=5) as conn:
+        lines = conn.makefile("rb")
+        for command, wanted in ((b"", b"200"), (b"CAPABILITIES\r\n", b"101"), (b"STARTTLS\r\n", b"382")):
+            conn.sendall(command)
+            line = lines.readline()
+            if not line.startswith(wanted):
+                raise OSError(line.decode())
+            while wanted == b"101" and line != b".\r\n":
+                line = lines.readline()
+        with ctx.wrap_socket(conn, server_hostname=sni) as tls:
+            tls.sendall(b"QUIT\r\n")
+            tls.recv(4096)
+
+
 def tds_server(address, port, cert, key):
     """MS-SQL's way to TLS (MS-TDS 2.2.6.5): the handshake in PRELOGIN packets, by OpenSSL; then it goes away."""
     ctx = tls_context(cert, key)
@@ -496,6 +516,7 @@ COMMANDS = {
     "irc-client": irc_client,
     "quic-server": quic_server,
     "quic-client": quic_client,
+    "nntp-client": nntp_client,
     "tds-server": tds_server,
     "connect-proxy": connect_proxy,
     "intolerant": intolerant,

@@ -10,7 +10,8 @@
 //!
 //! | path | what |
 //! | --- | --- |
-//! | `/` | the report as a page that follows: what `--report x.html` writes |
+//! | `/` | the page: a line with the state of the wire, and the report below it in a frame; that there is something new is said, and shown where its reader was when they want it |
+//! | `/report` | what `--report x.html` writes |
 //! | `/api/state` | [`State`]: `{schema, live, now, started, uptime_s, version, made, connections, interfaces: […], census}`; cheap, to be asked every second or two. `version` is the number of the view: another number, another report |
 //! | `/api/inventory.json` | the inventory report, `tlscensus.inventory/1`, with `ETag` |
 //! | `/api/report.csv`, `/api/report.md` | the other formats |

@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::path;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, X_FRAME_OPTIONS,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -23,6 +26,21 @@ use crate::packet::Address;
 use crate::report::inventory::{CoverageLine, PolicyLine, SourceLine, Summary, TrustLine};
 use crate::report::{Format, Inventory};
 
+/// The page around the report.
+const PAGE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+
+/// What the page may load: its own parts, and nothing that is written into it.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+/// The report loads nothing; which script and style may run in it, it says itself by their hashes.
+const REPORT_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
+    style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'self'";
+
 /// What every route has at hand.
 #[derive(Clone)]
 struct Shared {
@@ -39,6 +57,9 @@ pub(super) fn router(views: Arc<Views>, pulse: Arc<Pulse>, gate: Gate) -> Router
     let run = super::view::now().as_nanos().to_string().into();
     Router::new()
         .route("/", get(page))
+        .route("/page.css", get(async || ([(CONTENT_TYPE, "text/css")], STYLE)))
+        .route("/page.js", get(async || ([(CONTENT_TYPE, "text/javascript")], SCRIPT)))
+        .route("/report", get(report))
         .route("/healthz", get(health))
         .route("/metrics", get(measure))
         .route("/api/state", get(state))
@@ -83,12 +104,28 @@ impl Shared {
     }
 }
 
-async fn page(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    shared
-        .report(&headers, "text/plain; charset=utf-8", |inventory, out| {
-            inventory.write(Format::Markdown, out)
-        })
-        .await
+/// The page: the state of the wire, and the report in a frame.
+async fn page() -> Response {
+    let headers =
+        [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, PAGE_POLICY)];
+    (headers, PAGE).into_response()
+}
+
+/// The report as a page where there is such a format, else as text.
+async fn report(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
+    let kind = match Format::of(path::Path::new("report.html")) {
+        Some(_) => "text/html; charset=utf-8",
+        None => "text/plain; charset=utf-8",
+    };
+    let write = |inventory: &Inventory, out: &mut dyn io::Write| {
+        let format = Format::of(path::Path::new("report.html"));
+        inventory.write(format.unwrap_or(Format::Markdown), out)
+    };
+    let mut response = shared.report(&headers, kind, write).await?;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(REPORT_POLICY));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+    Ok(response)
 }
 
 async fn json(State(shared): State<Shared>, headers: HeaderMap) -> Answer {

@@ -169,7 +169,17 @@ fn reports_come_whole_and_headers_are_strict() {
             let (status, head, body) = get(address, path);
             assert!(status == 200 && head.contains(kind) && body.len() > 500, "{path}: {head}");
         }
-        assert_eq!(get(address, "/").0, 200);
+        let (status, head, body) = get(address, "/");
+        assert!(status == 200 && head.contains("content-type: text/html"), "{head}");
+        assert!(head.contains("script-src 'self'; ") && !head.contains("unsafe"), "{head}");
+        // All that the page loads is there, and nothing stands in it that would not run.
+        for part in ["page.css", "page.js", "report"] {
+            assert!(body.contains(part), "{part}");
+            assert_eq!(get(address, &format!("/{part}")).0, 200, "{part}");
+        }
+        assert!(!body.contains("style=") && !body.contains("<script>"), "{body}");
+        let (_, head, _) = get(address, "/report");
+        assert!(head.contains("frame-ancestors 'self'") && head.contains("sameorigin"), "{head}");
         let (status, head, _) = get(address, "/nowhere");
         assert!(status == 404 && head.contains("nosniff"), "{head}");
     });

@@ -8,6 +8,7 @@
 //! named and left out (`stacks/install` installs them all). `cargo test --test enforcement --
 //! --nocapture` prints the tables.
 
+#![cfg(feature = "live")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,

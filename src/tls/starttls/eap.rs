@@ -95,6 +95,12 @@ impl Method {
     }
 }
 
+/// Whether an EAP packet carries TLS and is not the first of a log-in: another one came before it.
+pub fn continues(eap: &[u8]) -> bool {
+    Packet::parse(eap)
+        .is_some_and(|packet| matches!(packet.kind, EapKind::Tls(_)) && !packet.flags.start)
+}
+
 /// What an EAP packet was to a log-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {

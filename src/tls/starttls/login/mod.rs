@@ -12,19 +12,25 @@
 //! So one host is the same client in both, and not its access point. TLS is read by the
 //! [`Conversation`] that reads it over TCP; expiry runs on capture time.
 
+mod lan;
+mod rounds;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::eap::{Login, Method, Party, Pushed, eapol};
-use super::radius::{self, Station};
+use rounds::Round;
+
+use super::eap::{Login, Method, Party, Pushed};
+use super::radius::Station;
 use crate::clock::Timestamp;
 use crate::flow::{Chunk, Control, FlowMeta, Side, StreamConsumer};
 use crate::limits::Limits;
-use crate::packet::{Address, Datagram, Domain, Eapol, Endpoint, Layers, Mac, Tunnel};
+use crate::packet::{Address, Domain, Endpoint, Layers, Mac};
 use crate::tls::conversation::Conversation;
 use crate::tls::transcript::Transcript;
 
@@ -35,6 +41,8 @@ pub struct LoginTable {
     index: HashMap<Key, u32, RandomState>,
     slots: Vec<Option<Box<Slot>>>,
     free: Vec<u32>,
+    /// Packets of RADIUS that were captured before what they follow, or without it.
+    early: VecDeque<Round>,
     held_bytes: usize,
     hand: usize,
     hash: RandomState,
@@ -85,6 +93,8 @@ enum Key {
     Request(Domain, Endpoint, Endpoint, u8),
     /// The State attribute that a server gave to a client, hashed.
     State(Domain, Address, u64),
+    /// A station behind a RADIUS client.
+    Station(Domain, Address, Station),
 }
 
 /// One log-in.
@@ -110,6 +120,9 @@ struct Slot {
 /// Keys of packets that one log-in keeps: the last two rounds, so that copies find it.
 const ROUNDS: usize = 4;
 
+/// Where a key leads that could lead to several log-ins.
+const NOBODY: u32 = u32::MAX;
+
 /// Slots that the hand moves over with each packet.
 const HAND_STEPS: usize = 2;
 
@@ -131,6 +144,7 @@ impl LoginTable {
             index: HashMap::with_hasher(RandomState::default()),
             slots: Vec::new(),
             free: Vec::new(),
+            early: VecDeque::new(),
             held_bytes: 0,
             hand: 0,
             hash: RandomState::default(),
@@ -158,111 +172,6 @@ impl LoginTable {
         self.held_bytes
     }
 
-    /// A frame of EAP over LAN. Log-ins that are over, this one or another, go to `finish`.
-    pub fn push_eapol(
-        &mut self,
-        frame: &Eapol<'_>,
-        at: Timestamp,
-        finish: &mut impl FnMut(FinishedLogin),
-    ) {
-        self.advance(at, finish);
-        let Some(eap) = eapol(frame.payload) else { return };
-        let (Some(party), Some(&id)) = (Party::of(eap), eap.get(1)) else { return };
-        let mut layers = frame.layers;
-        // Frames on a cable go to a group address (802.1X §11.1.1): it is nobody's.
-        layers.target_mac = layers.target_mac.filter(|mac| !mac.is_group());
-        let (supplicant, authenticator) = match party {
-            Party::Peer => (layers.source_mac, layers.target_mac),
-            Party::Server => (layers.target_mac, layers.source_mac),
-        };
-        let domain = frame.domain;
-        let supplicant_key = supplicant.map(|mac| Key::Supplicant(domain, mac));
-        let authenticator_key = authenticator.map(|mac| Key::Authenticator(domain, mac));
-        let known = match (party, supplicant_key) {
-            (_, Some(key)) => self.find(&key, at, finish),
-            (Party::Server, None) => authenticator_key.and_then(|key| self.find(&key, at, finish)),
-            (Party::Peer, None) => None,
-        };
-        // A response has the identifier of its request, and the next request the one after it
-        // (not by the letter of RFC 3748 §4.1, but in all that is built).
-        let asked = match party {
-            Party::Peer => Key::Group(domain, id),
-            Party::Server => Key::Group(domain, id.wrapping_sub(1)),
-        };
-        let known = known.or_else(|| {
-            let slot = self.find(&asked, at, finish)?;
-            let found = self.slot(slot)?;
-            let stranger = match party {
-                Party::Peer => found.supplicant.is_none(),
-                Party::Server => found.authenticator.is_none() && supplicant.is_none(),
-            };
-            stranger.then_some(slot)
-        });
-        let Some(slot) = self.take(known, party, eap, at, layers, finish) else { return };
-        let Some(found) = self.slot_mut(slot) else { return };
-        found.supplicant = found.supplicant.or_else(|| supplicant.map(Station::Mac));
-        found.authenticator = found.authenticator.or(authenticator);
-        let [first, second] = &mut found.stations;
-        *first = first.or(supplicant_key);
-        *second = second.or(authenticator_key);
-        let lonely = match party {
-            Party::Peer => found.authenticator.is_none(),
-            Party::Server => found.supplicant.is_none(),
-        };
-        for key in [supplicant_key, authenticator_key].into_iter().flatten() {
-            self.index.insert(key, slot);
-        }
-        if lonely {
-            self.bind(slot, Key::Group(domain, id));
-        }
-    }
-
-    /// A datagram that may be RADIUS. Returns whether it was, with EAP in it; then it is of no
-    /// interest to anyone else.
-    pub fn push_radius(
-        &mut self,
-        datagram: &Datagram<'_>,
-        at: Timestamp,
-        finish: &mut impl FnMut(FinishedLogin),
-    ) -> bool {
-        let Some(message) = radius::parse(datagram.payload, datagram.cut) else { return false };
-        self.advance(at, finish);
-        let (domain, source, target) = (datagram.domain, datagram.source, datagram.target);
-        let party = if message.request { Party::Peer } else { Party::Server };
-        let (nas, server) = if message.request { (source, target) } else { (target, source) };
-        let request = Key::Request(domain, nas, server, message.identifier);
-        let state =
-            message.state.map(|state| Key::State(domain, nas.address, self.hash.hash_one(state)));
-        let known = match (message.request, state) {
-            // RFC 2865 §5.24: it is sent back as it was received. The next request may go out from
-            // another port, or to another server.
-            (true, Some(state)) => self.find(&state, at, finish),
-            (true, None) => self
-                .find(&request, at, finish)
-                .filter(|slot| self.slot(*slot).is_some_and(|found| !found.answered)),
-            (false, _) => self.find(&request, at, finish),
-        };
-        let mut layers = datagram.layers;
-        layers.push_tunnel(Tunnel::Radius);
-        let Some(slot) = self.take(known, party, &message.eap, at, layers, finish) else {
-            // Identifiers come round: this one no longer belongs to whom it belonged to.
-            if message.request {
-                self.index.remove(&request);
-            }
-            return true;
-        };
-        if let Some(found) = self.slot_mut(slot) {
-            found.supplicant = found.supplicant.or(message.calling_station);
-            found.datagrams.get_or_insert([nas, server]);
-            found.answered |= !message.request;
-        }
-        self.bind(slot, request);
-        if let Some(state) = state {
-            self.bind(slot, state);
-        }
-        true
-    }
-
     /// Time has passed: what has been silent for too long is over.
     pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(FinishedLogin)) {
         self.hand = 0;
@@ -273,6 +182,9 @@ impl LoginTable {
 
     /// The capture is over: so is everything.
     pub fn finish_all(&mut self, finish: &mut impl FnMut(FinishedLogin)) {
+        for _ in 0..self.early.len() {
+            self.begin_early(finish);
+        }
         for slot in (0_u32..).take(self.slots.len()) {
             self.forget(slot, finish);
         }
@@ -432,9 +344,7 @@ impl LoginTable {
         self.end(slot, finish);
         let Some(gone) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
         for key in gone.stations.into_iter().flatten().chain(gone.rounds) {
-            if self.index.get(&key) == Some(&slot) {
-                self.index.remove(&key);
-            }
+            self.unbind(slot, &key);
         }
         self.free.push(slot);
     }
@@ -449,16 +359,36 @@ impl LoginTable {
                 oldest = found.rounds.pop_front();
             }
         }
-        if let Some(oldest) = oldest
-            && self.index.get(&oldest) == Some(&slot)
-        {
-            self.index.remove(&oldest);
+        if let Some(oldest) = oldest {
+            self.unbind(slot, &oldest);
         }
-        self.index.insert(key, slot);
+        // Two that wait for an answer with the same identifier: nobody can tell whose the next is.
+        let other = self.index.get(&key).copied().filter(|other| *other != slot);
+        let doubtful =
+            matches!(key, Key::Group(..)) && other.is_some_and(|other| self.waits(other));
+        self.index.insert(key, if doubtful { NOBODY } else { slot });
+    }
+
+    fn unbind(&mut self, slot: u32, key: &Key) {
+        if self.index.get(key).is_some_and(|found| [slot, NOBODY].contains(found)) {
+            self.index.remove(key);
+        }
+    }
+
+    /// Whether a log-in on a wire, one end of which is known, waits for the other one.
+    fn waits(&self, slot: u32) -> bool {
+        slot == NOBODY
+            || self.slot(slot).is_some_and(|found| {
+                !found.over && (found.supplicant.is_none() || found.authenticator.is_none())
+            })
     }
 
     /// Move the hand on: what has been silent for too long goes.
     fn advance(&mut self, at: Timestamp, finish: &mut impl FnMut(FinishedLogin)) {
+        let waited = |early: &Round| at.since(early.at) > self.limits.start_wait;
+        if self.early.front().is_some_and(waited) {
+            self.begin_early(finish);
+        }
         for _ in 0..HAND_STEPS {
             if self.hand >= self.slots.len() {
                 self.hand = 0;
@@ -537,6 +467,3 @@ const fn meta(at: Timestamp) -> FlowMeta {
         last: at,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,6 +3,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test may overflow: it fails then")]
 
 use super::*;
+use crate::packet::{Datagram, Eapol};
 use crate::tls::starttls::radius::tests::packet as radius_packet;
 
 const SUPPLICANT: Mac = Mac([2, 0x20, 0, 0, 0, 11]);
@@ -162,6 +163,33 @@ fn two_stations_behind_one_port_are_two_clients() {
         [
             "[fe80::20:ff:fe00:b]:0 > [fe80::20:ff:fe00:101]:0 eap-tls 50/0",
             "[fe80::20:ff:fe00:c]:0 > [fe80::20:ff:fe00:101]:0 eap-tls 50/0"
+        ]
+    );
+}
+
+#[test]
+fn ports_that_use_the_group_address_at_the_same_time_are_not_mixed_up() {
+    let mut wire = Wire::new(&Limits::default());
+    let other_port = Mac([2, 0x20, 0, 0, 1, 2]);
+    for port in [SWITCH, other_port] {
+        wire.eapol(port, GROUP, &eap(REQUEST, 2, 0x20, b""));
+    }
+    for station in [SUPPLICANT, OTHER] {
+        wire.eapol(station, GROUP, &eap(RESPONSE, 2, 0, &hello()));
+    }
+    for port in [SWITCH, other_port] {
+        wire.eapol(port, GROUP, &eap(REQUEST, 3, 0, &[21, 3, 3, 0, 2, 2, 40]));
+    }
+    let mut over = wire.over();
+    over.sort();
+    // Who spoke with whom cannot be known; what each said is known.
+    assert_eq!(
+        over,
+        [
+            "[::]:0 > [fe80::20:ff:fe00:101]:0 eap-tls 0/7",
+            "[::]:0 > [fe80::20:ff:fe00:102]:0 eap-tls 0/7",
+            "[fe80::20:ff:fe00:b]:0 > [::]:0 eap-tls 50/0",
+            "[fe80::20:ff:fe00:c]:0 > [::]:0 eap-tls 50/0",
         ]
     );
 }
