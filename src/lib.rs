@@ -39,6 +39,7 @@
 //! | 1 | [`capture`] | where frames come from |
 //! | 2 | [`packet`] | frame → segment or datagram, or the reason why not |
 //! | 3 | [`flow`] | segments → ordered byte streams; datagrams → flows |
+//! | 3 | [`naming`] | datagrams → what hosts are called |
 //! | 4 | [`tls`], [`quic`], [`x509`] | bytes → what was offered, chosen, sent, refused; QUIC's Initial packets → the same; certificates, chains, trust |
 //! | 5 | [`record`] | all facts of one connection; the one serialised schema |
 //! | 6 | [`census`] | the inventory: facts added up, kept in SQLite, merged |
@@ -72,6 +73,7 @@ pub mod clock;
 pub mod flow;
 pub mod json;
 pub mod limits;
+pub mod naming;
 pub mod packet;
 pub mod pipeline;
 pub mod policy;

@@ -98,6 +98,14 @@ pub struct Limits {
     pub census_value_bytes: usize,
     /// Client stacks that a census lists of one host.
     pub host_stacks: usize,
+    /// Addresses of which a census lists names and leases.
+    pub named_addresses: usize,
+    /// Names that a census lists of one address.
+    pub address_names: usize,
+    /// Names that a capture thread remembers to have passed on.
+    pub names_remembered: usize,
+    /// DHCP requests whose names wait for the answer.
+    pub name_requests: usize,
     /// MAC addresses that a census lists of one host or server.
     pub host_macs: usize,
     /// Edges that a census lists of one client stack.
@@ -156,6 +164,10 @@ impl Default for Limits {
             census_values: 1 << 20,
             census_value_bytes: 512 << 20,
             host_stacks: 512,
+            named_addresses: 1 << 18,
+            address_names: 8,
+            names_remembered: 1 << 16,
+            name_requests: 4_096,
             host_macs: 8,
             stack_edges: 16_384,
             stack_bins: 1_024,

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -21,6 +22,43 @@ fn records_are_as_reviewed() {
             insta::assert_json_snapshot!("records", records);
         });
     }
+}
+
+/// Every status that a chain can have is that of a real connection.
+#[test]
+fn every_chain_status_has_a_capture() {
+    let settings = common::settings(2, &["dataverse"]);
+    let mut paths = common::captures();
+    // A server of a public CA cannot be captured without its key: this one is of the corpus.
+    let public = common::corpus().map(|corpus| corpus.join("captures"));
+    paths.extend(public.iter().map(|folder| folder.join("zeek-ecdsa-cert.pcap")));
+    let mut seen = BTreeMap::<String, (u32, String)>::new();
+    for path in &paths {
+        for record in common::records(path, &settings) {
+            let status = record["chain"]["status"].as_str().unwrap().to_owned();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            seen.entry(status).or_insert((0, name)).0 += 1;
+        }
+    }
+    for (status, (connections, first)) in &seen {
+        println!("{status:14} {connections:>4} connections, {first} for one");
+    }
+    let own = [
+        "hidden",
+        "resumed",
+        "not_seen",
+        "bad_signature",
+        "self_signed",
+        "incomplete",
+        "unknown_root",
+        "unverifiable",
+        "expired",
+        "not_yet_valid",
+        "private_root",
+    ];
+    let wanted = own.into_iter().chain(public.is_some().then_some("public_root"));
+    let missing: Vec<_> = wanted.filter(|status| !seen.contains_key(*status)).collect();
+    assert!(missing.is_empty(), "no capture of {missing:?}");
 }
 
 /// `expected.json` is what tshark says; we say the same, and more where it gives up.

@@ -22,7 +22,8 @@ use crate::x509::{Certificate, Fingerprint};
 use super::offers::form;
 use super::sorted::keep_smallest;
 use super::{
-    Coverage, Edge, Host, Latency, Server, ServerKey, Snapshot, SourceEntry, SourceKey, Stack,
+    Coverage, Edge, Host, KnownAs, Latency, Server, ServerKey, Snapshot, SourceEntry, SourceKey,
+    Stack,
 };
 
 /// How two counters of the same thing become one.
@@ -43,6 +44,7 @@ pub struct Merger {
     servers: HashMap<Arc<ServerKey>, Server, RandomState>,
     offers: BTreeMap<OfferId, Arc<Offer>>,
     certificates: BTreeMap<Fingerprint, Arc<Certificate>>,
+    known: BTreeMap<Address, KnownAs>,
     coverage: Coverage,
     latency: Latency,
     sources: BTreeMap<SourceKey, SourceEntry>,
@@ -62,6 +64,7 @@ impl Merger {
             servers: HashMap::default(),
             offers: BTreeMap::new(),
             certificates: BTreeMap::new(),
+            known: BTreeMap::new(),
             coverage: Coverage::default(),
             latency: Latency::default(),
             sources: BTreeMap::new(),
@@ -107,6 +110,9 @@ impl Merger {
                 .entry(certificate.fingerprint())
                 .or_insert_with(|| Arc::clone(certificate));
         }
+        for (address, known) in part.known {
+            self.known.entry(address).or_default().merge(known, limits);
+        }
         for source in part.sources {
             match self.sources.entry(source.identity()) {
                 Entry::Occupied(mut known) => known.get_mut().join(source),
@@ -140,6 +146,7 @@ impl Merger {
             servers,
             offers: self.offers,
             certificates: self.certificates.into_iter().collect(),
+            known: self.known,
             coverage: self.coverage,
             latency: self.latency,
             sources,

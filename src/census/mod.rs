@@ -22,6 +22,7 @@ pub mod estimate;
 mod growing;
 mod host;
 mod intern;
+mod known;
 mod latency;
 pub mod merge;
 mod offers;
@@ -33,13 +34,14 @@ mod window;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use crate::clock::Timestamp;
 use crate::limits::Limits;
+use crate::naming::Said;
 use crate::packet::Address;
 use crate::record::{Alert, Evidence, FlowRecord, Tally};
 use crate::x509::{Certificate, Fingerprint};
@@ -54,6 +56,7 @@ use sorted::keep_smallest;
 pub use bins::Bins;
 pub use coverage::{Coverage, Lost, SourceEntry, SourceKey, SourceKind};
 pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
+pub use known::KnownAs;
 pub use latency::Latency;
 pub use merge::Merger;
 pub use server::{Server, ServerKey};
@@ -82,6 +85,7 @@ pub struct Census {
     edge_count: AtomicUsize,
     counters: Counters,
     sources: Mutex<Sources>,
+    known: Mutex<BTreeMap<Address, Growing<KnownAs>>>,
     latency: Mutex<Latency>,
 }
 
@@ -102,6 +106,7 @@ impl Census {
             edge_count: AtomicUsize::new(0),
             counters: Counters::default(),
             sources: Mutex::default(),
+            known: Mutex::default(),
             latency: Mutex::default(),
         }
     }
@@ -136,6 +141,21 @@ impl Census {
         self.visit(record.client.ip, seen);
         // Last, so that nothing is counted that is not there yet: see `snapshot`.
         self.counters.count(record);
+    }
+
+    /// Add what was said of an address. Of more than there is room for the first stays.
+    pub fn name_address(&self, said: Said) {
+        let mut known = self.known();
+        let address = said.address();
+        let room = known.len() < self.limits.named_addresses || known.contains_key(&address);
+        if room && self.values.spend(said.size()) {
+            let known = known.entry(address).or_insert_with(|| Growing::new(KnownAs::default()));
+            known.change().add(said, &self.limits);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<Address, Growing<KnownAs>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Add a source, or replace what was said of it before.
@@ -185,6 +205,7 @@ impl Census {
             certificates: certificates
                 .map(|entry| (*entry.key(), Arc::clone(entry.value().value())))
                 .collect(),
+            known: self.known().iter().map(|(ip, known)| (*ip, known.value().clone())).collect(),
             coverage,
             latency,
             sources: self
@@ -219,6 +240,11 @@ impl Census {
             certificates: certificates
                 .filter_map(|mut entry| Some((*entry.key(), entry.value_mut().take()?)))
                 .collect(),
+            known: self
+                .known()
+                .iter_mut()
+                .filter_map(|(ip, known)| Some((*ip, known.take()?)))
+                .collect(),
             coverage,
             latency,
             ..Snapshot::listing(hosts, servers)
@@ -235,6 +261,11 @@ impl Census {
         for (key, _) in &changes.servers {
             if let Some(mut server) = self.servers.get_mut(key) {
                 server.change();
+            }
+        }
+        for ip in changes.known.keys() {
+            if let Some(known) = self.known().get_mut(ip) {
+                known.change();
             }
         }
         self.offers.put_back(&changes.offers);

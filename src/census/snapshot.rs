@@ -8,7 +8,7 @@ use crate::packet::Address;
 use crate::tls::hello::{Offer, OfferId};
 use crate::x509::{Certificate, Fingerprint};
 
-use super::{Coverage, Host, Latency, Server, ServerKey, SourceEntry};
+use super::{Coverage, Host, KnownAs, Latency, Server, ServerKey, SourceEntry};
 
 /// All facts, sorted: what reports, comparisons and stores are functions of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub offers: BTreeMap<OfferId, Arc<Offer>>,
     /// The certificates, of servers and of clients.
     pub certificates: Certificates,
+    /// What addresses are called on the wire.
+    pub known: BTreeMap<Address, KnownAs>,
     /// How many connections were seen, and what was missing of them.
     pub coverage: Coverage,
     /// How long handshakes took, over all servers.

@@ -121,7 +121,7 @@ pub(super) struct Read {
     /// Add what is seen to the census FILE; reports and summary then tell all that is in it.
     #[arg(long, value_name = "FILE")]
     pub(super) census: Option<PathBuf>,
-    /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
+    /// Write the inventory of hosts to FILE (.html, .json, .csv or .md). May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Vec<PathBuf>,
     /// Use N worker threads [default: the cores there are].
@@ -142,7 +142,7 @@ pub(super) struct Report {
     pub(super) judgement: Judgement,
     #[command(flatten)]
     pub(super) window: Window,
-    /// Write the inventory of hosts to FILE (.json, .csv or .md). May be repeated.
+    /// Write the inventory of hosts to FILE (.html, .json, .csv or .md). May be repeated.
     #[arg(long = "report", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// Replace addresses and names by hashes under the key in KEYFILE: the report may leave the house.

@@ -7,12 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::flow::FlowMeta;
+use crate::naming::Said;
 use crate::tls::Transport;
 use crate::tls::starttls::login::Carried;
 use crate::tls::transcript::Transcript;
 
 /// Handshakes in a batch; more would make a worker wait for its first, fewer cost more messages.
 const JOBS: usize = 32;
+
+/// Names in a batch.
+const NAMES: usize = 256;
 
 /// Bytes of handshakes in a batch.
 const BYTES: usize = 96 << 10;
@@ -24,6 +28,8 @@ pub(super) struct Batch {
     pub(super) number: Option<u64>,
     /// The handshakes; empty when a worker is done with them.
     pub(super) jobs: Vec<Job>,
+    /// What was said of addresses meanwhile, and in which source.
+    pub(super) names: Vec<(Arc<str>, Said)>,
     /// Their transcripts, emptied by a worker and to be filled again.
     pub(super) spares: Vec<Transcript>,
     /// The lines that a worker made of them.
@@ -51,12 +57,13 @@ impl Batch {
     }
 
     pub(super) const fn is_full(&self) -> bool {
-        self.jobs.len() >= JOBS || self.bytes >= BYTES
+        self.jobs.len() >= JOBS || self.bytes >= BYTES || self.names.len() >= NAMES
     }
 
     /// Make it fit for the next handshakes; its memory stays.
     pub(super) fn clear(&mut self) {
         self.jobs.clear();
+        self.names.clear();
         self.lines.clear();
         self.bytes = 0;
         self.number = None;
@@ -108,6 +115,19 @@ impl Batcher {
 
     /// A finished handshake. This waits while all batches are under way and the backlog is full.
     pub(super) fn push(&mut self, job: Job) {
+        self.fill(|batch| batch.push(job));
+    }
+
+    /// A name of an address.
+    pub(super) fn name(&mut self, source: &Arc<str>, said: Said) {
+        let named = (Arc::clone(source), said);
+        self.fill(|batch| {
+            batch.bytes = batch.bytes.saturating_add(named.1.size());
+            batch.names.push(named);
+        });
+    }
+
+    fn fill(&mut self, put: impl FnOnce(&mut Batch)) {
         if self.current.is_none() {
             self.current = self.empty.try_recv().ok();
         }
@@ -122,7 +142,7 @@ impl Batcher {
         }
         let Some(batch) = &mut self.current else { return };
         self.spares.append(&mut batch.spares);
-        batch.push(job);
+        put(batch);
         if batch.is_full() {
             self.flush();
         }

@@ -10,6 +10,7 @@ use crate::flow::TableStats;
 use crate::flow::datagram::{DatagramStats, DatagramTable};
 use crate::flow::table::{Finished, FlowTable};
 use crate::limits::Limits;
+use crate::naming::NameReader;
 use crate::packet::{Decoder, Packet, PacketStats};
 use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
@@ -23,6 +24,7 @@ pub(super) struct Follower {
     flows: FlowTable<Conversation>,
     datagrams: DatagramTable<DatagramConversation>,
     logins: LoginTable,
+    names: NameReader,
     span: Option<(Timestamp, Timestamp)>,
     joined_late: u64,
     /// Packets that a fault of this program lost.
@@ -54,6 +56,7 @@ impl Follower {
             flows: FlowTable::new(limits),
             datagrams: DatagramTable::new(limits),
             logins: LoginTable::new(limits),
+            names: NameReader::new(limits),
             span: None,
             joined_late: 0,
             faults: 0,
@@ -73,7 +76,7 @@ impl Follower {
         let at = frame.timestamp;
         let (first, _) = self.span.unwrap_or((at, at));
         self.span = Some((first, at));
-        let Self { name, decoder, flows, datagrams, logins, joined_late, .. } = self;
+        let Self { name, decoder, flows, datagrams, logins, names, joined_late, .. } = self;
         // What cannot be decoded is counted by the decoder.
         let _ = decoder.decode(frame, &mut |packet| match packet {
             Packet::Segment(segment) => {
@@ -83,6 +86,7 @@ impl Follower {
                 }
             }
             Packet::Datagram(datagram) => {
+                names.read(datagram, &mut |said| batcher.name(name, said));
                 if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
                     datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
                 }

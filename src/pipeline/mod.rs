@@ -35,6 +35,7 @@ use crate::capture::paths::Input;
 use crate::census::Census;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
+use crate::naming::Said;
 use crate::policy::Policy;
 use crate::record::FlowRecord;
 use crate::sink::Sink;
@@ -49,8 +50,16 @@ pub use progress::Progress;
 /// few, so that what they hold is still in a near cache when it is its turn.
 const BATCHES: usize = 3;
 
-/// Where records are added up: in a census, or in several.
-type Recorder<'a> = &'a (dyn Fn(&FlowRecord) + Sync);
+/// Where facts are added up: in a census, or in several.
+type Recorder<'a> = &'a (dyn Fn(Fact<'_>) + Sync);
+
+/// What workers have for a census.
+enum Fact<'a> {
+    /// A connection.
+    Record(&'a FlowRecord),
+    /// What was said of an address, and in which source.
+    Said(&'a str, Said),
+}
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -95,7 +104,12 @@ pub fn read<'c, S: Sink + Send>(
     progress: &Arc<Progress>,
 ) -> Finished {
     let census = census.into();
-    let add = census.map(|census| |record: &FlowRecord| census.add(record));
+    let add = census.map(|census| {
+        |fact: Fact<'_>| match fact {
+            Fact::Record(record) => census.add(record),
+            Fact::Said(_, said) => census.name_address(said),
+        }
+    });
     let add = add.as_ref().map(|add| add as Recorder<'_>);
     let (mut sources, output) = run(settings, add, sink, progress, 1, |empty, full| {
         capture::read_all(inputs, settings, empty, full, progress)
@@ -109,7 +123,7 @@ pub fn read<'c, S: Sink + Send>(
 }
 
 /// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and
-/// gives full ones; `census` is given every record. Returns what `capture` returns, and why records
+/// gives full ones; `census` is given every record and name. Returns what `capture` returns, and why records
 /// could not be written, if they could not.
 fn run<S: Sink + Send, T: Default + Send>(
     settings: &Settings,

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::batch::{Batch, Job};
 use super::faults::{Provoked, contain};
 use super::judge::Judge;
-use super::{Progress, Recorder, Settings};
+use super::{Fact, Progress, Recorder, Settings};
 use crate::flow::Side;
 use crate::json;
 use crate::packet::Layers;
@@ -81,6 +81,11 @@ impl<'a> Worker<'a> {
                 }
             }
             batch.jobs = jobs;
+            for (source, said) in batch.names.drain(..) {
+                if let Some(census) = self.census {
+                    census(Fact::Said(&source, said));
+                }
+            }
             self.progress.add_connections(connections);
             if done.send(batch).is_err() {
                 return;
@@ -97,7 +102,7 @@ impl<'a> Worker<'a> {
         }
         self.progress.add_version(record.server_hello.as_ref().map(|hello| hello.version));
         if let Some(census) = self.census {
-            census(&record);
+            census(Fact::Record(&record));
         }
         if self.wants_lines {
             // Every map key of a record is text: this does not fail.

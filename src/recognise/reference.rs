@@ -19,6 +19,8 @@ pub(crate) struct Entry {
     pub(crate) source: String,
     #[serde(default)]
     pub(crate) matching_platforms: Vec<String>,
+    #[serde(default)]
+    pub(crate) observed_processes: Vec<String>,
     hello_format: String,
     legacy_version: String,
     offered_versions: Option<Vec<String>>,

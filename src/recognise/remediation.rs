@@ -196,6 +196,23 @@ const USUAL: &[(Fix, &[&str])] = &[
     ),
 ];
 
+/// Whose software the remediations are for, by how their ids begin; the others are for any.
+const OF_FAMILIES: &[(&str, &[Family])] = &[
+    ("schannel-", &[Family::Schannel]),
+    ("dotnet-", &[Family::Schannel]),
+    ("winhttp-", &[Family::Schannel]),
+    ("wininet-", &[Family::Schannel]),
+    ("windows-", &[Family::Schannel]),
+    ("java-", &[Family::Jsse]),
+    ("openssl-", &[Family::OpenSsl]),
+    ("python-", &[Family::OpenSsl]),
+    ("node-", &[Family::OpenSsl]),
+    ("go-", &[Family::Go]),
+    ("android-", &[Family::OpenSsl, Family::BoringSsl]),
+    ("apple-", &[Family::SecureTransport, Family::BoringSsl]),
+    ("browser-", &[Family::Nss, Family::BoringSsl, Family::Schannel]),
+];
+
 impl Remediation {
     /// Every remediation.
     pub fn all() -> &'static [Self] {
@@ -207,13 +224,13 @@ impl Remediation {
         Self::all().iter().find(|remediation| &*remediation.id == id)
     }
 
-    /// Whether it may be of use for this software: what changes Windows is of none where the
-    /// software is known to bring its own TLS.
+    /// Whether it may be of use for this software: what is for one stack is of none for another.
     fn suits(&self, candidates: &[Candidate]) -> bool {
-        let of_windows = ["schannel-", "dotnet-", "winhttp-", "windows-"];
+        let families = OF_FAMILIES.iter().find(|(prefix, _)| self.id.starts_with(prefix));
         candidates.is_empty()
-            || candidates.iter().any(|candidate| candidate.family == Family::Schannel)
-            || !of_windows.iter().any(|prefix| self.id.starts_with(prefix))
+            || families.is_none_or(|(_, families)| {
+                candidates.iter().any(|candidate| families.contains(&candidate.family))
+            })
     }
 
     fn answers(&self, fix: Fix, side: Role) -> bool {
@@ -364,6 +381,26 @@ mod tests {
         }
         for symptom in Symptom::all() {
             assert!(symptom.remediation.iter().all(|id| Remediation::by_id(id).is_some()));
+        }
+    }
+
+    #[test]
+    fn what_is_for_one_stack_is_not_said_of_another() {
+        let old = [Fix::ClientVersionBelowPolicy];
+        for family in Family::ALL {
+            let candidate = Candidate {
+                name: family.software().into(),
+                family: *family,
+                confidence: super::super::Confidence::Low,
+                evidence: Vec::new(),
+                remediation: Vec::new(),
+            };
+            let found = remediations_for(&old, Role::Client, &[candidate]);
+            assert!(!found.is_empty(), "nothing for {}", family.name());
+            for (prefix, families) in OF_FAMILIES {
+                let said = found.iter().any(|remedy| remedy.id.starts_with(prefix));
+                assert!(!said || families.contains(family), "{prefix} for {}", family.name());
+            }
         }
     }
 

@@ -280,11 +280,16 @@ fn jsse(marks: &Marks<'_>) -> Option<Shape> {
 }
 
 fn gnutls(marks: &Marks<'_>) -> Option<Shape> {
-    let limits = marks.has(ETM) && marks.has(SIZE_LIMIT);
+    // NSS has the limit too, and begins with server_name; GnuTLS puts that after renegotiation_info.
+    let own_order = marks.ordered(RENEGOTIATION, SNI) || marks.at(STATUS) == Some(0);
+    let limits = marks.has(SIZE_LIMIT) && (marks.has(ETM) || own_order);
     // ECDHE_ECDSA with AES-256-CCM is in no other stack's default list beside one point format.
     let ccm = marks.has(ETM) && marks.suite(0xc0ad) && marks.offer.point_formats == [0];
     (limits || (ccm && !marks.adjacent(POINTS, GROUPS))).then(|| {
-        Shape::is(Family::GnuTls, "encrypt_then_mac beside record_size_limit or CCM suites")
+        Shape::is(
+            Family::GnuTls,
+            "record_size_limit, or CCM suites beside encrypt_then_mac, in the order of GnuTLS",
+        )
     })
 }
 
@@ -296,7 +301,10 @@ fn openssl(marks: &Marks<'_>) -> Option<Shape> {
         && (marks.adjacent(TICKET, SIGNATURES) || marks.adjacent(TICKET, NPN))
         && !marks.has(RENEGOTIATION);
     if !(points || later || libre) {
-        return None;
+        // A hello without curves has neither extension; the order of the others remains.
+        let bare = !marks.has(GROUPS) && marks.adjacent(TICKET, ETM) && marks.adjacent(ETM, EMS);
+        let clue = "session_ticket, encrypt_then_mac and extended_master_secret in this order";
+        return bare.then(|| Shape::is(Family::OpenSsl, clue));
     }
     let mut shape = Shape::is(Family::OpenSsl, "ec_point_formats before supported_groups");
     if points {

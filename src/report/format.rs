@@ -10,6 +10,8 @@ use super::Inventory;
 pub enum Format {
     /// Everything, for programs.
     Json,
+    /// A page for people.
+    Html,
     /// A line a client stack and server, for spreadsheets.
     Csv,
     /// Tables for a ticket or a wiki page.
@@ -18,12 +20,13 @@ pub enum Format {
 
 impl Format {
     /// The endings that are known.
-    pub const ENDINGS: [&str; 3] = [".json", ".csv", ".md"];
+    pub const ENDINGS: [&str; 4] = [".html", ".json", ".csv", ".md"];
 
     /// The format that a file's name asks for.
     pub fn of(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
         match ending.as_str() {
+            "html" | "htm" => Some(Self::Html),
             "json" => Some(Self::Json),
             "csv" => Some(Self::Csv),
             "md" => Some(Self::Markdown),
@@ -37,6 +40,7 @@ impl Inventory {
     pub fn write(&self, format: Format, out: &mut dyn io::Write) -> io::Result<()> {
         match format {
             Format::Json => self.write_json(out),
+            Format::Html => self.write_html(out),
             Format::Csv => self.write_csv(out),
             Format::Markdown => self.write_markdown(out),
         }
@@ -52,6 +56,7 @@ mod tests {
         for (name, format) in [
             ("inventory.json", Some(Format::Json)),
             ("a.b/INVENTORY.CSV", Some(Format::Csv)),
+            ("page.html", Some(Format::Html)),
             ("inventory.md", Some(Format::Markdown)),
             ("inventory.txt", None),
             ("json", None),

@@ -38,7 +38,11 @@ impl Inventory {
     }
 
     fn client(&self, page: &mut Page, client: &Client, verbose: bool) {
-        let mut known: Vec<String> = client.names.iter().map(|name| named(name)).collect();
+        let mut known: Vec<String> = client.names.iter().map(|name| called(client, name)).collect();
+        if client.addresses.len() > 1 {
+            let addresses: Vec<_> = client.addresses.iter().map(ToString::to_string).collect();
+            known.insert(0, format!("addresses {}", listed(&addresses, limit(verbose))));
+        }
         known.extend(client.mac.map(|mac| format!("MAC {mac}")));
         known.extend(client.owner.iter().map(|owner| format!("owner {}", printable(owner))));
         if !known.is_empty() {
@@ -104,6 +108,13 @@ impl Inventory {
         findings(page, &stack.findings);
         fixes(page, &stack.remediations, verbose);
     }
+}
+
+/// A name, and who said it.
+fn called(client: &Client, name: &str) -> String {
+    let by: Vec<&str> = client.named_by.get(name).into_iter().flatten().copied().collect();
+    let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
+    format!("{}{by}", named(name))
 }
 
 /// Whom a stack talked to, and what came of it.

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod exceptions;
 mod format;
 mod host;
+mod html;
 pub mod inventory;
 mod markdown;
 pub mod names;

@@ -6,7 +6,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub(super) const APPLICATION_ID: i32 = 0x544c_5343;
 
 /// Step `n` brings a file of version `n` to version `n + 1`; a new file takes all of them.
-pub(super) const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("lost.sql")];
+pub(super) const STEPS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("lost.sql"), include_str!("names.sql")];
 
 /// The version that this program writes.
 pub(super) fn newest() -> i32 {

@@ -3,7 +3,7 @@
 //! A census file may come from anywhere: what does not read as the schema says is damage, never a
 //! panic, and bounds hold for what is read as they do for what is captured.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -11,6 +11,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::json::Kept;
 use crate::limits::Limits;
+use crate::naming::{NameSource, Said};
 use crate::packet::{Address, Skip};
 use crate::record::{Evidence, Tally};
 use crate::tls::codepoint::{
@@ -21,8 +22,8 @@ use crate::x509::{Certificate, Fingerprint};
 
 use super::text;
 use crate::census::{
-    Bins, Coverage, Edge, EdgeKey, Host, Latency, Server, ServerKey, Snapshot, Sorted, SourceEntry,
-    SourceKey, SourceKind, Stack, StackKey,
+    Bins, Coverage, Edge, EdgeKey, Host, KnownAs, Latency, Server, ServerKey, Snapshot, Sorted,
+    SourceEntry, SourceKey, SourceKind, Stack, StackKey,
 };
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -104,11 +105,43 @@ impl Reader {
         Ok(Some(Snapshot {
             hosts: self.hosts(sql, row, &mut stacks)?,
             servers: self.server_facts(sql, row)?,
+            known: self.known(sql, row)?,
             coverage,
             latency,
             sources: vec![entry],
             ..Snapshot::default()
         }))
+    }
+
+    /// What addresses are called.
+    fn known(&self, sql: &Connection, source: i64) -> Result<BTreeMap<Address, KnownAs>> {
+        let mut all: BTreeMap<Address, KnownAs> = BTreeMap::new();
+        let mut statement =
+            sql.prepare_cached("SELECT ip, name, said_by FROM name_seen WHERE source = ?1")?;
+        let mut rows = statement.query([source])?;
+        while let Some(row) = rows.next()? {
+            let text = |at: usize| row.get_ref(at)?.as_str().map_err(wrong);
+            let (Some(address), Some(source)) =
+                (text::to_address(text(0)?), NameSource::from_name(text(2)?))
+            else {
+                return Err(Fault::Value("name_seen"));
+            };
+            let name = text(1)?.into();
+            let said = Said::Name { address, name, source };
+            all.entry(address).or_default().add(said, &self.limits);
+        }
+        let mut statement =
+            sql.prepare_cached("SELECT ip, mac FROM lease_seen WHERE source = ?1")?;
+        let mut rows = statement.query([source])?;
+        while let Some(row) = rows.next()? {
+            let text = |at: usize| row.get_ref(at)?.as_str().map_err(wrong);
+            let (Some(address), Some(mac)) = (text::to_address(text(0)?), text::to_mac(text(1)?))
+            else {
+                return Err(Fault::Value("lease_seen"));
+            };
+            all.entry(address).or_default().add(Said::Lease { address, mac }, &self.limits);
+        }
+        Ok(all)
     }
 
     fn edge_evidence(&mut self, sql: &Connection, source: i64) -> Result<Proofs> {
@@ -373,7 +406,7 @@ fn source(
     entry.fault = row.get(12)?;
     let counters = |at: usize| -> Result<Vec<(String, u64)>> {
         let text = row.get_ref(at)?.as_str().map_err(wrong)?;
-        let map: std::collections::BTreeMap<String, u64> =
+        let map: BTreeMap<String, u64> =
             serde_json::from_str(text).map_err(|_| Fault::Value("sources"))?;
         Ok(map.into_iter().collect())
     };

@@ -8,6 +8,8 @@ use crate::census::sample::{START, Sample, legacy, modern};
 use crate::census::tests::record;
 use crate::census::{Census, SourceKind};
 use crate::clock::Timestamp;
+use crate::naming::{NameSource, Said};
+use crate::packet::{Address, Mac};
 use crate::record::FlowRecord;
 
 fn entry(name: &str, packets: u64) -> SourceEntry {
@@ -62,6 +64,64 @@ fn what_is_saved_is_read_back_and_the_same_twice_counts_once() {
     let copy = folder.path().join("copy.db");
     fs::copy(&path, &copy).unwrap();
     assert_eq!(whole(&mut [store(&path), store(&copy)]), part);
+}
+
+#[test]
+fn names_and_leases_are_kept_per_source_and_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits::default();
+    let (one, other) = (Address::v4([10, 0, 0, 5]), Address::v4([10, 0, 0, 7]));
+    let said = |address, name: &str, source| Said::Name { address, name: name.into(), source };
+    let day = |said: &[Said]| {
+        let census = Census::new(&limits);
+        for record in &few() {
+            census.add(record);
+        }
+        for said in said {
+            census.name_address(said.clone());
+        }
+        census.snapshot()
+    };
+    let monday = [said(one, "erp01", NameSource::Dhcp), said(one, "erp01", NameSource::Mdns)];
+    let lease = Said::Lease { address: other, mac: Mac([2, 0, 0, 0, 0, 5]) };
+    let tuesday = [said(one, "erp01.corp.example", NameSource::Dns), lease];
+    let both = day(&[&monday[..], &tuesday[..]].concat()).known;
+    assert_eq!((both.len(), both[&one].names.len()), (2, 3));
+    for order in [[0, 1], [1, 0]] {
+        let path = folder.path().join(format!("{order:?}.db"));
+        let mut file = store(&path);
+        for at in order {
+            let (said, name) = [(&monday, "monday"), (&tuesday, "tuesday")][at];
+            // Twice the same counts once.
+            file.save(&entry(name, 10), &day(said)).unwrap();
+            file.save(&entry(name, 10), &day(said)).unwrap();
+        }
+        drop(file);
+        assert_eq!(whole(&mut [store(&path)]).known, both, "{order:?}");
+    }
+    // A live run saves what has changed, and again what could not be saved.
+    let path = folder.path().join("live.db");
+    let mut file = store(&path);
+    let census = Census::new(&limits);
+    for record in &few() {
+        census.add(record);
+    }
+    for (at, said) in monday.iter().chain(&tuesday).enumerate() {
+        census.name_address(said.clone());
+        let changes = census.take_changes();
+        assert_eq!(changes.known.len(), 1);
+        if at == 1 {
+            census.put_back(&changes);
+        } else {
+            file.update(&entry("live", 1), &changes).unwrap();
+        }
+    }
+    assert_eq!(whole(&mut [file]).known, both);
+    // What no census holds is damage.
+    let sql = Connection::open(&path).unwrap();
+    sql.execute("UPDATE name_seen SET ip = 'nowhere'", []).unwrap();
+    let damaged = Store::merged(&mut [store(&path)], |part| part).unwrap_err();
+    assert!(damaged.to_string().contains("name_seen"), "{damaged}");
 }
 
 #[test]
@@ -357,7 +417,7 @@ fn a_large_census() {
                 let server = u8::try_from(server).unwrap() * 40 + low % 40;
                 let at = day * 86_400_000 + u64::from(host);
                 let sample = Sample::new(low, server).offers(offer).asks_for("crm.example").at(at);
-                let ip = crate::packet::Address::v4([10, high, middle, low]);
+                let ip = Address::v4([10, high, middle, low]);
                 census.add(&sample.with(|record| record.client.ip = ip).0);
             }
         }

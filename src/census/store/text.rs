@@ -121,7 +121,7 @@ pub(super) fn to_macs(text: &str) -> Option<Vec<Mac>> {
 }
 
 /// A MAC address of six pairs of hex digits.
-fn to_mac(text: &str) -> Option<Mac> {
+pub(super) fn to_mac(text: &str) -> Option<Mac> {
     let mut mac = [0; 6];
     let mut pairs = text.split(':');
     for byte in &mut mac {

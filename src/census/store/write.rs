@@ -16,13 +16,22 @@ use crate::x509::{Certificate, Fingerprint};
 use super::text::{self, int, json, moment};
 use crate::census::offers::form;
 use crate::census::{
-    Bins, Edge, EdgeKey, Host, Latency, Server, ServerKey, Snapshot, SourceEntry, Stack, StackKey,
+    Bins, Edge, EdgeKey, Host, KnownAs, Latency, Server, ServerKey, Snapshot, SourceEntry, Stack,
+    StackKey,
 };
 
 type Result<T> = rusqlite::Result<T>;
 
 /// The tables of facts per source.
-const FACTS: [&str; 5] = ["host_seen", "stack_seen", "server_seen", "edge_seen", "edge_evidence"];
+const FACTS: [&str; 7] = [
+    "host_seen",
+    "stack_seen",
+    "server_seen",
+    "edge_seen",
+    "edge_evidence",
+    "name_seen",
+    "lease_seen",
+];
 
 /// Replace everything that is known of a source.
 pub(super) fn replace(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<()> {
@@ -54,6 +63,9 @@ fn write(sql: &Connection, source: i64, part: &Snapshot) -> Result<()> {
     }
     for certificate in part.certificates.iter() {
         writer.certificate(certificate)?;
+    }
+    for (ip, known) in &part.known {
+        writer.known(*ip, known)?;
     }
     for (key, server) in &part.servers {
         writer.server(key, server)?;
@@ -236,6 +248,25 @@ impl Writer<'_> {
                 certificate.is_self_issued(),
             ],
         )
+    }
+
+    /// What an address is called; names only become more.
+    fn known(&self, ip: Address, known: &KnownAs) -> Result<()> {
+        let ip = ip.to_string();
+        for (name, said_by) in &known.names {
+            self.run(
+                "INSERT OR IGNORE INTO name_seen (source, ip, name, said_by)
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![self.source, ip, name, said_by.name()],
+            )?;
+        }
+        for mac in &known.leases {
+            self.run(
+                "INSERT OR IGNORE INTO lease_seen (source, ip, mac) VALUES (?1, ?2, ?3)",
+                params![self.source, ip, mac.to_string()],
+            )?;
+        }
+        Ok(())
     }
 
     fn server_row(&mut self, key: &Arc<ServerKey>) -> Result<i64> {

@@ -34,12 +34,11 @@ use crossbeam_channel::{Receiver, Sender};
 use super::batch::{Batch, Batcher};
 use super::faults::Faults;
 use super::follow::{Followed, Follower};
-use super::{Progress, Settings, run};
+use super::{Fact, Progress, Settings, run};
 use crate::capture::live::LiveSource;
 use crate::capture::{Error, Poll, Source};
 use crate::census::Lost;
 use crate::limits::Limits;
-use crate::record::FlowRecord;
 use crate::sink::Sink;
 
 pub use watch::{InterfaceReport, Watch};
@@ -76,7 +75,10 @@ pub fn live<S: Sink + Send>(
     let limits = share(&settings.limits, sources.len());
     let numbers = Arc::new(AtomicU64::new(0));
     let progress = watch.progress();
-    let add = |record: &FlowRecord| watch.add(record);
+    let add = |fact: Fact<'_>| match fact {
+        Fact::Record(record) => watch.add(record),
+        Fact::Said(source, said) => watch.name_address(source, said),
+    };
     let ((), output) = run(settings, Some(&add), sink, progress, sources.len(), |empty, full| {
         thread::scope(|scope| {
             for (source, report) in sources.into_iter().zip(watch.members()) {

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
 use crate::limits::Limits;
+use crate::naming::Said;
 use crate::packet::{PacketStats, Skip};
 use crate::pipeline::faults::Faults;
 use crate::pipeline::{Progress, Settings};
@@ -152,6 +153,14 @@ impl Watch {
         }
     }
 
+    /// Add what was said of an address to the facts of its interface.
+    pub(super) fn name_address(&self, source: &str, said: Said) {
+        let of = |interface: &&Watched| &*interface.name == source;
+        if let Some(interface) = self.interfaces.iter().find(of) {
+            interface.census.name_address(said);
+        }
+    }
+
     pub(super) fn members(&self) -> &[Mutex<InterfaceReport>] {
         &self.members
     }
@@ -170,6 +179,7 @@ fn share(limits: &Limits, interfaces: usize) -> Limits {
         census_edges: part(limits.census_edges),
         census_values: part(limits.census_values),
         census_value_bytes: part(limits.census_value_bytes),
+        named_addresses: part(limits.named_addresses),
         ..limits.clone()
     }
 }

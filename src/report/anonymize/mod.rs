@@ -19,7 +19,8 @@ use thiserror::Error;
 
 use super::exceptions::{Excepted, ExceptionLine};
 use super::inventory::{
-    ChainTotals, Client, Edge, Finding, Inventory, Server, ServerName, SourceLine, TrustLine,
+    ChainTotals, Client, Edge, Finding, Inventory, NamedBy, Server, ServerName, SourceLine,
+    TrustLine,
 };
 use crate::packet::{Address, Mac};
 use crate::policy::finding::FindingId;
@@ -137,6 +138,11 @@ impl Key {
             *name = self.name(name);
         }
         names.sort_unstable();
+    }
+
+    fn named_by(&self, named_by: &mut NamedBy) {
+        let named = std::mem::take(named_by);
+        *named_by = named.into_iter().map(|(name, by)| (self.name(&name), by)).collect();
     }
 
     fn snis(&self, snis: &mut [Arc<str>]) {
@@ -333,6 +339,7 @@ impl Client {
         self.addresses.sort_unstable();
         self.mac = self.mac.map(|mac| key.mac(mac));
         key.names(&mut self.names);
+        key.named_by(&mut self.named_by);
         key.option(Kind::Owner, &mut self.owner);
         key.option(Kind::Owner, &mut self.site);
         for verdict in &mut self.verdicts {
@@ -351,6 +358,7 @@ impl Server {
     fn anonymize(&mut self, key: &Key) {
         self.name = key.server(&self.name);
         key.names(&mut self.names);
+        key.named_by(&mut self.named_by);
         self.mac = self.mac.map(|mac| key.mac(mac));
         key.option(Kind::Owner, &mut self.owner);
         key.option(Kind::Owner, &mut self.site);

@@ -43,11 +43,13 @@ pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Client> {
         };
         let own = host.stacks.len();
         let group = facts.question.names.group(*ip);
+        let named_by = facts.names(*ip);
         clients.push(Client {
             ip: *ip,
-            addresses: vec![*ip],
-            mac: facts.own_mac(&host.macs),
-            names: facts.question.names.of(*ip),
+            addresses: facts.identity.addresses(*ip),
+            mac: facts.own_mac(*ip, &host.macs),
+            names: named_by.keys().cloned().collect(),
+            named_by,
             owner: group.and_then(|group| group.owner.clone()),
             site: group.and_then(|group| group.site.clone()),
             internal: facts.question.internal.contain(*ip),

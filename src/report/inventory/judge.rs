@@ -14,6 +14,7 @@ use crate::x509::TrustStores;
 
 use super::chains::Chains;
 use super::fallback::fallback_of;
+use super::identity::{Identity, NamedBy};
 use super::totals::Summary;
 use super::{
     CoverageLine, Inventory, PolicyLine, SCHEMA, TrustLine, clients, coverage, edges, servers,
@@ -22,9 +23,6 @@ use super::{
 use crate::report::exceptions::Exceptions;
 use crate::report::names::Names;
 use crate::report::scope::{Networks, Scope};
-
-/// Addresses that one MAC address may show and still be a host's own; a router shows more.
-const ADDRESSES_OF_A_MAC: usize = 4;
 
 /// What is asked of a snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +49,9 @@ impl Inventory {
         let successor = successor(question.policies);
         let policies: Vec<&Policy> =
             question.policies.iter().chain(&successor).map(AsRef::as_ref).collect();
-        let facts = Facts::new(snapshot, question, policies);
+        let (identity, unified) = Identity::of(snapshot, question.limits);
+        let snapshot = &*unified;
+        let facts = Facts::new(snapshot, question, policies, &identity);
         let judged = Judged::new(&facts);
         let clients = clients::lines(&facts, &judged);
         let servers = servers::lines(&facts, &judged);
@@ -114,8 +114,8 @@ pub(super) struct Facts<'a> {
     software: HashMap<OfferId, Arc<[Candidate]>>,
     /// Servers of which the protocol was not seen, and as which ones they are taken.
     named: HashMap<&'a ServerKey, &'a ServerKey>,
-    /// MAC addresses of routers: they prove nothing of a host.
-    routers: HashSet<Mac>,
+    /// Which addresses are one host.
+    pub(super) identity: &'a Identity,
 }
 
 /// An edge and where it hangs.
@@ -130,7 +130,12 @@ pub(super) struct EdgeFacts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    fn new(snapshot: &'a Snapshot, question: &'a Question<'a>, policies: Vec<&'a Policy>) -> Self {
+    fn new(
+        snapshot: &'a Snapshot,
+        question: &'a Question<'a>,
+        policies: Vec<&'a Policy>,
+        identity: &'a Identity,
+    ) -> Self {
         let named = named(snapshot);
         let mut edges = Vec::new();
         for (client, host) in &snapshot.hosts {
@@ -157,7 +162,7 @@ impl<'a> Facts<'a> {
             chains: Chains::of(snapshot, question.trust, question.limits),
             edges,
             named,
-            routers: routers(snapshot),
+            identity,
         }
     }
 
@@ -180,12 +185,14 @@ impl<'a> Facts<'a> {
             .map(|(key, server)| (self.named.get(&**key).copied().unwrap_or(key), server))
     }
 
+    /// The names of a host, and who said each.
+    pub(super) fn names(&self, ip: Address) -> NamedBy {
+        self.identity.names(ip, self.snapshot, self.question.names)
+    }
+
     /// A host's own MAC address: the only one it was seen with, and not a router's.
-    pub(super) fn own_mac(&self, macs: &[Mac]) -> Option<Mac> {
-        match macs {
-            [mac] if !self.routers.contains(mac) => Some(*mac),
-            _ => None,
-        }
+    pub(super) fn own_mac(&self, ip: Address, macs: &[Mac]) -> Option<Mac> {
+        self.identity.mac_of(ip, macs, self.snapshot)
     }
 
     /// The ids of the policies that were asked for.
@@ -210,23 +217,6 @@ fn named(snapshot: &Snapshot) -> HashMap<&ServerKey, &ServerKey> {
             }
             _ => None,
         })
-        .collect()
-}
-
-/// The MAC addresses that show more addresses than one host has.
-fn routers(snapshot: &Snapshot) -> HashSet<Mac> {
-    let clients = snapshot.hosts.iter().map(|(ip, host)| (*ip, &host.macs));
-    let servers = snapshot.servers.iter().map(|(key, server)| (key.ip, &server.macs));
-    let mut addresses: HashMap<Mac, HashSet<Address>> = HashMap::new();
-    for (ip, macs) in clients.chain(servers) {
-        for mac in macs {
-            addresses.entry(*mac).or_default().insert(ip);
-        }
-    }
-    addresses
-        .into_iter()
-        .filter(|(_, addresses)| addresses.len() > ADDRESSES_OF_A_MAC)
-        .map(|(mac, _)| mac)
         .collect()
 }
 

@@ -10,6 +10,7 @@ mod coverage;
 mod edges;
 mod fallback;
 mod findings;
+mod identity;
 mod judge;
 mod lines;
 mod roots;
@@ -39,6 +40,7 @@ use super::exceptions::{Excepted, ExceptionLine};
 pub use coverage::{CoverageLine, LostLine, PacketCoverage, SourceLine, UnlistedLine};
 use lines::Lines;
 
+pub use identity::NamedBy;
 pub use judge::Question;
 pub use roots::{ChainTotals, RootLine, UnknownRoot};
 pub use totals::{Counts, ExceptedTotals, OutOfScope, PolicyTotals, Successor, Summary};
@@ -150,6 +152,8 @@ pub struct Client {
     pub mac: Option<Mac>,
     /// Its names.
     pub names: Vec<String>,
+    /// Who said each of them: a file of names, or a protocol on the wire.
+    pub named_by: NamedBy,
     /// Who owns its network.
     pub owner: Option<String>,
     /// Where its network is.
@@ -313,6 +317,8 @@ pub struct Server {
     pub name: ServerName,
     /// Its names.
     pub names: Vec<String>,
+    /// Who said each of them: a file of names, or a protocol on the wire.
+    pub named_by: NamedBy,
     /// Its MAC address, where layer 2 shows the host itself.
     pub mac: Option<Mac>,
     /// Who owns its network.

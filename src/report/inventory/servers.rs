@@ -79,10 +79,12 @@ fn line(
     // Behind a proxy the address is the proxy's.
     let own = key.target.is_none().then_some(key.ip);
     let group = own.and_then(|ip| facts.question.names.group(ip));
+    let named_by = own.map(|ip| facts.names(ip)).unwrap_or_default();
     Some(Server {
         name: ServerName::from(key),
-        names: own.map(|ip| facts.question.names.of(ip)).unwrap_or_default(),
-        mac: facts.own_mac(&macs),
+        names: named_by.keys().cloned().collect(),
+        named_by,
+        mac: facts.own_mac(key.ip, &macs),
         owner: group.and_then(|group| group.owner.clone()),
         site: group.and_then(|group| group.site.clone()),
         internal: facts.question.internal.contain(key.ip),

@@ -43,7 +43,8 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory) {
     }
 }
 
-fn sentence(hosts: Counts, scope: &[String], policy: &str) -> String {
+/// The answer in a sentence.
+pub(in crate::report) fn sentence(hosts: Counts, scope: &[String], policy: &str) -> String {
     let Counts { seen, breaks, unknown, .. } = hosts;
     let (one, many) = match scope {
         [] => (String::new(), String::new()),
@@ -77,7 +78,7 @@ fn sentence(hosts: Counts, scope: &[String], policy: &str) -> String {
 }
 
 /// What becomes of the hosts that the sentence leaves out.
-fn rest(hosts: Counts) -> Option<String> {
+pub(in crate::report) fn rest(hosts: Counts) -> Option<String> {
     let Counts { seen, ready, breaks, unknown, .. } = hosts;
     let mut parts = Vec::new();
     if ready > 0 && ready < seen {
@@ -90,7 +91,7 @@ fn rest(hosts: Counts) -> Option<String> {
 }
 
 /// There was TLS, but with nobody in scope.
-fn nobody(inventory: &Inventory) -> String {
+pub(in crate::report) fn nobody(inventory: &Inventory) -> String {
     let left_out = inventory.summary.out_of_scope;
     format!(
         "Nobody was seen to talk to {}; {} talked to {}.",
@@ -106,7 +107,7 @@ fn in_words(scope: &[String]) -> String {
 }
 
 /// What differs under the policy that took the place of the first.
-fn successor(inventory: &Inventory, hosts: Counts) -> Option<String> {
+pub(in crate::report) fn successor(inventory: &Inventory, hosts: Counts) -> Option<String> {
     let line = inventory.summary.successor.as_ref()?;
     let named = |list: &[Address]| {
         let list: Vec<_> = list.iter().map(ToString::to_string).collect();

@@ -34,7 +34,7 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
 }
 
 /// What the report rests on.
-fn seen(inventory: &Inventory) -> Option<String> {
+pub(in crate::report) fn seen(inventory: &Inventory) -> Option<String> {
     let coverage = &inventory.coverage;
     Some(format!(
         "Seen: {} in {}, {}.",
@@ -45,7 +45,7 @@ fn seen(inventory: &Inventory) -> Option<String> {
 }
 
 /// Blind spots by the share of connections.
-fn connections(coverage: &CoverageLine) -> Vec<String> {
+pub(in crate::report) fn connections(coverage: &CoverageLine) -> Vec<String> {
     let seen = &coverage.connections;
     let shares = [
         (
@@ -91,7 +91,7 @@ fn connections(coverage: &CoverageLine) -> Vec<String> {
 }
 
 /// Blind spots by packets.
-fn packets(coverage: &CoverageLine, verbose: bool) -> Vec<String> {
+pub(in crate::report) fn packets(coverage: &CoverageLine, verbose: bool) -> Vec<String> {
     let packets = &coverage.packets;
     let mut lines = Vec::new();
     if packets.dropped > 0 {

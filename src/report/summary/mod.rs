@@ -3,10 +3,10 @@
 //! In goes an [`Inventory`], out comes text. It speaks of the first policy. What hosts said of
 //! themselves is written out so that it cannot move the cursor or hide.
 
-mod answer;
+pub(in crate::report) mod answer;
 mod chains;
 mod clients;
-mod coverage;
+pub(in crate::report) mod coverage;
 pub(in crate::report) mod exceptions;
 mod findings;
 pub(in crate::report) mod page;

@@ -1,5 +1,6 @@
 //! The same chains put before `openssl verify`: a difference must be one that is explained.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -62,6 +63,7 @@ fn openssl_agrees_or_the_difference_is_explained() {
     let dir = tempfile::tempdir().unwrap();
     let mut wrong = String::new();
     let mut equal = 0;
+    let (mut table, mut explained) = (BTreeMap::<(String, String), u32>::new(), Vec::new());
     for case in CASES {
         let ders = |names: &[&str]| names.iter().map(|name| der(name)).collect::<Vec<_>>();
         let (sent, trust) = (ders(case.sent), ders(case.trust));
@@ -72,12 +74,24 @@ fn openssl_agrees_or_the_difference_is_explained() {
             codes.iter().any(|code| meaning(*code).contains(&case.status))
         };
         equal += u32::from(agrees);
+        let theirs = codes.first().map_or_else(|| "ok".to_owned(), |code| format!("error {code}"));
+        *table.entry((case.status.to_string(), theirs)).or_default() += 1;
+        if let Some(why) = case.differs {
+            explained.push(format!("{} here, OpenSSL {codes:?}: {why}", case.status));
+        }
         if agrees == case.differs.is_some() {
             let (sent, trust) = (case.sent, case.trust);
             let _ = writeln!(wrong, "{sent:?} under {trust:?}: {} here, {codes:?}", case.status);
         }
     }
     assert!(wrong.is_empty(), "not explained, or explained and equal:\n{wrong}");
+    println!("\n| status | openssl verify | chains |\n| --- | --- | --- |");
+    for ((ours, theirs), count) in &table {
+        println!("| {ours} | {theirs} | {count} |");
+    }
+    for line in &explained {
+        println!("{line}");
+    }
     println!("openssl verify agrees on {equal} of {} chains", CASES.len());
 }
 

@@ -1,0 +1,31 @@
+//! The HTML report: one file that answers at the top, shows pictures, and has every host below.
+//!
+//! Nothing is fetched from anywhere and nothing runs but what is in the file: its
+//! Content-Security-Policy names the hashes of the one style and the one script. What hosts said of
+//! themselves is escaped here by `maud`, and in the data for the script as JSON without a single
+//! `<`; the script writes it as text, never as markup. Pictures, the answer, fixes and the worst
+//! hosts are there without scripts too. The same facts give the same bytes.
+
+mod answer;
+mod charts;
+mod fixes;
+mod json;
+mod list;
+mod pack;
+mod page;
+mod rows;
+mod seen;
+
+use std::io;
+
+use super::inventory::Inventory;
+
+impl Inventory {
+    /// Write the HTML report.
+    pub fn write_html(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        page::write(self, out)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! The page as text: what it says, that nothing in it can act, that it is the same each time. How it
+//! behaves in a browser is tested in `tests/browser.rs`.
+
+use crate::report::Inventory;
+use crate::report::sample::{crowd, judge, office, snapshot};
+
+fn page(inventory: &Inventory) -> String {
+    let mut out = Vec::new();
+    inventory.write_html(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The data for the script.
+fn data(page: &str) -> serde_json::Value {
+    let (_, rest) = page.split_once("id=\"data\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+}
+
+#[test]
+fn the_answer_stands_at_the_top() {
+    let page = page(&judge(&snapshot(&office()), &["dataverse"], &[]));
+    let (_, rest) = page.split_once("<h1").unwrap();
+    let heading = rest.split_once('>').unwrap().1.split_once("</h1>").unwrap().0;
+    assert_eq!(
+        heading.replace('\u{a0}', " "),
+        "2 of 8 client hosts break when dataverse is enforced."
+    );
+    assert!(page.contains("1 of 1\u{a0}server of ours breaks"), "servers are missing");
+    assert!(page.contains("offers at most TLS 1.0; dataverse needs TLS 1.2"));
+}
+
+#[test]
+fn the_same_facts_give_the_same_bytes() {
+    let snapshot = snapshot(&office());
+    let inventory = || judge(&snapshot, &["dataverse", "rfc9325"], &[]);
+    assert_eq!(page(&inventory()), page(&inventory()));
+}
+
+#[test]
+fn nothing_is_fetched_and_nothing_acts_but_what_is_in_the_file() {
+    let page = page(&judge(&snapshot(&office()), &["dataverse"], &[]));
+    for outside in
+        ["src=", "@import", "url(http", "<base", "<form", "<iframe", " style=", " onclick="]
+    {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert_eq!(page.matches("<script>").count(), 1, "one script");
+    assert_eq!(page.matches("<style>").count(), 1, "one style");
+    let (_, policy) = page.split_once("Content-Security-Policy\" content=\"").unwrap();
+    let policy = policy.split_once('"').unwrap().0;
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+}
+
+#[test]
+fn hostile_names_are_text() {
+    let mut records = office();
+    for record in &mut records {
+        if let Some(hello) = &mut record.client_hello {
+            hello.server_name = Some("</script><img src=x onerror=alert(1)>\u{2028}".into());
+        }
+    }
+    let mut inventory = judge(&snapshot(&records), &["dataverse"], &[]);
+    for client in &mut inventory.clients {
+        client.names = vec!["<b>\"'&\u{202e}".to_owned()];
+        client.owner = Some("<svg onload=alert(2)>".to_owned());
+    }
+    let page = page(&inventory);
+    for markup in ["<img", "<b>", "<svg onload", "onerror=alert(1)>", "\u{2028}", "\u{202e}"] {
+        assert!(!page.contains(markup), "{markup:?}");
+    }
+    let text = &data(&page)["text"];
+    let texts: Vec<&str> = text.as_array().unwrap().iter().filter_map(|one| one.as_str()).collect();
+    assert!(texts.contains(&"</script><img src=x onerror=alert(1)>\\u{2028}"), "{texts:?}");
+}
+
+#[test]
+fn what_many_hosts_share_stands_once() {
+    let page = page(&judge(&snapshot(&crowd(200)), &["dataverse"], &[]));
+    let data = data(&page);
+    assert_eq!(data["clients"].as_array().unwrap().len(), 200);
+    assert_eq!(
+        (data["kinds"].as_array().unwrap().len(), data["offers"].as_array().unwrap().len()),
+        (1, 1)
+    );
+    let texts = data["text"].as_array().unwrap();
+    assert_eq!(texts.iter().filter(|text| *text == "crm.contoso.example").count(), 1);
+}
+
+#[test]
+fn an_empty_census_has_a_page() {
+    let page = page(&judge(&snapshot(&[]), &["dataverse"], &["*.dynamics.com"]));
+    assert!(page.contains("No TLS handshake was seen."), "the answer is missing");
+    assert!(page.contains("Nothing needs to be changed"), "fixes");
+}

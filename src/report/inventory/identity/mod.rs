@@ -1,0 +1,200 @@
+//! Which addresses are one host, and what it is called.
+//!
+//! A host that changes its address stays one host where a MAC address or a name that it gave itself
+//! proves it. A MAC address seen with more than [`ADDRESSES_OF_ONE`] addresses is a router's and
+//! proves nothing, nor does such a name; and an address that showed several MAC addresses was given
+//! from one host to another: it belongs to none. All of this is a function of the facts.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::census::{Merger, Snapshot};
+use crate::limits::Limits;
+use crate::packet::{Address, Mac};
+use crate::report::names::Names;
+
+/// Addresses that one MAC address, or one name, may show and still be a host's own.
+const ADDRESSES_OF_ONE: usize = 4;
+
+/// Who is who.
+#[derive(Debug)]
+pub(super) struct Identity {
+    /// MAC addresses of routers.
+    routers: HashSet<Mac>,
+    /// All addresses of hosts that have several, by the lowest.
+    addresses: BTreeMap<Address, Vec<Address>>,
+}
+
+impl Identity {
+    /// Who is who in a snapshot, and the snapshot with the facts of each host under its lowest
+    /// address.
+    pub(super) fn of<'a>(snapshot: &'a Snapshot, limits: &Limits) -> (Self, Cow<'a, Snapshot>) {
+        let macs = macs(snapshot);
+        let mut shown: HashMap<Mac, usize> = HashMap::new();
+        for mac in macs.values().flatten() {
+            *shown.entry(*mac).or_default() += 1;
+        }
+        let routers: HashSet<Mac> = shown
+            .into_iter()
+            .filter(|(_, addresses)| *addresses > ADDRESSES_OF_ONE)
+            .map(|(mac, _)| mac)
+            .collect();
+        let mut identity = Self { routers, addresses: BTreeMap::new() };
+        identity.join(snapshot, &macs);
+        let unified = if identity.addresses.is_empty() {
+            Cow::Borrowed(snapshot)
+        } else {
+            Cow::Owned(identity.unified(snapshot, limits))
+        };
+        (identity, unified)
+    }
+
+    /// The MAC address of a host: its own one, or the one that its addresses were leased to.
+    pub(super) fn mac_of(&self, ip: Address, macs: &[Mac], snapshot: &Snapshot) -> Option<Mac> {
+        let addresses = self.addresses(ip);
+        let leases = addresses.iter().filter_map(|address| snapshot.known.get(address));
+        let all = macs.iter().chain(leases.flat_map(|known| &known.leases)).copied();
+        let own: BTreeSet<Mac> = all.filter(|mac| !self.routers.contains(mac)).collect();
+        own.first().copied().filter(|_| own.len() == 1)
+    }
+
+    /// All addresses of a host, by its lowest one.
+    pub(super) fn addresses(&self, ip: Address) -> Vec<Address> {
+        self.addresses.get(&ip).cloned().unwrap_or_else(|| vec![ip])
+    }
+
+    /// Find out which addresses belong together.
+    fn join(&mut self, snapshot: &Snapshot, macs: &BTreeMap<Address, BTreeSet<Mac>>) {
+        let own = |address: &Address| -> Option<Option<Mac>> {
+            let macs = macs.get(address).into_iter().flatten();
+            let own: Vec<Mac> = macs.filter(|mac| !self.routers.contains(mac)).copied().collect();
+            match own[..] {
+                [] => Some(None),
+                [mac] => Some(Some(mac)),
+                // It went from one host to another.
+                _ => None,
+            }
+        };
+        let clients: BTreeSet<Address> = snapshot.hosts.iter().map(|(ip, _)| *ip).collect();
+        let mut proofs: BTreeMap<Proof<'_>, BTreeSet<Address>> = BTreeMap::new();
+        for address in &clients {
+            if let Some(Some(mac)) = own(address) {
+                proofs.entry(Proof::Mac(mac)).or_default().insert(*address);
+            }
+        }
+        for (address, known) in &snapshot.known {
+            for (name, _) in known.names.iter().filter(|(_, source)| source.is_own()) {
+                proofs.entry(Proof::Name(name)).or_default().insert(*address);
+            }
+        }
+        let mut groups = Groups::default();
+        for (proof, addresses) in &proofs {
+            if addresses.len() > ADDRESSES_OF_ONE || addresses.len() < 2 {
+                continue;
+            }
+            if let Proof::Name(_) = proof {
+                // Two MAC addresses under one name are two hosts that are called alike.
+                let owners: Option<Vec<_>> = addresses.iter().map(own).collect();
+                let Some(owners) = owners else { continue };
+                if owners.iter().flatten().collect::<BTreeSet<_>>().len() > 1 {
+                    continue;
+                }
+            }
+            let mut members = addresses.iter().filter(|address| clients.contains(address));
+            if let Some(first) = members.next() {
+                members.for_each(|other| groups.unite(*first, *other));
+            }
+        }
+        // Names may have led from one MAC address to another: then they prove nothing.
+        let is_one = |addresses: &Vec<Address>| {
+            addresses.iter().filter_map(own).flatten().collect::<BTreeSet<_>>().len() <= 1
+        };
+        self.addresses = groups.sets();
+        self.addresses.retain(|_, addresses| is_one(addresses));
+    }
+
+    /// The facts of each host under its lowest address.
+    fn unified(&self, snapshot: &Snapshot, limits: &Limits) -> Snapshot {
+        let lowest: HashMap<Address, Address> = self
+            .addresses
+            .iter()
+            .flat_map(|(lowest, all)| all.iter().map(move |one| (*one, *lowest)))
+            .collect();
+        let mut merger = Merger::new(limits);
+        let mut renamed = snapshot.clone();
+        for (ip, _) in &mut renamed.hosts {
+            *ip = lowest.get(ip).copied().unwrap_or(*ip);
+        }
+        merger.add(renamed);
+        merger.finish()
+    }
+
+    /// The names of a host, in order, and who said each.
+    pub(super) fn names(&self, ip: Address, snapshot: &Snapshot, files: &Names) -> NamedBy {
+        let mut named = NamedBy::new();
+        for address in self.addresses(ip) {
+            for name in files.of(address) {
+                named.entry(name).or_default().insert("file");
+            }
+            for (name, source) in
+                snapshot.known.get(&address).into_iter().flat_map(|one| &one.names)
+            {
+                named.entry(name.to_string()).or_default().insert(source.name());
+            }
+        }
+        named
+    }
+}
+
+/// Names, each with who said it: `file`, or a protocol.
+pub type NamedBy = BTreeMap<String, BTreeSet<&'static str>>;
+
+/// What proves addresses to be of one host.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Proof<'a> {
+    Mac(Mac),
+    Name(&'a str),
+}
+
+/// The MAC addresses that every address was seen with, or leased to.
+fn macs(snapshot: &Snapshot) -> BTreeMap<Address, BTreeSet<Mac>> {
+    let clients = snapshot.hosts.iter().map(|(ip, host)| (*ip, &host.macs));
+    let servers = snapshot.servers.iter().map(|(key, server)| (key.ip, &server.macs));
+    let leases = snapshot.known.iter().map(|(ip, known)| (*ip, &known.leases));
+    let mut all: BTreeMap<Address, BTreeSet<Mac>> = BTreeMap::new();
+    for (ip, macs) in clients.chain(servers).chain(leases) {
+        all.entry(ip).or_default().extend(macs);
+    }
+    all
+}
+
+/// Addresses that belong together; each set is known by its lowest.
+#[derive(Default)]
+struct Groups(BTreeMap<Address, Address>);
+
+impl Groups {
+    fn lowest(&self, mut address: Address) -> Address {
+        while let Some(lower) = self.0.get(&address).filter(|lower| **lower != address) {
+            address = *lower;
+        }
+        address
+    }
+
+    fn unite(&mut self, one: Address, other: Address) {
+        let (one, other) = (self.lowest(one), self.lowest(other));
+        let (low, high) = (one.min(other), one.max(other));
+        self.0.insert(low, low);
+        self.0.insert(high, low);
+    }
+
+    fn sets(&self) -> BTreeMap<Address, Vec<Address>> {
+        let mut sets: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
+        for address in self.0.keys() {
+            sets.entry(self.lowest(*address)).or_default().push(*address);
+        }
+        sets
+    }
+}
+
+#[cfg(test)]
+mod tests;
