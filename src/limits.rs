@@ -45,6 +45,8 @@ pub struct Limits {
     pub reorder_wait: Duration,
     /// Segments of a stream without a known beginning that wait for an earlier one.
     pub start_segments: usize,
+    /// Bytes of such a stream that wait.
+    pub start_bytes: usize,
     /// How long they wait.
     pub start_wait: Duration,
     /// How long a closed flow waits for packets that were captured late.
@@ -138,7 +140,8 @@ impl Default for Limits {
             reorder_bytes: 256 << 10,
             reorder_segments: 256,
             reorder_wait: Duration::from_secs(10),
-            start_segments: 8,
+            start_segments: 64,
+            start_bytes: 12 << 10,
             start_wait: Duration::from_secs(1),
             linger: Duration::from_secs(2),
             watched_idle: Duration::from_secs(120),

@@ -76,6 +76,20 @@ impl FlowKey {
         Endpoint { address: Address::v6(octets), port: u16::from_be_bytes([port_0, port_1]) }
     }
 
+    /// The address space.
+    pub const fn domain(&self) -> Domain {
+        let [.., rest] = self.words;
+        let [high, second, third, low, ..] = rest.to_be_bytes();
+        Domain(u32::from_be_bytes([high, second, third, low]))
+    }
+
+    /// The same ends in another address space.
+    #[must_use]
+    pub const fn within(&self, Domain(domain): Domain) -> Self {
+        let [a, b, c, d, rest] = self.words;
+        Self { words: [a, b, c, d, (domain as u64) << 32 | rest & 0xffff_ffff] }
+    }
+
     #[inline]
     fn ordered((low, low_port): End, (high, high_port): End, Domain(domain): Domain) -> Self {
         let ([low_0, low_1], [high_0, high_1]) = (low, high);
@@ -125,6 +139,8 @@ mod tests {
         assert_eq!((key, side.other()), (back, other));
         assert_eq!(key.endpoint(side), client);
         assert_eq!(key.endpoint(other), server);
-        assert_ne!(key, FlowKey::of(client, server, Domain(8)).0);
+        let elsewhere = FlowKey::of(client, server, Domain(8)).0;
+        assert_ne!(key, elsewhere);
+        assert_eq!((key.domain(), key.within(Domain(8))), (Domain(7), elsewhere));
     }
 }

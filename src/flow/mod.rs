@@ -12,10 +12,12 @@
 )]
 
 pub mod datagram;
+mod halves;
 mod key;
 mod stream;
 mod syn;
 pub mod table;
+mod watched;
 
 use std::sync::Arc;
 
@@ -89,7 +91,7 @@ pub struct FlowMeta {
     pub layers: [Option<Layers>; 2],
     /// The end that sent a SYN without ACK, if one was seen.
     pub initiator: Option<Side>,
-    /// Payload bytes that each end sent while the flow was watched.
+    /// Payload bytes of each end while the flow was watched, each byte once.
     pub bytes: [u64; 2],
     /// Holes in each direction.
     pub gaps: [u32; 2],
@@ -114,6 +116,8 @@ pub struct TableStats {
     pub shunted_segments: u64,
     /// Connections on the ports of an earlier one.
     pub reopened: u64,
+    /// Flows of which packets were seen under two VLAN tags.
+    pub joined: u64,
     /// Flows forgotten because there were too many.
     pub evicted: u64,
     /// Handshakes given up because too many, or too large, were watched at once.

@@ -43,17 +43,22 @@ pub enum Start {
 pub struct StreamAssembler {
     /// The first byte that was not delivered yet; `None` until the beginning is known.
     next: Option<SeqNumber>,
-    /// Segments behind a hole, in order of their sequence numbers, not overlapping.
+    /// The first byte that was delivered, or will be.
+    start: Option<SeqNumber>,
+    /// What lies behind a hole, in order of sequence numbers, not overlapping.
     held: VecDeque<Held>,
     held_bytes: usize,
+    /// Segments that had to wait so far.
+    waited: usize,
     /// Where the sender says that its stream ends.
     end: Option<SeqNumber>,
 }
 
+/// Bytes without a hole between them, of one segment or of several that came in order.
 #[derive(Debug)]
 struct Held {
     seq: SeqNumber,
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     cut: u32,
     at: Timestamp,
 }
@@ -68,6 +73,12 @@ impl StreamAssembler {
     /// The stream begins at `seq` (one behind the SYN's number).
     pub fn begin(&mut self, seq: SeqNumber) {
         self.next.get_or_insert(seq);
+        self.start.get_or_insert(seq);
+    }
+
+    /// Where the stream begins, once that is known or decided on.
+    pub const fn start(&self) -> Option<SeqNumber> {
+        self.start
     }
 
     /// Whether the beginning is known, or was decided on.
@@ -111,9 +122,17 @@ impl StreamAssembler {
         if self.next.is_none()
             && let Some(first) = self.held.front()
         {
-            self.next = Some(first.seq);
+            let seq = first.seq;
+            self.begin(seq);
             self.drain(deliver);
         }
+    }
+
+    /// Forget what waits and lies before the beginning, or farther behind it than `reach`.
+    pub fn forget_outside(&mut self, reach: i32) {
+        let Some(start) = self.start else { return };
+        self.held.retain(|held| (0..reach).contains(&held.seq.offset_from(start)));
+        self.held_bytes = self.held.iter().map(|held| held.bytes.len()).sum();
     }
 
     /// The earliest segment that waits, and since when.
@@ -126,9 +145,14 @@ impl StreamAssembler {
         self.held.front().is_none_or(|held| seq.offset_from(held.seq) < 0)
     }
 
-    /// How many segments wait.
+    /// How many pieces wait, each of one segment or of several without a hole between them.
     pub fn held_segments(&self) -> usize {
         self.held.len()
+    }
+
+    /// How many segments had to wait so far.
+    pub const fn waited(&self) -> usize {
+        self.waited
     }
 
     /// The sender says that its stream ends at `seq`. The first word counts.
@@ -218,21 +242,21 @@ impl StreamAssembler {
         let mut index = self.held.partition_point(|held| held.end().offset_from(seq) <= 0);
         loop {
             let Some(held) = self.held.get(index) else {
-                self.insert(index, Held { seq, bytes: payload.into(), cut, at });
+                self.insert(index, Held { seq, bytes: payload.to_vec(), cut, at });
                 return;
             };
             let before = held.seq.offset_from(seq);
             let end = seq.plus(length(payload)).plus(cut);
             if end.offset_from(held.seq) <= 0 {
-                self.insert(index, Held { seq, bytes: payload.into(), cut, at });
+                self.insert(index, Held { seq, bytes: payload.to_vec(), cut, at });
                 return;
             }
             if before > 0 {
                 let head = payload.get(..before.unsigned_abs() as usize).unwrap_or(payload);
                 // The part before; a cut in it is covered by the held segment from there on.
                 let missing = before.unsigned_abs().saturating_sub(length(head));
-                self.insert(index, Held { seq, bytes: head.into(), cut: missing, at });
-                index = index.saturating_add(1);
+                let head = Held { seq, bytes: head.to_vec(), cut: missing, at };
+                index = index.saturating_add(self.insert(index, head));
             }
             let Some(held) = self.held.get(index) else { return };
             let resume = held.end();
@@ -251,10 +275,26 @@ impl StreamAssembler {
         }
     }
 
-    fn insert(&mut self, index: usize, held: Held) {
-        if !held.bytes.is_empty() || held.cut > 0 {
-            self.held_bytes = self.held_bytes.saturating_add(held.bytes.len());
-            self.held.insert(index, held);
+    /// Keep what goes before the piece at `index`; how many pieces this makes more.
+    fn insert(&mut self, index: usize, held: Held) -> usize {
+        if held.bytes.is_empty() && held.cut == 0 {
+            return 0;
+        }
+        self.waited = self.waited.saturating_add(1);
+        self.held_bytes = self.held_bytes.saturating_add(held.bytes.len());
+        // What goes on where the one before it ends is one piece with it: segments of a byte each
+        // are not to use up the number of pieces.
+        let before = index.checked_sub(1).and_then(|index| self.held.get_mut(index));
+        match before {
+            Some(before) if before.cut == 0 && before.end() == held.seq => {
+                before.bytes.extend_from_slice(&held.bytes);
+                before.cut = held.cut;
+                0
+            }
+            _ => {
+                self.held.insert(index, held);
+                1
+            }
         }
     }
 
@@ -264,6 +304,7 @@ impl StreamAssembler {
         let missing = self.next.map_or(0, |next| u64::from(first.seq.0.wrapping_sub(next.0)));
         let seq = first.seq;
         deliver(Chunk::Gap(missing));
+        self.begin(seq);
         self.next = Some(seq);
         self.drain(deliver);
     }
@@ -362,6 +403,25 @@ mod tests {
         stream.push(SeqNumber(0), b"ab", 5, Timestamp::default(), &limits, &mut deliver);
         stream.push(SeqNumber(7), b"h", 0, Timestamp::default(), &limits, &mut deliver);
         assert_eq!(out, ["Data([97, 98])", "Gap(5)", "Data([104])"]);
+    }
+
+    #[test]
+    fn single_bytes_behind_a_hole_do_not_use_up_the_pieces() {
+        let limits = Limits { reorder_segments: 4, ..Limits::default() };
+        let mut stream = StreamAssembler::default();
+        let mut out = Vec::new();
+        stream.begin(SeqNumber(0));
+        for n in (1..1000_u32).chain([0]) {
+            let byte = [u8::try_from(n % 251).unwrap()];
+            let at = Timestamp::default();
+            stream.push(SeqNumber(n), &byte, 0, at, &limits, &mut |chunk| match chunk {
+                Chunk::Data(bytes) => out.extend_from_slice(bytes),
+                Chunk::Gap(_) => panic!("no hole here"),
+            });
+        }
+        let whole: Vec<u8> = (0..1000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        assert_eq!(out, whole);
+        assert_eq!((stream.held_bytes(), stream.waited()), (0, 999));
     }
 
     #[test]

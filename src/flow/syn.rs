@@ -15,8 +15,12 @@ use crate::packet::SeqNumber;
 /// Slots; 8 bytes each, so that the table stays in a core's own cache.
 const SLOTS: u64 = 1 << 15;
 
+const TAKEN: u32 = 4;
+const CLOSED: u32 = 2;
+const ANSWER: u32 = 1;
+
 /// How far before the first byte that was seen a SYN is believed to belong to it.
-const REACH: i32 = 1 << 20;
+pub(super) const REACH: i32 = 1 << 20;
 
 /// The last SYNs, by direction.
 #[derive(Debug)]
@@ -27,7 +31,8 @@ pub(super) struct SynCache {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// Bits of the hash that the index does not hold; the lowest says whether ACK was set.
+    /// Bits of the hash that the index does not hold, and the lowest three: that it is taken, that
+    /// the end closed its side, that the SYN had ACK set.
     tag: u32,
     isn: u32,
 }
@@ -39,6 +44,8 @@ pub(super) struct Syn {
     pub(super) isn: SeqNumber,
     /// It was the answer to another SYN.
     pub(super) ack: bool,
+    /// A RST followed before the flow had any payload.
+    pub(super) reset: bool,
 }
 
 impl Syn {
@@ -64,7 +71,21 @@ impl SynCache {
     pub(super) fn note(&mut self, key: &FlowKey, side: Side, syn: Syn) {
         let (index, tag) = self.place(key, side);
         if let Some(slot) = self.slots.get_mut(index) {
-            *slot = Slot { tag: tag | u32::from(syn.ack), isn: syn.isn.0 };
+            let flags = if syn.ack { ANSWER } else { 0 } | if syn.reset { CLOSED } else { 0 };
+            *slot = Slot { tag: tag | flags, isn: syn.isn.0 };
+        }
+    }
+
+    /// Note that `side` reset the connection, if its SYN is still there.
+    ///
+    /// Whoever refuses what is sent next may be captured before it: a SPAN port reorders the two
+    /// directions.
+    pub(super) fn note_reset(&mut self, key: &FlowKey, side: Side) {
+        let (index, tag) = self.place(key, side);
+        if let Some(slot) = self.slots.get_mut(index)
+            && slot.tag & !(CLOSED | ANSWER) == tag
+        {
+            slot.tag |= CLOSED;
         }
     }
 
@@ -72,15 +93,19 @@ impl SynCache {
     pub(super) fn of(&self, key: &FlowKey, side: Side) -> Option<Syn> {
         let (index, tag) = self.place(key, side);
         let slot = self.slots.get(index)?;
-        (slot.tag & !1 == tag).then_some(Syn { isn: SeqNumber(slot.isn), ack: slot.tag & 1 == 1 })
+        (slot.tag & !(CLOSED | ANSWER) == tag).then_some(Syn {
+            isn: SeqNumber(slot.isn),
+            ack: slot.tag & ANSWER != 0,
+            reset: slot.tag & CLOSED != 0,
+        })
     }
 
     fn place(&self, key: &FlowKey, side: Side) -> (usize, u32) {
         let hash = self.hash.hash_one((key, side == Side::High));
         let index = usize::try_from(hash & (SLOTS - 1)).unwrap_or_default();
-        // Two, so that the tag of no key is that of an empty slot.
+        // So that the tag of no key is that of an empty slot.
         let [.., a, b, c, d] = (hash >> 32).to_be_bytes();
-        (index, (u32::from_be_bytes([a, b, c, d]) | 2) & !1)
+        (index, u32::from_be_bytes([a, b, c, d]) & !(CLOSED | ANSWER) | TAKEN)
     }
 }
 
@@ -95,12 +120,15 @@ mod tests {
         let end = |port| Endpoint { address: Address::v4([10, 0, 0, 1]), port };
         let (key, side) = FlowKey::of(end(1), end(2), Domain(0));
         assert_eq!(cache.of(&key, side), None);
-        let syn = Syn { isn: SeqNumber(77), ack: false };
+        let syn = Syn { isn: SeqNumber(77), ack: false, reset: false };
         cache.note(&key, side, syn);
         assert_eq!(cache.of(&key, side), Some(syn));
         assert_eq!(cache.of(&key, side.other()), None);
-        let answer = Syn { isn: SeqNumber(78), ack: true };
+        let answer = Syn { isn: SeqNumber(78), ack: true, reset: false };
         cache.note(&key, side.other(), answer);
         assert_eq!(cache.of(&key, side.other()), Some(answer));
+        cache.note_reset(&key, side.other());
+        assert_eq!(cache.of(&key, side.other()), Some(Syn { reset: true, ..answer }));
+        assert_eq!(cache.of(&key, side), Some(syn));
     }
 }

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use super::halves::Halves;
 use super::syn::{Syn, SynCache};
-use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Side, Start, StreamAssembler, around};
-use super::{StreamConsumer, TableStats};
+use super::watched::{Flow, data_seq};
+use super::{Control, FlowEnd, FlowKey, FlowMeta, Side, StreamConsumer, TableStats, around};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
-use crate::packet::{Segment, SeqNumber};
+use crate::packet::{Domain, Segment, SeqNumber};
 
 /// A flow whose watching is over.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub struct FlowTable<C> {
     hand: usize,
     hash: RandomState,
     syns: SynCache,
+    halves: Halves,
     stats: TableStats,
 }
 
@@ -56,16 +58,29 @@ struct Entry {
     last_seen: u32,
     /// Where in `watched`, or one of the two states below.
     state: u32,
-    /// Sequence number at which the stream of the end that opened it began, to tell a repeated
-    /// packet from a new connection.
-    opening: SeqNumber,
-    opener: Side,
-    /// Both ends of the watched flow are closed: the hand has to look when that was.
-    closed: bool,
+    /// Sequence numbers at which the streams began, where they are known, to tell a repeated packet
+    /// from a new connection.
+    openings: [SeqNumber; 2],
+    /// Other VLAN tags under which packets of the same connection are seen.
+    joined: Domain,
+    /// Time to live of the first packet of each end.
+    ttl: [u8; 2],
+    /// What of this is known: see the constants below.
+    flags: u8,
 }
+
+/// Both ends of the watched flow are closed: the hand has to look when that was.
+const CLOSED: u8 = 1;
+/// `joined` holds.
+const HAS_JOINED: u8 = 2;
+/// `openings` and `ttl` hold for the low end; a bit higher, for the high end.
+const HAS_OPENING: u8 = 4;
 
 const SHUNTED: u32 = u32::MAX;
 const VACANT: u32 = u32::MAX - 1;
+
+/// Set on a slot in the index that stands there a second time, under the tags that were joined.
+const JOINED: u32 = 1 << 31;
 
 /// Entries that the hand moves over with each packet.
 const HAND_STEPS: usize = 2;
@@ -73,14 +88,27 @@ const HAND_STEPS: usize = 2;
 /// Consumers that are kept for flows to come.
 const SPARES: usize = 256;
 
-#[derive(Debug)]
-struct Flow<C> {
-    consumer: C,
-    streams: [StreamAssembler; 2],
-    first_seq: [Option<SeqNumber>; 2],
-    meta: FlowMeta,
-    /// When both ends were closed.
-    closed: Option<Timestamp>,
+impl Entry {
+    /// The key under which its packets are seen as well.
+    fn joined_key(&self) -> Option<FlowKey> {
+        (self.flags & HAS_JOINED != 0).then(|| self.key.within(self.joined))
+    }
+
+    /// Where the stream of this end began, if that is known.
+    const fn opening(&self, side: Side) -> Option<SeqNumber> {
+        let [low, high] = self.openings;
+        match side {
+            _ if self.flags & opening_flag(side) == 0 => None,
+            Side::Low => Some(low),
+            Side::High => Some(high),
+        }
+    }
+
+    /// Whether a segment in another VLAN is a copy, from beyond a router, of the beginning of this
+    /// flow, of which nothing more is wanted.
+    fn is_copied_by(&self, side: Side, segment: &Segment<'_>) -> bool {
+        self.opening(side) == Some(data_seq(segment)) && *side.of(&self.ttl) != segment.ttl
+    }
 }
 
 impl<C: StreamConsumer> FlowTable<C> {
@@ -98,6 +126,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             hand: 0,
             hash: RandomState::default(),
             syns: SynCache::new(),
+            halves: Halves::new(),
             stats: TableStats::default(),
         }
     }
@@ -138,19 +167,26 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.advance(at, finish);
         let (key, side) = FlowKey::of(segment.source, segment.target, segment.domain);
         let hash = self.hash.hash_one(key);
-        let entries = &mut self.entries;
-        let found = self
-            .index
-            .find(hash, |&slot| entries.get(slot as usize).is_some_and(|entry| entry.key == key));
-        let Some(&slot) = found else {
+        let entries = &self.entries;
+        let found = self.index.find(hash, |&slot| {
+            let joined = slot & JOINED != 0;
+            entries.get((slot & !JOINED) as usize).is_some_and(|entry| {
+                if joined { entry.joined_key() == Some(key) } else { entry.key == key }
+            })
+        });
+        let found = match found {
+            Some(slot) => Some(slot & !JOINED),
+            None => self.join(key, side, hash, segment),
+        };
+        let Some(slot) = found else {
             if segment.payload.is_empty() && segment.cut == 0 {
-                self.note_syn(&key, side, segment);
+                self.note_bare(&key, side, segment);
             } else {
                 self.open(key, side, hash, segment, at, finish);
             }
             return;
         };
-        let Some(entry) = entries.get_mut(slot as usize) else { return };
+        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
         entry.last_seen = seconds(at);
         if entry.state == SHUNTED {
             self.stats.shunted_segments = self.stats.shunted_segments.saturating_add(1);
@@ -158,7 +194,7 @@ impl<C: StreamConsumer> FlowTable<C> {
                 self.reopen(slot, key, side, segment, at, finish);
             }
         } else {
-            self.feed(slot, side, segment, at, finish);
+            self.feed(slot, key, side, segment, at, finish);
         }
     }
 
@@ -191,11 +227,60 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
     }
 
-    /// A packet without payload and without a flow: of interest only if it is a SYN.
+    /// The flow of another VLAN that a packet without a flow is a part of, if there is one.
+    fn join(&mut self, key: FlowKey, side: Side, hash: u64, segment: &Segment<'_>) -> Option<u32> {
+        let ends = segment.flags.fin() || segment.flags.rst();
+        if segment.payload.is_empty() && segment.cut == 0 && !ends {
+            return None;
+        }
+        let slot = self.halves.of(&key)?;
+        let entry = self.entries.get_mut(slot as usize)?;
+        let watched = self.watched.get(entry.state as usize).and_then(Option::as_ref);
+        let joins = watched.map_or_else(
+            || entry.state == SHUNTED && entry.is_copied_by(side, segment),
+            |flow| flow.joins(side, segment),
+        );
+        let free = entry.flags & HAS_JOINED == 0 && entry.key.within(key.domain()) == key;
+        if !free || !joins {
+            return None;
+        }
+        entry.joined = key.domain();
+        entry.flags |= HAS_JOINED;
+        self.stats.joined = self.stats.joined.saturating_add(1);
+        self.insert(hash, slot | JOINED);
+        Some(slot)
+    }
+
+    /// Let an entry be found.
+    fn insert(&mut self, hash: u64, slot: u32) {
+        let (entries, hasher) = (&self.entries, &self.hash);
+        self.index.insert_unique(hash, slot, |&slot| {
+            let entry = entries.get((slot & !JOINED) as usize);
+            let key = entry.and_then(|entry| match slot & JOINED {
+                0 => Some(entry.key),
+                _ => entry.joined_key(),
+            });
+            key.map_or(0, |key| hasher.hash_one(key))
+        });
+    }
+
+    /// A packet without payload and without a flow: of interest if it begins or refuses one.
+    fn note_bare(&mut self, key: &FlowKey, side: Side, segment: &Segment<'_>) {
+        if segment.flags.rst() {
+            self.syns.note_reset(key, side);
+        }
+        self.note_syn(key, side, segment);
+    }
+
+    /// Remember a SYN.
     fn note_syn(&mut self, key: &FlowKey, side: Side, segment: &Segment<'_>) {
         if segment.flags.syn() {
             self.stats.syns = self.stats.syns.saturating_add(1);
-            self.syns.note(key, side, Syn { isn: segment.seq, ack: segment.flags.ack() });
+            self.syns.note(
+                key,
+                side,
+                Syn { isn: segment.seq, ack: segment.flags.ack(), reset: false },
+            );
         }
     }
 
@@ -216,14 +301,14 @@ impl<C: StreamConsumer> FlowTable<C> {
         if self.index.len() >= self.limits.flows {
             self.make_room(finish);
         }
-        let first_seq = data_seq(segment);
         let entry = Entry {
             key,
             last_seen: seconds(at),
             state: VACANT,
-            opening: first_seq,
-            opener: side,
-            closed: false,
+            openings: [SeqNumber::default(); 2],
+            joined: Domain::default(),
+            ttl: [0; 2],
+            flags: 0,
         };
         let slot = if let Some(slot) = self.free.pop() {
             if let Some(place) = self.entries.get_mut(slot as usize) {
@@ -231,18 +316,16 @@ impl<C: StreamConsumer> FlowTable<C> {
             }
             slot
         } else {
-            let Ok(slot) = u32::try_from(self.entries.len()) else { return };
+            let slot = u32::try_from(self.entries.len()).ok().filter(|slot| slot & JOINED == 0);
+            let Some(slot) = slot else { return };
             self.entries.push(entry);
             slot
         };
-        let entries = &self.entries;
-        let hasher = &self.hash;
-        self.index.insert_unique(hash, slot, |&slot| {
-            entries.get(slot as usize).map_or(0, |entry| hasher.hash_one(entry.key))
-        });
+        self.insert(hash, slot);
         self.stats.flows = self.stats.flows.saturating_add(1);
+        self.halves.note(&key, slot);
         self.watch(slot, key, side, segment, at, finish);
-        self.feed(slot, side, segment, at, finish);
+        self.feed(slot, key, side, segment, at, finish);
     }
 
     /// Begin to watch the flow of an entry.
@@ -259,23 +342,8 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.evict_watched(finish);
         }
         let first_seq = data_seq(segment);
-        let mut flow = Box::new(Flow {
-            consumer: self.spares.pop().unwrap_or_else(|| C::open(&self.limits)),
-            streams: <[StreamAssembler; 2]>::default(),
-            first_seq: [None; 2],
-            meta: FlowMeta {
-                endpoints: [key.endpoint(Side::Low), key.endpoint(Side::High)],
-                layers: [None; 2],
-                initiator: None,
-                bytes: [0; 2],
-                gaps: [0; 2],
-                fin: [false; 2],
-                reset: false,
-                opened: at,
-                last: at,
-            },
-            closed: None,
-        });
+        let consumer = self.spares.pop().unwrap_or_else(|| C::open(&self.limits));
+        let mut flow = Box::new(Flow::new(&key, consumer, at));
         // The SYN of this end is believed if its number fits; that of the other one cannot be
         // checked yet, and is when its first segment comes.
         let own = self.syns.of(&key, side).filter(|syn| syn.fits(first_seq));
@@ -288,11 +356,10 @@ impl<C: StreamConsumer> FlowTable<C> {
                 side.of_mut(&mut flow.streams).begin(syn.isn.plus(1));
                 let initiator = if syn.ack { side.other() } else { side };
                 flow.meta.initiator.get_or_insert(initiator);
+                flow.meta.reset |= syn.reset;
             }
         }
         if let Some(entry) = self.entries.get_mut(slot as usize) {
-            entry.opening = own.map_or(first_seq, |syn| syn.isn.plus(1));
-            entry.opener = side;
             if let Some(place) = self.free_watched.pop() {
                 entry.state = place;
                 if let Some(vacant) = self.watched.get_mut(place as usize) {
@@ -317,7 +384,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         finish: &mut impl FnMut(Finished<C>),
     ) {
         let Some(entry) = self.entries.get(slot as usize) else { return };
-        if side == entry.opener && data_seq(segment) == entry.opening {
+        if entry.opening(side) == Some(data_seq(segment)) {
             return; // A copy of what was seen already.
         }
         if segment.flags.syn() && segment.flags.ack() {
@@ -338,12 +405,13 @@ impl<C: StreamConsumer> FlowTable<C> {
     fn feed(
         &mut self,
         slot: u32,
+        key: FlowKey,
         side: Side,
         segment: &Segment<'_>,
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        let Some(&Entry { key, state, .. }) = self.entries.get(slot as usize) else { return };
+        let Some(&Entry { state, .. }) = self.entries.get(slot as usize) else { return };
         let Some(flow) = self.watched.get_mut(state as usize).and_then(Option::as_mut) else {
             return;
         };
@@ -363,7 +431,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         if flow.closed.is_some()
             && let Some(entry) = self.entries.get_mut(slot as usize)
         {
-            entry.closed = true;
+            entry.flags |= CLOSED;
         }
         if control == Control::Shunt {
             self.give_up(slot, FlowEnd::Shunted, finish);
@@ -380,6 +448,14 @@ impl<C: StreamConsumer> FlowTable<C> {
             return;
         };
         entry.state = SHUNTED;
+        for side in [Side::Low, Side::High] {
+            let start = side.of(&flow.streams).start().or_else(|| *side.of(&flow.first_seq));
+            if let Some(start) = start {
+                entry.flags |= opening_flag(side);
+                *side.of_mut(&mut entry.openings) = start;
+                *side.of_mut(&mut entry.ttl) = *side.of(&flow.ttl);
+            }
+        }
         self.free_watched.push(place);
         self.held_bytes = self.held_bytes.saturating_sub(flow.held_bytes());
         finish(flow.finish(end));
@@ -390,6 +466,12 @@ impl<C: StreamConsumer> FlowTable<C> {
         let Some(entry) = self.entries.get_mut(slot as usize) else { return };
         entry.state = VACANT;
         let hash = self.hash.hash_one(entry.key);
+        if let Some(joined) = entry.joined_key() {
+            let hash = self.hash.hash_one(joined);
+            if let Ok(found) = self.index.find_entry(hash, |&found| found == slot | JOINED) {
+                found.remove();
+            }
+        }
         if let Ok(found) = self.index.find_entry(hash, |&candidate| candidate == slot) {
             found.remove();
             self.free.push(slot);
@@ -413,7 +495,7 @@ impl<C: StreamConsumer> FlowTable<C> {
                     self.forget(slot);
                 }
             } else if state != VACANT
-                && (entry.closed || silent > self.limits.watched_idle.as_secs())
+                && (entry.flags & CLOSED != 0 || silent > self.limits.watched_idle.as_secs())
             {
                 self.check_watched(slot, state, silent, at, finish);
             }
@@ -465,121 +547,11 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 }
 
-impl<C: StreamConsumer> Flow<C> {
-    fn held_bytes(&self) -> usize {
-        let [low, high] = &self.streams;
-        low.held_bytes()
-            .saturating_add(high.held_bytes())
-            .saturating_add(self.consumer.held_bytes())
+const fn opening_flag(side: Side) -> u8 {
+    match side {
+        Side::Low => HAS_OPENING,
+        Side::High => HAS_OPENING << 1,
     }
-
-    /// Whether a SYN belongs to another connection than this one.
-    fn is_reused_by(&self, side: Side, segment: &Segment<'_>) -> bool {
-        if segment.flags.ack() {
-            return false; // The SYN itself decides; its answer may be a late copy.
-        }
-        match side.of(&self.first_seq) {
-            Some(first) => !Syn { isn: segment.seq, ack: false }.fits(*first),
-            None => false,
-        }
-    }
-
-    /// Take a segment into its stream and feed the consumer with what is in order.
-    fn push(
-        &mut self,
-        side: Side,
-        segment: &Segment<'_>,
-        at: Timestamp,
-        syns: &SynCache,
-        key: &FlowKey,
-        limits: &Limits,
-    ) -> Control {
-        let meta = &mut self.meta;
-        meta.last = at;
-        side.of_mut(&mut meta.layers).get_or_insert(segment.layers);
-        let seq = data_seq(segment);
-        let size = u32::try_from(segment.payload.len()).unwrap_or(u32::MAX);
-        let stream = side.of_mut(&mut self.streams);
-        let mut control = Control::Continue;
-        if size > 0 || segment.cut > 0 {
-            let first_seq = side.of_mut(&mut self.first_seq);
-            first_seq.get_or_insert(seq);
-            if !stream.begun() {
-                // Its SYN may have come after the first segment of the other end.
-                if let Some(syn) = syns.of(key, side).filter(|syn| syn.fits(seq)) {
-                    stream.begin(syn.isn.plus(1));
-                    let initiator = if syn.ack { side.other() } else { side };
-                    meta.initiator.get_or_insert(initiator);
-                } else if stream.is_first(seq)
-                    && self.consumer.start(side, segment.payload) == Start::Plausible
-                {
-                    stream.begin(seq);
-                }
-            }
-            let bytes = side.of_mut(&mut meta.bytes);
-            *bytes = bytes.saturating_add(u64::from(size));
-            let gaps = side.of_mut(&mut meta.gaps);
-            let consumer = &mut self.consumer;
-            let mut deliver = |chunk: Chunk<'_>| {
-                if matches!(chunk, Chunk::Gap(_)) {
-                    *gaps = gaps.saturating_add(1);
-                }
-                if consumer.feed(side, at, chunk) == Control::Shunt {
-                    control = Control::Shunt;
-                }
-            };
-            stream.push(seq, segment.payload, segment.cut, at, limits, &mut deliver);
-            let waited = stream.first_held().is_some_and(|(_, since)| {
-                at.since(since) > limits.start_wait
-                    || stream.held_segments() > limits.start_segments
-            });
-            if !stream.begun() && waited {
-                stream.begin_at_first(&mut deliver);
-            }
-        }
-        if segment.flags.fin() {
-            stream.end_at(seq.plus(size).plus(segment.cut));
-            *side.of_mut(&mut meta.fin) = true;
-        }
-        if segment.flags.rst() {
-            meta.reset = true;
-        }
-        // One end that closed is enough where the other was never seen.
-        let [low, high] = &self.streams;
-        let closed = |stream: &StreamAssembler, other: &StreamAssembler| {
-            stream.ended() || (other.ended() && !stream.begun() && !stream.is_waiting())
-        };
-        if meta.reset || (closed(low, high) && closed(high, low)) {
-            self.closed.get_or_insert_with(|| {
-                self.consumer.settle();
-                at
-            });
-        }
-        control
-    }
-
-    /// No more will come: feed what waits, and let go.
-    fn finish(mut self, end: FlowEnd) -> Finished<C> {
-        if end != FlowEnd::Shunted {
-            let at = self.meta.last;
-            for side in [Side::Low, Side::High] {
-                let gaps = side.of_mut(&mut self.meta.gaps);
-                let consumer = &mut self.consumer;
-                side.of_mut(&mut self.streams).flush(&mut |chunk| {
-                    if matches!(chunk, Chunk::Gap(_)) {
-                        *gaps = gaps.saturating_add(1);
-                    }
-                    consumer.feed(side, at, chunk);
-                });
-            }
-        }
-        Finished { meta: self.meta, consumer: self.consumer, end }
-    }
-}
-
-/// Where a segment's payload begins: a SYN takes a number of its own.
-const fn data_seq(segment: &Segment<'_>) -> SeqNumber {
-    segment.seq.plus(if segment.flags.syn() { 1 } else { 0 })
 }
 
 /// The second of a moment, for the entries; it wraps only in 2106.

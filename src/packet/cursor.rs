@@ -62,6 +62,8 @@ pub(super) struct Cursor<'a> {
     pub(super) source: Address,
     /// Receiver of the innermost IP header so far.
     pub(super) target: Address,
+    /// Time to live of the innermost IP header so far.
+    pub(super) ttl: u8,
     /// The address space that the tags so far make up.
     pub(super) domain: Domain,
     /// The tags and tunnels so far.
@@ -79,6 +81,7 @@ impl<'a> Cursor<'a> {
             cut: wire.saturating_sub(frame.bytes.len()),
             source: Address::default(),
             target: Address::default(),
+            ttl: 0,
             domain: Domain::default(),
             layers: Layers::default(),
             headers_left: headers,

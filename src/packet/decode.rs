@@ -209,6 +209,7 @@ fn segment(mut cursor: Cursor<'_>) -> Result<Segment<'_>, Skip> {
         seq: SeqNumber(header.sequence_number()),
         ack: SeqNumber(header.acknowledgment_number()),
         flags,
+        ttl: cursor.ttl,
         payload: cursor.bytes.peek(),
         cut: cut(&cursor),
         layers: cursor.layers,

@@ -41,7 +41,7 @@ pub(super) fn decode(frame: &Frame<'_>, sink: &mut impl FnMut(&Packet<'_>)) -> O
         }
     }
     let mut place =
-        Place { source: Address::default(), target: Address::default(), domain, layers };
+        Place { source: Address::default(), target: Address::default(), ttl: 0, domain, layers };
     let protocol = match kind {
         IPV4 => {
             let header = Ipv4HeaderSlice::from_slice(bytes.peek()).ok()?;
@@ -52,6 +52,7 @@ pub(super) fn decode(frame: &Frame<'_>, sink: &mut impl FnMut(&Packet<'_>)) -> O
             bytes.skip(12)?;
             place.source = Address::v4(bytes.array()?);
             place.target = Address::v4(bytes.array()?);
+            place.ttl = header.ttl();
             header.protocol().0
         }
         IPV6 => {
@@ -59,6 +60,7 @@ pub(super) fn decode(frame: &Frame<'_>, sink: &mut impl FnMut(&Packet<'_>)) -> O
             bytes.skip(8)?;
             place.source = Address::v6(bytes.array()?);
             place.target = Address::v6(bytes.array()?);
+            place.ttl = header.hop_limit();
             // A length of zero leaves no room for TCP or UDP: the general way knows what it means.
             bytes = bytes.sub(usize::from(header.payload_length()))?;
             header.next_header().0
@@ -72,6 +74,7 @@ pub(super) fn decode(frame: &Frame<'_>, sink: &mut impl FnMut(&Packet<'_>)) -> O
 struct Place {
     source: Address,
     target: Address,
+    ttl: u8,
     domain: Domain,
     layers: Layers,
 }
@@ -95,6 +98,7 @@ fn transport(
                 seq: SeqNumber(header.sequence_number()),
                 ack: SeqNumber(header.acknowledgment_number()),
                 flags,
+                ttl: place.ttl,
                 payload: bytes.rest(),
                 cut: 0,
                 layers: place.layers,

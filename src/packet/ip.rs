@@ -42,6 +42,7 @@ fn v4(cursor: &mut Cursor<'_>) -> Result<Next, Skip> {
     }
     cursor.source = Address::v4(header.source());
     cursor.target = Address::v4(header.destination());
+    cursor.ttl = header.ttl();
     cursor.skip(header.slice().len(), Layer::Ip)?;
     let protocol = header.protocol().0;
     if header.is_fragmenting_payload() {
@@ -65,6 +66,7 @@ fn v6(cursor: &mut Cursor<'_>) -> Result<Next, Skip> {
     };
     cursor.source = Address::v6(header.source());
     cursor.target = Address::v6(header.destination());
+    cursor.ttl = header.hop_limit();
     cursor.skip(header.slice().len(), Layer::Ip)?;
     let next = header.next_header().0;
     match usize::from(header.payload_length()) {

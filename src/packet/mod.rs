@@ -62,6 +62,8 @@ pub struct Segment<'a> {
     pub ack: SeqNumber,
     /// Control bits.
     pub flags: TcpFlags,
+    /// How many routers it might still have passed (time to live, hop limit).
+    pub ttl: u8,
     /// The payload as captured.
     pub payload: &'a [u8],
     /// Bytes of payload that were on the wire behind it but not captured.

@@ -156,6 +156,9 @@ pub fn read<C>(
         hello_at: None,
         established: None,
         refused: false,
+        late_alerts: Vec::new(),
+        early_ended: false,
+        early_finished: None,
     };
     for event in events {
         reading.event(event, certificate);
@@ -208,6 +211,13 @@ struct Reading<'p, C> {
     hello_at: Option<Timestamp>,
     established: Option<Timestamp>,
     refused: bool,
+    /// Where in the history an encrypted alert stands that came after its end's part of the
+    /// handshake.
+    late_alerts: Vec<usize>,
+    /// The client's last record before the answer was of an EndOfEarlyData's size.
+    early_ended: bool,
+    /// When what can be a Finished followed such a record, before the answer.
+    early_finished: Option<Timestamp>,
 }
 
 /// How far one end has come.
@@ -400,7 +410,12 @@ impl<C> Reading<'_, C> {
             });
         let first = !self.progress(role).encrypted;
         match content_type {
-            ALERT => self.letter(role, 'L'),
+            ALERT => {
+                if self.progress(role).settled {
+                    self.late_alerts.push(self.summary.history.len());
+                }
+                self.letter(role, 'L');
+            }
             HANDSHAKE if first => self.letter(role, 'F'),
             APPLICATION_DATA if first => self.letter(role, 'D'),
             _ => {}
@@ -410,6 +425,12 @@ impl<C> Reading<'_, C> {
         let early = self.summary.client_hello.as_ref().is_some_and(|hello| hello.early_data);
         let progress = self.progress(role);
         if role == Role::Client && early && !answered {
+            // The answer may only be captured late: an EndOfEarlyData and what can hold a Finished
+            // tell (RFC 8446 §4.5), should the answer come.
+            if size >= FINISHED_BODY && self.early_ended {
+                self.early_finished.get_or_insert(at);
+            }
+            self.early_ended = size == END_OF_EARLY_DATA_BODY;
             return;
         }
         progress.encrypted = true;
@@ -425,9 +446,10 @@ impl<C> Reading<'_, C> {
             }
             _ => {}
         }
-        let [client, server] = &self.progress;
+        let [client, server] = &mut self.progress;
+        client.settled |= server.settled && tls13 && self.early_finished.is_some();
         if client.settled && server.settled && self.established.is_none() && !self.refused {
-            self.established = Some(at);
+            self.established = Some(self.early_finished.map_or(at, |finished| finished.max(at)));
         }
     }
 
@@ -473,6 +495,13 @@ impl<C> Reading<'_, C> {
         } else {
             Outcome::Incomplete
         };
+        // What closes an established connection is no part of its handshake, and was seen only if
+        // the other end's part was captured after it.
+        if summary.outcome == Outcome::Established {
+            for place in self.late_alerts.into_iter().rev() {
+                summary.history.remove(place);
+            }
+        }
         summary.took = match (self.hello_at, self.established) {
             (Some(hello), Some(established)) => Some(established.since(hello)),
             _ => None,
@@ -480,6 +509,10 @@ impl<C> Reading<'_, C> {
         summary
     }
 }
+
+/// Body of a record of TLS 1.3 that holds an EndOfEarlyData alone: a header of 4, the content type, a
+/// tag of 16.
+const END_OF_EARLY_DATA_BODY: u16 = 21;
 
 /// Zeek's letter for a message, as the client's.
 const fn history_letter(kind: HandshakeType) -> char {

@@ -281,6 +281,7 @@ impl InterfaceReport {
         flows.syns = sum(flows.syns, others.syns);
         flows.shunted_segments = sum(flows.shunted_segments, others.shunted_segments);
         flows.reopened = sum(flows.reopened, others.reopened);
+        flows.joined = sum(flows.joined, others.joined);
         flows.evicted = sum(flows.evicted, others.evicted);
         flows.evicted_watched = sum(flows.evicted_watched, others.evicted_watched);
         let (datagrams, others) = (&mut self.datagrams, &other.datagrams);

@@ -250,11 +250,15 @@ impl Conversation {
 
     /// Walk over records.
     fn records(&mut self, side: Side, at: Timestamp, mut bytes: &[u8]) {
+        let mut ended = false;
         while !bytes.is_empty() {
             let other_spoke = side.other().of(&self.tracks).spoke;
             let track = side.of_mut(&mut self.tracks);
             let State::Records(record) = &mut track.state else { return };
             if record.left == 0 {
+                if ended {
+                    return;
+                }
                 let Some(rest) = record.fill_header(bytes) else { return };
                 bytes = rest;
                 if !record.is_sound() {
@@ -278,6 +282,8 @@ impl Conversation {
                         let counts = content_type == APPLICATION_DATA && size >= FINISHED_BODY;
                         track.count_encrypted(counts && other_spoke);
                         self.note_encrypted(side, content_type, size, at);
+                        // Where the flow is let go must not depend on how records lie in segments.
+                        ended = self.control() == Control::Shunt;
                     }
                     _ => {}
                 }
@@ -320,6 +326,7 @@ impl Conversation {
                         track.past = Past::Changed;
                         track.count_encrypted(true);
                         self.note_encrypted(side, HANDSHAKE, size, at);
+                        ended = self.control() == Control::Shunt;
                     }
                 }
             }
@@ -451,6 +458,7 @@ impl StreamConsumer for Conversation {
             context => classify(bytes, context),
         };
         match found {
+            Found::Tls if begins_mid_handshake(bytes) => Start::Doubtful,
             Found::Tls | Found::SslV2 | Found::Framed(_) | Found::TooShort => Start::Plausible,
             Found::Nothing if patience::is_beginning(bytes) => Start::Plausible,
             Found::Nothing => Start::Doubtful,
@@ -463,6 +471,16 @@ impl StreamConsumer for Conversation {
 
     fn held_bytes(&self) -> usize {
         self.transcript.held_bytes()
+    }
+}
+
+/// Whether records begin with one that cannot be the first of its direction: what came before it may
+/// only be late.
+const fn begins_mid_handshake(bytes: &[u8]) -> bool {
+    match bytes {
+        [HANDSHAKE, _, _, _, _, kind, ..] => !matches!(kind, 1 | 2),
+        [CHANGE_CIPHER_SPEC | APPLICATION_DATA, ..] => true,
+        _ => false,
     }
 }
 

@@ -54,6 +54,8 @@ pub(in crate::tls) fn is_beginning(bytes: &[u8]) -> bool {
                 | [_, 0, 0, 0, 10, b'1'..=b'9', ..] | [32, 0, 0, 1, ..]
                 // SOCKS 4 and 5.
                 | [4, 1, _, _, _, _, _, _, ..] | [5, 1..=8, 0..=9, ..]
+                // Their answers: a request granted, a method chosen.
+                | [0, 0x5a, _, _, _, _, _, _] | [5, 0..=2]
                 // PROXY protocol, version 2.
                 | [0x0d, 0x0a, 0x0d, 0x0a, 0, 0x0d, 0x0a, b'Q', b'U', b'I', b'T', 0x0a, ..]
                 // Telnet's negotiation.

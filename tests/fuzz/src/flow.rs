@@ -83,6 +83,7 @@ fn run(data: &[u8]) {
             seq,
             ack: *other,
             flags,
+            ttl: 64,
             payload,
             cut: if style & 0x10 == 0 { 0 } else { u32::from(input.u8()) },
             layers: Layers::default(),

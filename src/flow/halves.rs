@@ -1,0 +1,50 @@
+//! [`Halves`]: which flow may be the other half, or a copy, of one that begins in another VLAN.
+//!
+//! A SPAN port may tag one direction and not the other, give each its own tag, or show a routed
+//! packet in both of its VLANs. The tags keep overlapping address spaces apart all the same: a flow
+//! of another one is joined only where its numbers say that it is the same connection
+//! ([`FlowTable`](super::table::FlowTable) decides that). Here is only remembered which flow had
+//! these ends last, in a table of fixed size.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+
+use super::FlowKey;
+use crate::packet::Domain;
+
+/// Slots; 4 bytes each.
+const SLOTS: u64 = 1 << 15;
+
+/// The last flow of each pair of ends, whatever its VLAN.
+#[derive(Debug)]
+pub(super) struct Halves {
+    slots: Box<[u32]>,
+    hash: FixedState,
+}
+
+impl Halves {
+    pub(super) fn new() -> Self {
+        let slots = usize::try_from(SLOTS).unwrap_or_default();
+        // The seed is fixed, as that of the SYNs: what is joined must not differ from run to run.
+        Self { slots: vec![0; slots].into_boxed_slice(), hash: FixedState::with_seed(0x1a1f) }
+    }
+
+    /// The flow in this slot of the flow table has these ends.
+    pub(super) fn note(&mut self, key: &FlowKey, slot: u32) {
+        let index = self.index(key);
+        if let Some(place) = self.slots.get_mut(index) {
+            *place = slot.wrapping_add(1);
+        }
+    }
+
+    /// The slot of a flow that may have these ends.
+    pub(super) fn of(&self, key: &FlowKey) -> Option<u32> {
+        self.slots.get(self.index(key))?.checked_sub(1)
+    }
+
+    fn index(&self, key: &FlowKey) -> usize {
+        let hash = self.hash.hash_one(key.within(Domain::default()));
+        usize::try_from(hash & (SLOTS - 1)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,231 @@
+//! [`Flow`]: the state of a flow while its handshake is watched.
+
+use super::syn::{self, Syn, SynCache};
+use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Side, Start, StreamAssembler};
+use super::{StreamConsumer, table::Finished};
+use crate::clock::Timestamp;
+use crate::limits::Limits;
+use crate::packet::{Segment, SeqNumber};
+
+/// How far a number may lie from where the stream stands to be one of it, seen from another VLAN.
+const JOIN_REACH: u32 = 1 << 18;
+
+/// Two assemblers and the consumer that they feed.
+#[derive(Debug)]
+pub(super) struct Flow<C> {
+    pub(super) consumer: C,
+    pub(super) streams: [StreamAssembler; 2],
+    pub(super) first_seq: [Option<SeqNumber>; 2],
+    /// The last acknowledgement number of each end.
+    pub(super) acked: [Option<SeqNumber>; 2],
+    /// Time to live of the first packet of each end.
+    pub(super) ttl: [u8; 2],
+    pub(super) meta: FlowMeta,
+    /// When both ends were closed.
+    pub(super) closed: Option<Timestamp>,
+}
+
+impl<C: StreamConsumer> Flow<C> {
+    /// A flow of which nothing was seen yet.
+    pub(super) fn new(key: &FlowKey, consumer: C, at: Timestamp) -> Self {
+        Self {
+            consumer,
+            streams: <[StreamAssembler; 2]>::default(),
+            first_seq: [None; 2],
+            acked: [None; 2],
+            ttl: [0; 2],
+            meta: FlowMeta {
+                endpoints: [key.endpoint(Side::Low), key.endpoint(Side::High)],
+                layers: [None; 2],
+                initiator: None,
+                bytes: [0; 2],
+                gaps: [0; 2],
+                fin: [false; 2],
+                reset: false,
+                opened: at,
+                last: at,
+            },
+            closed: None,
+        }
+    }
+
+    /// Bytes that count against the bound on all watched flows.
+    pub(super) fn held_bytes(&self) -> usize {
+        let [low, high] = &self.streams;
+        low.held_bytes()
+            .saturating_add(high.held_bytes())
+            .saturating_add(self.consumer.held_bytes())
+    }
+
+    /// Whether a SYN belongs to another connection than this one.
+    pub(super) fn is_reused_by(&self, side: Side, segment: &Segment<'_>) -> bool {
+        if segment.flags.ack() {
+            return false; // The SYN itself decides; its answer may be a late copy.
+        }
+        let first = side.of(&self.streams).start().or_else(|| *side.of(&self.first_seq));
+        let syn = Syn { isn: segment.seq, ack: false, reset: false };
+        first.is_some_and(|first| !syn.fits(first))
+    }
+
+    /// Whether a segment that was captured with other VLAN tags is of this connection all the same.
+    ///
+    /// Address spaces overlap, so that the same addresses and ports prove nothing. Either nothing was
+    /// seen of its sender here, and both its numbers are where the other end's stand: the port tags
+    /// the directions differently. Or it passed a router that the packets here did not pass, and its
+    /// numbers are where those of its sender stand: the port shows both sides of the router. That
+    /// two connections have both numbers within reach by chance is as likely as 1 to 2²⁶.
+    pub(super) fn joins(&self, side: Side, segment: &Segment<'_>) -> bool {
+        let near = |number: SeqNumber, stands: Option<SeqNumber>| {
+            stands.is_some_and(|at| number.offset_from(at).unsigned_abs() < JOIN_REACH)
+        };
+        let stands =
+            |side: Side| side.of(&self.streams).next().or_else(|| *side.of(&self.first_seq));
+        let other = side.other();
+        let seq = data_seq(segment);
+        if segment.flags.syn() && !segment.flags.ack() {
+            // Data in a SYN (RFC 7413): there is nothing to acknowledge yet, so that the one number has
+            // to be exact.
+            let end = seq.plus(u32::try_from(segment.payload.len()).unwrap_or(u32::MAX));
+            match *side.of(&self.first_seq) {
+                None => *other.of(&self.acked) == Some(end),
+                Some(first) => *side.of(&self.ttl) != segment.ttl && first == seq,
+            }
+        } else if !segment.flags.ack() {
+            false
+        } else if side.of(&self.meta.layers).is_none() {
+            match *other.of(&self.acked) {
+                Some(acked) => near(seq, Some(acked)) && near(segment.ack, stands(other)),
+                None => stands(other) == Some(segment.ack),
+            }
+        } else {
+            *side.of(&self.ttl) != segment.ttl
+                && near(seq, stands(side))
+                && near(segment.ack, *side.of(&self.acked))
+        }
+    }
+
+    /// Take a segment into its stream and feed the consumer with what is in order.
+    pub(super) fn push(
+        &mut self,
+        side: Side,
+        segment: &Segment<'_>,
+        at: Timestamp,
+        syns: &SynCache,
+        key: &FlowKey,
+        limits: &Limits,
+    ) -> Control {
+        let meta = &mut self.meta;
+        meta.last = at;
+        let layers = side.of_mut(&mut meta.layers);
+        if layers.is_none() {
+            *layers = Some(segment.layers);
+            *side.of_mut(&mut self.ttl) = segment.ttl;
+        }
+        if segment.flags.ack() {
+            *side.of_mut(&mut self.acked) = Some(segment.ack);
+        }
+        let seq = data_seq(segment);
+        let size = u32::try_from(segment.payload.len()).unwrap_or(u32::MAX);
+        let stream = side.of_mut(&mut self.streams);
+        let mut control = Control::Continue;
+        // The answer to a SYN that brought data comes when the flow is there already.
+        let own = Syn { isn: segment.seq, ack: segment.flags.ack(), reset: false };
+        let first = *side.of(&self.first_seq);
+        if segment.flags.syn() && !stream.begun() && first.is_none_or(|first| own.fits(first)) {
+            stream.begin(seq);
+            stream.forget_outside(syn::REACH);
+            let initiator = if own.ack { side.other() } else { side };
+            meta.initiator.get_or_insert(initiator);
+        }
+        if size > 0 || segment.cut > 0 {
+            let first_seq = side.of_mut(&mut self.first_seq);
+            first_seq.get_or_insert(seq);
+            if !stream.begun() {
+                // Its SYN may have come after the first segment of the other end. A segment that is far
+                // from it is a late one of an earlier connection, or a forged one, unless nothing else
+                // comes.
+                let syn = syns.of(key, side);
+                if let Some(syn) = syn.filter(|syn| syn.fits(seq)) {
+                    stream.begin(syn.isn.plus(1));
+                    stream.forget_outside(syn::REACH);
+                    let initiator = if syn.ack { side.other() } else { side };
+                    meta.initiator.get_or_insert(initiator);
+                    meta.reset |= syn.reset;
+                } else if syn.is_none()
+                    && stream.is_first(seq)
+                    && self.consumer.start(side, segment.payload) == Start::Plausible
+                {
+                    stream.begin(seq);
+                }
+            }
+            let (bytes, gaps) = (side.of_mut(&mut meta.bytes), side.of_mut(&mut meta.gaps));
+            let consumer = &mut self.consumer;
+            let mut deliver = |chunk: Chunk<'_>| {
+                // Nothing more is wanted, though more was waiting.
+                if control == Control::Shunt {
+                    return;
+                }
+                count(chunk, bytes, gaps);
+                control = consumer.feed(side, at, chunk);
+            };
+            stream.push(seq, segment.payload, segment.cut, at, limits, &mut deliver);
+            let waited = stream.first_held().is_some_and(|(_, since)| {
+                at.since(since) > limits.start_wait || stream.waited() > limits.start_segments
+            });
+            if !stream.begun() && waited {
+                stream.begin_at_first(&mut deliver);
+            }
+        }
+        if segment.flags.fin() {
+            stream.end_at(seq.plus(size).plus(segment.cut));
+            *side.of_mut(&mut meta.fin) = true;
+        }
+        if segment.flags.rst() {
+            meta.reset = true;
+        }
+        // One end that closed is enough where the other was never seen.
+        let [low, high] = &self.streams;
+        let closed = |stream: &StreamAssembler, other: &StreamAssembler| {
+            stream.ended() || (other.ended() && !stream.begun() && !stream.is_waiting())
+        };
+        if meta.reset || (closed(low, high) && closed(high, low)) {
+            self.closed.get_or_insert_with(|| {
+                self.consumer.settle();
+                at
+            });
+        }
+        control
+    }
+
+    /// No more will come: feed what waits, and let go.
+    pub(super) fn finish(mut self, end: FlowEnd) -> Finished<C> {
+        if end != FlowEnd::Shunted {
+            let at = self.meta.last;
+            for side in [Side::Low, Side::High] {
+                let meta = &mut self.meta;
+                let (bytes, gaps) = (side.of_mut(&mut meta.bytes), side.of_mut(&mut meta.gaps));
+                let consumer = &mut self.consumer;
+                side.of_mut(&mut self.streams).flush(&mut |chunk| {
+                    count(chunk, bytes, gaps);
+                    consumer.feed(side, at, chunk);
+                });
+            }
+        }
+        Finished { meta: self.meta, consumer: self.consumer, end }
+    }
+}
+
+/// Add to what was seen of a direction: each byte once, however often it was sent.
+fn count(chunk: Chunk<'_>, bytes: &mut u64, gaps: &mut u32) {
+    match chunk {
+        Chunk::Data(data) => {
+            *bytes = bytes.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        }
+        Chunk::Gap(_) => *gaps = gaps.saturating_add(1),
+    }
+}
+
+/// Where a segment's payload begins: a SYN takes a number of its own.
+pub(super) const fn data_seq(segment: &Segment<'_>) -> SeqNumber {
+    segment.seq.plus(if segment.flags.syn() { 1 } else { 0 })
+}
