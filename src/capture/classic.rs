@@ -48,7 +48,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Count `frame` and hand it on.
     #[inline]
-    pub(super) fn deliver(&mut self, frame: Frame<'_>, sink: &mut impl FnMut(Frame<'_>)) {
+    pub(super) fn deliver<'a>(&mut self, frame: Frame<'a>, sink: &mut impl FnMut(Frame<'a>)) {
         self.frames = self.frames.wrapping_add(1);
         self.bytes = self.bytes.wrapping_add(frame.bytes.len() as u64);
         self.cut = self.cut.wrapping_add(u64::from(frame.wire_len as usize > frame.bytes.len()));
@@ -104,11 +104,11 @@ impl Classic {
     }
 
     /// Hand all whole records at the beginning of `bytes` to `sink`.
-    pub(super) fn walk(
+    pub(super) fn walk<'a>(
         self,
-        bytes: &[u8],
+        bytes: &'a [u8],
         largest: u32,
-        sink: &mut impl FnMut(Frame<'_>),
+        sink: &mut impl FnMut(Frame<'a>),
     ) -> Walked {
         match (self.variant.order, self.variant.records) {
             (ByteOrder::Big, Records::Plain) => self.records::<Big, 0>(bytes, largest, sink),
@@ -124,11 +124,11 @@ impl Classic {
 
     /// The loop that every packet of a large file goes through: nothing is looked up in it that is
     /// the same for all records, and nothing is written but the counters.
-    fn records<O: Order, const MORE: usize>(
+    fn records<'a, O: Order, const MORE: usize>(
         self,
-        bytes: &[u8],
+        bytes: &'a [u8],
         largest: u32,
-        sink: &mut impl FnMut(Frame<'_>),
+        sink: &mut impl FnMut(Frame<'a>),
     ) -> Walked {
         let mut rest = bytes;
         let mut tally = Tally::default();

@@ -107,11 +107,11 @@ impl Pcapng {
     }
 
     /// Hand the packets of all whole blocks at the beginning of `bytes` to `sink`.
-    pub(super) fn walk(
+    pub(super) fn walk<'a>(
         &mut self,
-        bytes: &[u8],
+        bytes: &'a [u8],
         limits: &Limits,
-        sink: &mut impl FnMut(Frame<'_>),
+        sink: &mut impl FnMut(Frame<'a>),
     ) -> Walked {
         let mut tally = Tally::default();
         let mut rest = bytes;
@@ -133,12 +133,12 @@ impl Pcapng {
     }
 
     /// Walk blocks of one section; `None` is a section header at the beginning of `rest`.
-    fn blocks<O: Order>(
+    fn blocks<'a, O: Order>(
         &mut self,
-        rest: &mut &[u8],
+        rest: &mut &'a [u8],
         limits: &Limits,
         tally: &mut Tally,
-        sink: &mut impl FnMut(Frame<'_>),
+        sink: &mut impl FnMut(Frame<'a>),
     ) -> Option<Stop> {
         loop {
             let Some((kind, _)) = rest.split_first_chunk::<4>() else {
@@ -257,11 +257,11 @@ impl Pcapng {
 
     /// An enhanced packet block.
     #[inline]
-    fn enhanced<O: Order>(
+    fn enhanced<'a, O: Order>(
         &mut self,
-        body: &[u8],
+        body: &'a [u8],
         tally: &mut Tally,
-        sink: &mut impl FnMut(Frame<'_>),
+        sink: &mut impl FnMut(Frame<'a>),
     ) -> Result<(), Refused> {
         let mut fields = Fields::<O>::new(body);
         let interface = fields.u32().ok_or(SHORT)?;
@@ -269,11 +269,11 @@ impl Pcapng {
     }
 
     /// The packet block that the enhanced one replaced.
-    fn obsolete<O: Order>(
+    fn obsolete<'a, O: Order>(
         &mut self,
-        body: &[u8],
+        body: &'a [u8],
         tally: &mut Tally,
-        sink: &mut impl FnMut(Frame<'_>),
+        sink: &mut impl FnMut(Frame<'a>),
     ) -> Result<(), Refused> {
         let mut fields = Fields::<O>::new(body);
         let interface = fields.u16().ok_or(SHORT)?;
@@ -283,12 +283,12 @@ impl Pcapng {
 
     /// What both of these have: time, lengths, and the packet.
     #[inline]
-    fn packet<O: Order>(
+    fn packet<'a, O: Order>(
         &mut self,
         interface: u32,
-        fields: &mut Fields<'_, O>,
+        fields: &mut Fields<'a, O>,
         tally: &mut Tally,
-        sink: &mut impl FnMut(Frame<'_>),
+        sink: &mut impl FnMut(Frame<'a>),
     ) -> Result<(), Refused> {
         let [high, low, captured, length] = fields
             .take(16)
@@ -319,11 +319,11 @@ impl Pcapng {
     ///
     /// It gets the time of the packet before it. Zero would be a jump of the clock, and flows
     /// expire by that clock.
-    fn simple<O: Order>(
+    fn simple<'a, O: Order>(
         &mut self,
-        body: &[u8],
+        body: &'a [u8],
         tally: &mut Tally,
-        sink: &mut impl FnMut(Frame<'_>),
+        sink: &mut impl FnMut(Frame<'a>),
     ) -> Result<(), Refused> {
         let mut fields = Fields::<O>::new(body);
         let length = fields.u32().ok_or(SHORT)?;

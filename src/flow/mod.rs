@@ -44,6 +44,12 @@ pub trait StreamConsumer: Sized {
 
     /// Heap bytes that it holds, for the bound on all flows together.
     fn held_bytes(&self) -> usize;
+
+    /// Read what the next bytes of this direction will need, so that it is in a near cache when they
+    /// come. What comes out means nothing.
+    fn fetch(&self, _side: Side) -> usize {
+        0
+    }
 }
 
 /// What is to be done with a flow after bytes were fed.

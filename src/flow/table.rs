@@ -49,6 +49,16 @@ pub struct FlowTable<C> {
     stats: TableStats,
 }
 
+/// Where a segment belongs. It may be [found](FlowTable::find) before the segment's turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    key: FlowKey,
+    side: Side,
+    hash: u64,
+    /// The entry, if there was one.
+    slot: Option<u32>,
+}
+
 /// What is kept of every flow. A packet costs one line of the cache here, not two.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
@@ -164,20 +174,79 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        self.advance(at, finish);
+        let mut place = self.place(segment);
+        self.find(&mut place);
+        self.push_at(segment, &place, at, finish);
+    }
+
+    /// What a segment's entry is found by.
+    #[inline]
+    pub fn place(&self, segment: &Segment<'_>) -> Place {
         let (key, side) = FlowKey::of(segment.source, segment.target, segment.domain);
-        let hash = self.hash.hash_one(key);
-        let entries = &self.entries;
+        Place { key, side, hash: self.hash.hash_one(key), slot: None }
+    }
+
+    /// Find the likely entry: whether it is the one is seen when it is the segment's turn.
+    ///
+    /// In a large table this waits for memory, unless several segments are looked up one right
+    /// after the other: then it waits for all of them together.
+    #[inline]
+    pub fn find(&self, place: &mut Place) {
+        place.slot = self.index.find(place.hash, |_| true).map(|slot| slot & !JOINED);
+    }
+
+    /// Read what the segment will need of its flow, again for several segments right after each
+    /// other. What comes out means nothing.
+    #[inline]
+    pub fn fetch(&self, place: &Place) -> usize {
+        let Some(entry) = place.slot.and_then(|slot| self.entries.get(slot as usize)) else {
+            return 0;
+        };
+        match self.watched.get(entry.state as usize) {
+            Some(Some(flow)) => flow
+                .consumer
+                .fetch(place.side)
+                .wrapping_add(place.side.of(&flow.streams).held_bytes())
+                .wrapping_add(usize::from(flow.meta.reset)),
+            // Every entry has its flow there, or none.
+            _ => usize::from(entry.flags),
+        }
+    }
+
+    /// Read the entries that the hand will move over with so many packets, likewise.
+    #[inline]
+    pub fn fetch_hand(&self, packets: usize) -> u32 {
+        let ahead = self.entries.iter().skip(self.hand).take(packets.saturating_mul(HAND_STEPS));
+        ahead.fold(0, |sum, entry| sum.wrapping_add(entry.state))
+    }
+
+    #[inline]
+    fn slot(&self, key: FlowKey, hash: u64) -> Option<u32> {
         let found = self.index.find(hash, |&slot| {
             let joined = slot & JOINED != 0;
-            entries.get((slot & !JOINED) as usize).is_some_and(|entry| {
+            self.entries.get((slot & !JOINED) as usize).is_some_and(|entry| {
                 if joined { entry.joined_key() == Some(key) } else { entry.key == key }
             })
         });
-        let found = match found {
-            Some(slot) => Some(slot & !JOINED),
-            None => self.join(key, side, hash, segment),
+        found.map(|slot| slot & !JOINED)
+    }
+
+    /// Take one segment whose place was found before. What was taken since may have changed it.
+    #[inline]
+    pub fn push_at(
+        &mut self,
+        segment: &Segment<'_>,
+        &Place { key, side, hash, slot }: &Place,
+        at: Timestamp,
+        finish: &mut impl FnMut(Finished<C>),
+    ) {
+        self.advance(at, finish);
+        let is_it = |entry: &Entry| {
+            entry.state != VACANT && (entry.key == key || entry.joined_key() == Some(key))
         };
+        let slot = slot.filter(|slot| self.entries.get(*slot as usize).is_some_and(is_it));
+        let found = slot.or_else(|| self.slot(key, hash));
+        let found = found.or_else(|| self.join(key, side, hash, segment));
         let Some(slot) = found else {
             if segment.payload.is_empty() && segment.cut == 0 {
                 self.note_bare(&key, side, segment);

@@ -64,7 +64,18 @@ impl Decoder {
         if fast::decode(frame, &mut |packet| self.deliver(packet, sink)).is_some() {
             return Ok(());
         }
-        self.decode_general(frame, sink)
+        self.decode_unusual(frame, sink)
+    }
+
+    /// Put the packet in `frame` into `usual` if it is one of the usual kind, whose turn need not
+    /// have come yet. If it is not, the frame has still to be [decoded](Self::decode_unusual), in
+    /// its turn.
+    #[inline]
+    pub fn decode_usual<'a>(&mut self, frame: &Frame<'a>, usual: &mut Option<Packet<'a>>) {
+        let _ = fast::decode(frame, &mut |packet| {
+            self.count(packet);
+            *usual = Some(*packet);
+        });
     }
 
     /// What has been decoded so far.
@@ -79,7 +90,7 @@ impl Decoder {
 
     /// The way that knows everything.
     #[cold]
-    pub(super) fn decode_general<S: FnMut(&Packet<'_>)>(
+    pub fn decode_unusual<S: FnMut(&Packet<'_>)>(
         &mut self,
         frame: &Frame<'_>,
         sink: &mut S,
@@ -107,12 +118,17 @@ impl Decoder {
 
     #[inline]
     fn deliver<S: FnMut(&Packet<'_>)>(&mut self, packet: &Packet<'_>, sink: &mut S) {
+        self.count(packet);
+        sink(packet);
+    }
+
+    #[inline]
+    fn count(&mut self, packet: &Packet<'_>) {
         match packet {
             Packet::Segment(_) => add(&mut self.stats.segments, 1),
             Packet::Datagram(_) => add(&mut self.stats.datagrams, 1),
             Packet::Eapol(_) => add(&mut self.stats.eapol, 1),
         }
-        sink(packet);
     }
 
     /// From header to header. Each stacked one takes from the cursor's allowance, so that this

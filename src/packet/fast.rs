@@ -22,7 +22,7 @@ const UDP: u8 = 17;
 /// Addresses are copied as arrays (a wide load and a store) from where they stand to where they
 /// go; the packet is made once, in the caller's frame.
 #[inline]
-pub(super) fn decode(frame: &Frame<'_>, sink: &mut impl FnMut(&Packet<'_>)) -> Option<()> {
+pub(super) fn decode<'a>(frame: &Frame<'a>, sink: &mut impl FnMut(&Packet<'a>)) -> Option<()> {
     if frame.link != LinkType::ETHERNET {
         return None;
     }
@@ -80,11 +80,11 @@ struct Place {
 }
 
 #[inline]
-fn transport(
+fn transport<'a>(
     protocol: u8,
     place: &Place,
-    mut bytes: Reader<'_>,
-    sink: &mut impl FnMut(&Packet<'_>),
+    mut bytes: Reader<'a>,
+    sink: &mut impl FnMut(&Packet<'a>),
 ) -> Option<()> {
     match protocol {
         TCP => {

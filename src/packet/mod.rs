@@ -154,8 +154,40 @@ impl fmt::Display for Address {
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_ip().serialize(serializer)
+        // Two in every record: the usual kind goes without the formatter.
+        match self.to_ip() {
+            IpAddr::V4(ip) => {
+                let (text, length) = dotted(ip.octets());
+                let text = text.get(..length).unwrap_or_default();
+                serializer.serialize_str(str::from_utf8(text).unwrap_or_default())
+            }
+            ip @ IpAddr::V6(_) => serializer.collect_str(&ip),
+        }
     }
+}
+
+/// `203.0.113.7`, and how long that is.
+fn dotted(octets: [u8; 4]) -> ([u8; 15], usize) {
+    let mut text = [0; 15];
+    let mut length = 0_usize;
+    for octet in octets {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' | digit);
+        let zeros = if octet >= 100 {
+            0
+        } else if octet >= 10 {
+            1
+        } else {
+            2
+        };
+        let dot = (length > 0).then_some(b'.');
+        for byte in dot.into_iter().chain(digits.into_iter().skip(zeros)) {
+            if let Some(place) = text.get_mut(length) {
+                *place = byte;
+                length = length.saturating_add(1);
+            }
+        }
+    }
+    (text, length)
 }
 
 /// An address and a port.
@@ -269,17 +301,28 @@ impl Mac {
     }
 }
 
+impl Mac {
+    /// `02:00:5e:10:00:01`.
+    fn text(self) -> [u8; 17] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
+        let mut text = [b':'; 17];
+        for (place, byte) in text.chunks_mut(3).zip(self.0) {
+            place.iter_mut().zip([byte >> 4, byte & 0x0f]).for_each(|(to, of)| *to = digit(of));
+        }
+        text
+    }
+}
+
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self([first, rest @ ..]) = self;
-        write!(f, "{first:02x}")?;
-        rest.iter().try_for_each(|byte| write!(f, ":{byte:02x}"))
+        f.write_str(str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
 impl Serialize for Mac {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 

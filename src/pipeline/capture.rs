@@ -162,7 +162,7 @@ fn poll(
     batcher: &mut Batcher,
 ) -> Result<Poll, Error> {
     let Some(filter) = filter else {
-        return source.poll(&mut |frame| follower.take(&frame, batcher));
+        return source.poll_batches(&mut |frames| follower.take_all(frames, batcher));
     };
     let mut fault = None;
     let polled = source.poll(&mut |frame| match filter.matches(&frame) {

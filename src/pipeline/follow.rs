@@ -1,17 +1,20 @@
 //! [`Follower`]: what a capture thread does with a frame, whatever source it comes from.
 
+use std::hint::black_box;
+use std::slice;
 use std::sync::Arc;
 
 use super::batch::{Batcher, Job};
 use super::faults::{Provoked, contain};
 use crate::capture::Frame;
+use crate::capture::file::BATCH;
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::{DatagramStats, DatagramTable};
-use crate::flow::table::{Finished, FlowTable};
+use crate::flow::table::{Finished, FlowTable, Place};
 use crate::limits::Limits;
 use crate::naming::NameReader;
-use crate::packet::{Decoder, Packet, PacketStats};
+use crate::packet::{Decoder, Packet, PacketStats, Segment};
 use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
 use crate::tls::conversation::Conversation;
@@ -19,17 +22,23 @@ use crate::tls::starttls::login::{FinishedLogin, LoginStats, LoginTable};
 
 /// Frames → packets → flows → finished handshakes, of one source.
 pub(super) struct Follower {
-    name: Arc<str>,
     decoder: Decoder,
+    tables: Tables,
+    span: Option<(Timestamp, Timestamp)>,
+    /// Packets that a fault of this program lost.
+    faults: u64,
+    provoked: Provoked,
+}
+
+/// What goes on at the moment.
+struct Tables {
+    /// The source's name in records.
+    name: Arc<str>,
     flows: FlowTable<Conversation>,
     datagrams: DatagramTable<DatagramConversation>,
     logins: LoginTable,
     names: NameReader,
-    span: Option<(Timestamp, Timestamp)>,
     joined_late: u64,
-    /// Packets that a fault of this program lost.
-    faults: u64,
-    provoked: Provoked,
 }
 
 /// What a follower has counted so far.
@@ -50,57 +59,105 @@ pub(super) struct Followed {
 impl Follower {
     /// For the source of that name in records.
     pub(super) fn new(name: Arc<str>, limits: &Limits) -> Self {
-        Self {
+        let tables = Tables {
             name,
-            decoder: Decoder::new(limits),
             flows: FlowTable::new(limits),
             datagrams: DatagramTable::new(limits),
             logins: LoginTable::new(limits),
             names: NameReader::new(limits),
-            span: None,
             joined_late: 0,
+        };
+        Self {
+            decoder: Decoder::new(limits),
+            tables,
+            span: None,
             faults: 0,
             provoked: Provoked::of("packet"),
         }
     }
 
-    /// One frame. A fault in it costs this frame, not the others.
+    /// One frame.
     pub(super) fn take(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
-        if contain(|| self.follow(frame, batcher)).is_none() {
-            self.faults = self.faults.saturating_add(1);
+        self.take_all(slice::from_ref(frame), batcher);
+    }
+
+    /// Frames, in order. A fault in one costs this frame, not the others.
+    ///
+    /// Where their flows are is looked up for a batch of them before the first is taken, and what
+    /// they hold is read: it lies anywhere in much memory, which is so waited for only once.
+    pub(super) fn take_all(&mut self, frames: &[Frame<'_>], batcher: &mut Batcher) {
+        for frames in frames.chunks(BATCH) {
+            let mut packets = [None; BATCH];
+            let mut places = [None; BATCH];
+            if contain(|| self.look_ahead(frames, &mut packets, &mut places)).is_none() {
+                // Whichever frame it was, its fault comes again, and is counted, in its turn.
+                (packets, places) = ([None; BATCH], [None; BATCH]);
+            }
+            for ((frame, packet), place) in frames.iter().zip(&packets).zip(&places) {
+                if contain(|| self.follow(frame, packet.as_ref(), place.as_ref(), batcher))
+                    .is_none()
+                {
+                    self.faults = self.faults.saturating_add(1);
+                }
+            }
         }
     }
 
-    fn follow(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
+    /// Decode the usual frames and fetch what their packets will need.
+    fn look_ahead<'a>(
+        &mut self,
+        frames: &[Frame<'a>],
+        packets: &mut [Option<Packet<'a>>; BATCH],
+        places: &mut [Option<Place>; BATCH],
+    ) {
+        for ((frame, packet), place) in frames.iter().zip(packets).zip(&mut *places) {
+            self.decoder.decode_usual(frame, packet);
+            if let Some(Packet::Segment(segment)) = packet {
+                *place = Some(self.tables.flows.place(segment));
+            }
+        }
+        for place in places.iter_mut().flatten() {
+            self.tables.flows.find(place);
+        }
+        let fetched = places.iter().flatten().map(|place| self.tables.flows.fetch(place));
+        black_box(fetched.fold(0, usize::wrapping_add));
+        black_box(self.tables.flows.fetch_hand(frames.len()));
+    }
+
+    #[inline]
+    fn follow(
+        &mut self,
+        frame: &Frame<'_>,
+        packet: Option<&Packet<'_>>,
+        place: Option<&Place>,
+        batcher: &mut Batcher,
+    ) {
         self.provoked.step();
         let at = frame.timestamp;
         let (first, _) = self.span.unwrap_or((at, at));
         self.span = Some((first, at));
-        let Self { name, decoder, flows, datagrams, logins, names, joined_late, .. } = self;
+        match (packet, place) {
+            (Some(Packet::Segment(segment)), Some(place)) => {
+                self.tables.segment(segment, place, at, batcher);
+            }
+            (Some(packet), _) => self.tables.packet(packet, at, batcher),
+            (None, _) => self.unusual(frame, batcher),
+        }
+    }
+
+    /// A frame that has to be taken apart header by header.
+    #[cold]
+    fn unusual(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
         // What cannot be decoded is counted by the decoder.
-        let _ = decoder.decode(frame, &mut |packet| match packet {
-            Packet::Segment(segment) => {
-                flows.push(segment, at, &mut |over| stream(over, name, joined_late, batcher));
-                if let Some(transcript) = batcher.spare() {
-                    flows.reuse(|limits| Conversation::with(limits, transcript));
-                }
-            }
-            Packet::Datagram(datagram) => {
-                names.read(datagram, &mut |said| batcher.name(name, said));
-                if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
-                    datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
-                }
-            }
-            Packet::Eapol(frame) => {
-                logins.push_eapol(frame, at, &mut |over| login(over, name, batcher));
-            }
+        let _ = self.decoder.decode_unusual(frame, &mut |packet| {
+            self.tables.packet(packet, frame.timestamp, batcher);
         });
     }
 
     /// Time has passed: what has been silent for too long is over.
     #[cfg(feature = "live")]
     pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher) {
-        let Self { name, flows, datagrams, logins, joined_late, .. } = self;
+        let Tables { name, flows, datagrams, logins, joined_late, .. } = &mut self.tables;
         flows.tick(at, &mut |over| stream(over, name, joined_late, batcher));
         datagrams.tick(at, &mut |over| exchange(over, name, batcher));
         logins.tick(at, &mut |over| login(over, name, batcher));
@@ -109,13 +166,13 @@ impl Follower {
     /// Handshakes that are being watched: begun and not over, or not known yet to be none.
     #[cfg(feature = "live")]
     pub(super) fn open(&self) -> u64 {
-        self.flows.watched().saturating_add(self.datagrams.watched()) as u64
+        self.tables.flows.watched().saturating_add(self.tables.datagrams.watched()) as u64
     }
 
     /// There is no more: everything is over. What ends one by a fault is out of its table by then.
     pub(super) fn finish(&mut self, batcher: &mut Batcher) {
-        let others = self.datagrams.len().saturating_add(self.logins.len());
-        let most = self.flows.len().saturating_add(others);
+        let others = self.tables.datagrams.len().saturating_add(self.tables.logins.len());
+        let most = self.tables.flows.len().saturating_add(others);
         for _ in 0..=most {
             if contain(|| self.finish_all(batcher)).is_some() {
                 return;
@@ -125,8 +182,8 @@ impl Follower {
     }
 
     fn finish_all(&mut self, batcher: &mut Batcher) {
-        let Self { name, decoder, flows, datagrams, logins, joined_late, .. } = self;
-        decoder.finish();
+        self.decoder.finish();
+        let Tables { name, flows, datagrams, logins, joined_late, .. } = &mut self.tables;
         flows.finish_all(&mut |over| stream(over, name, joined_late, batcher));
         datagrams.finish_all(&mut |over| exchange(over, name, batcher));
         logins.finish_all(&mut |over| login(over, name, batcher));
@@ -137,11 +194,47 @@ impl Follower {
         Followed {
             span: self.span,
             packets: *self.decoder.stats(),
-            flows: *self.flows.stats(),
-            datagrams: *self.datagrams.stats(),
-            logins: *self.logins.stats(),
-            joined_late: self.joined_late,
+            flows: *self.tables.flows.stats(),
+            datagrams: *self.tables.datagrams.stats(),
+            logins: *self.tables.logins.stats(),
+            joined_late: self.tables.joined_late,
             faults: self.faults,
+        }
+    }
+}
+
+impl Tables {
+    fn packet(&mut self, packet: &Packet<'_>, at: Timestamp, batcher: &mut Batcher) {
+        let Self { name, datagrams, logins, names, .. } = self;
+        match packet {
+            Packet::Segment(segment) => {
+                let mut place = self.flows.place(segment);
+                self.flows.find(&mut place);
+                self.segment(segment, &place, at, batcher);
+            }
+            Packet::Datagram(datagram) => {
+                names.read(datagram, &mut |said| batcher.name(name, said));
+                if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
+                    datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
+                }
+            }
+            Packet::Eapol(frame) => {
+                logins.push_eapol(frame, at, &mut |over| login(over, name, batcher));
+            }
+        }
+    }
+
+    fn segment(
+        &mut self,
+        segment: &Segment<'_>,
+        place: &Place,
+        at: Timestamp,
+        batcher: &mut Batcher,
+    ) {
+        let Self { name, flows, joined_late, .. } = self;
+        flows.push_at(segment, place, at, &mut |over| stream(over, name, joined_late, batcher));
+        if let Some(transcript) = batcher.spare() {
+            flows.reuse(|limits| Conversation::with(limits, transcript));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A worker: finished handshakes → records, into the census and onto lines.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -64,6 +65,9 @@ impl<'a> Worker<'a> {
         for mut batch in full {
             let mut jobs = std::mem::take(&mut batch.jobs);
             let mut connections = 0;
+            // They were gathered over a long time and are far away: wait for all of them at once.
+            let runs = jobs.iter().map(|job| job.transcript.fetch_runs());
+            black_box(runs.fold(0, usize::wrapping_add));
             for mut job in jobs.drain(..) {
                 let before = batch.lines.len();
                 // A fault in one handshake must not cost the others.

@@ -130,6 +130,19 @@ impl Transcript {
             .saturating_add(high.capacity())
     }
 
+    /// Read where it goes on, so that this is in a near cache. What comes out means nothing.
+    pub fn fetch_end(&self) -> usize {
+        let last = self.entries.last().map_or(0, |entry| entry.len);
+        last.wrapping_add(self.bytes.last().copied().map_or(0, usize::from))
+    }
+
+    /// Read where the runs of bytes begin, likewise.
+    pub fn fetch_runs(&self) -> usize {
+        self.entries()
+            .map(|(_, bytes)| bytes.first().copied().map_or(0, usize::from))
+            .fold(0, usize::wrapping_add)
+    }
+
     /// Add bytes; they go on the last entry if that is of the same kind and direction.
     pub fn append(&mut self, side: Side, kind: Kind, at: Timestamp, bytes: &[u8], limits: &Limits) {
         if self.bytes.len().saturating_add(bytes.len()) > limits.transcript_bytes {

@@ -186,7 +186,7 @@ fn contradictions_are_named_by_their_layer() {
 fn general(frame: &Frame<'_>) -> Result<Seen, Skip> {
     let mut seen = None;
     let mut decoder = Decoder::new(&Limits::default());
-    decoder.decode_general(frame, &mut |packet| seen = Some(Seen::of(packet)))?;
+    decoder.decode_unusual(frame, &mut |packet| seen = Some(Seen::of(packet)))?;
     Ok(seen.unwrap())
 }
 

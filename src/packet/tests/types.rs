@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::packet::{Address, Endpoint, Layers, RECORDED_LAYERS, SeqNumber, Tunnel};
+use crate::packet::{Address, Endpoint, Layers, Mac, RECORDED_LAYERS, SeqNumber, Tunnel};
 
 #[test]
 fn sequence_numbers_compare_across_the_wrap() {
@@ -29,4 +29,20 @@ fn layers_keep_the_outermost_and_drop_what_does_not_fit() {
     }
     assert_eq!(layers.vlans(), [1, 2, 3, 4]);
     assert_eq!(layers.tunnels().count(), RECORDED_LAYERS);
+}
+
+/// The JSON of addresses is what they print, whichever way it is made.
+#[test]
+fn addresses_serialize_as_they_print() {
+    let mut addresses: Vec<Address> =
+        (0..=255).map(|octet| Address::v4([octet, 255 - octet, octet / 2, octet])).collect();
+    addresses.push(Address::v6(Ipv6Addr::LOCALHOST.octets()));
+    addresses.push(Address::v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]));
+    for address in addresses {
+        let json = serde_json::to_string(&address).unwrap();
+        assert_eq!(json, format!("\"{}\"", address.to_ip()));
+    }
+    let mac = Mac([0, 0x1b, 0xc5, 0x9f, 0xff, 0x0a]);
+    assert_eq!(serde_json::to_string(&mac).unwrap(), "\"00:1b:c5:9f:ff:0a\"");
+    assert_eq!(mac.to_string(), "00:1b:c5:9f:ff:0a");
 }

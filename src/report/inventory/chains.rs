@@ -3,22 +3,26 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::census::{Edge, EdgeKey, Snapshot};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::record::{Case, Evidence};
 use crate::tls::codepoint::ProtocolVersion;
+use crate::tls::hello::{Offer, OfferId};
 use crate::x509::chain::{ChainReport, ChainStatus, verify_with};
 use crate::x509::{Certificate, Fingerprint, IssuerPool, TrustStores};
 
-/// All chains that servers and clients sent.
+/// All chains that servers and clients sent, and what else evidence names.
 ///
 /// A chain is judged at the last time that it was seen. Certificates seen anywhere in the census
 /// may show that an issuer which a server did not send is known (`incomplete`); they make no chain
 /// trusted.
 #[derive(Debug)]
 pub(super) struct Chains<'a> {
-    sent: HashMap<&'a [Fingerprint], Chain>,
+    sent: HashMap<&'a [Fingerprint], Chain, RandomState>,
+    offers: HashMap<OfferId, &'a Offer, RandomState>,
     hidden: ChainReport,
     resumed: ChainReport,
     not_seen: ChainReport,
@@ -33,7 +37,7 @@ struct Chain {
 
 impl<'a> Chains<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, trust: &TrustStores, limits: &Limits) -> Self {
-        let mut chains: HashMap<&[Fingerprint], Chain> = HashMap::new();
+        let mut chains: HashMap<&[Fingerprint], Chain, RandomState> = HashMap::default();
         let edges = snapshot
             .hosts
             .iter()
@@ -64,6 +68,7 @@ impl<'a> Chains<'a> {
         }
         Self {
             sent: chains,
+            offers: snapshot.offers.iter().map(|(id, offer)| (*id, &**offer)).collect(),
             hidden: ChainReport::unseen(ChainStatus::Hidden),
             resumed: ChainReport::unseen(ChainStatus::Resumed),
             not_seen: ChainReport::unseen(ChainStatus::NotSeen),
@@ -92,13 +97,12 @@ impl<'a> Chains<'a> {
     /// What an edge proves, with everything that the evidence names.
     pub(super) fn cases<'b>(
         &'b self,
-        snapshot: &'b Snapshot,
         key: &'b EdgeKey,
         edge: &'b Edge,
     ) -> impl Iterator<Item = Case<'b>> {
         edge.evidence.iter().map(|(evidence, tally)| Case {
             evidence,
-            offer: evidence.offer.and_then(|id| snapshot.offers.get(&id)).map(AsRef::as_ref),
+            offer: evidence.offer.and_then(|id| self.offers.get(&id).copied()),
             sni: key.sni.as_deref(),
             certificates: self.certificates(&evidence.certificates),
             client_certificates: self.certificates(&evidence.client_certificates),

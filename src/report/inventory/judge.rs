@@ -168,7 +168,7 @@ impl<'a> Facts<'a> {
 
     /// What an edge proves.
     pub(super) fn cases(&self, edge: &EdgeFacts<'a>) -> impl Iterator<Item = Case<'_>> {
-        self.chains.cases(self.snapshot, edge.key, edge.edge)
+        self.chains.cases(edge.key, edge.edge)
     }
 
     /// Whose software a stack may be.
@@ -253,11 +253,8 @@ fn stacks(facts: &Facts<'_>) -> BTreeMap<(Address, StackKey), StackJudged> {
                 continue;
             }
             let offer = key.offer.and_then(|id| snapshot.offers.get(&id));
-            let cases: Vec<_> = stack
-                .edges
-                .iter()
-                .flat_map(|(key, edge)| facts.chains.cases(snapshot, key, edge))
-                .collect();
+            let cases: Vec<_> =
+                stack.edges.iter().flat_map(|(key, edge)| facts.chains.cases(key, edge)).collect();
             let fallback_of = fallback_of(snapshot, host, key);
             let outcomes = facts.policies.iter().map(|policy| {
                 let outcome =

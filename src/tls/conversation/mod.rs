@@ -472,6 +472,10 @@ impl StreamConsumer for Conversation {
     fn held_bytes(&self) -> usize {
         self.transcript.held_bytes()
     }
+
+    fn fetch(&self, side: Side) -> usize {
+        self.transcript.fetch_end().wrapping_add(side.of(&self.tracks).searched)
+    }
 }
 
 /// Whether records begin with one that cannot be the first of its direction: what came before it may
