@@ -106,14 +106,14 @@ fn software(stack: &Stack) -> String {
 fn draw(kinds: &[(Kind, usize)], policies: &[&str]) -> (f64, Markup) {
     let shown = &policies[..policies.len().min(POLICIES)];
     let columns = shown.iter().fold(0.0, |sum: f64, _| sum + COLUMN);
-    let head = if shown.len() > 1 { HEAD } else { 22.0 };
+    let head = if shown.len() > 1 { HEAD } else { 36.0 };
     let room = WIDTH - columns - HOSTS;
     let mut y = head;
     let mut used = BTreeSet::new();
     let body = html! {
         text.faint x=(unit(WIDTH - columns - 8.0)) y=(unit(head - 8.0)) font-size="11" text-anchor="end" { "hosts" }
         @if let [one] = shown {
-            (label(WIDTH, head - 8.0, one, 11.0, 160.0, "end"))
+            (label(WIDTH, head - 24.0, one, 11.0, WIDTH, "end"))
         } @else {
             @for (at, policy) in shown.iter().enumerate() {
                 @let x = WIDTH - columns + super::amount(at as u64) * COLUMN + COLUMN / 2.0;
