@@ -131,6 +131,10 @@ fn a_served_page_shows_what_is_new_and_keeps_the_place() {
     assert_eq!(browser.text("document.getElementById('filter-q').value"), "10.20.0.1");
     click(&mut browser, "[data-key='10.20.0.15']");
     assert_eq!(browser.number("document.querySelectorAll('.inside').length"), 0.0);
+    if let Some(folder) = std::env::var_os("SCREENSHOTS") {
+        browser.value("scrollTo({top: 0, behavior: 'instant'})");
+        browser.picture(&Path::new(&folder).join("served.png"), false);
+    }
     let misdeeds = browser.misdeeds(&address);
     assert!(misdeeds.is_empty(), "{misdeeds:#?}");
 
