@@ -77,6 +77,8 @@ pub struct Limits {
     /// QUIC keys that are derived for one connection: a Retry, another version or a guess each
     /// cost one.
     pub quic_keys: usize,
+    /// QUIC packets of one connection that wait for the one that has their keys.
+    pub quic_early_packets: usize,
     /// Certificates of one chain that are looked at.
     pub chain_length: usize,
     /// Certificates that are kept parsed.
@@ -156,6 +158,7 @@ impl Default for Limits {
             datagram_messages: 64,
             pieces: 2_048,
             quic_keys: 24,
+            quic_early_packets: 32,
             chain_length: 16,
             cached_certificates: 65_536,
             cached_chains: 65_536,

@@ -28,6 +28,14 @@ use crate::packet::{Endpoint, Layers};
 pub use key::{FlowKey, Side};
 pub use stream::{Chunk, Start, StreamAssembler};
 
+/// All places of a table with their numbers, from `hand` on and round to it again. It begins at the
+/// hand at once: a table that is full is asked with every packet of a flood.
+fn around<T>(entries: &[T], hand: usize) -> impl Iterator<Item = (&T, u32)> {
+    let (before, from) = entries.split_at_checked(hand).unwrap_or((&[], entries));
+    let first = u32::try_from(before.len()).unwrap_or(u32::MAX);
+    from.iter().zip(first..).chain(before.iter().zip(0..))
+}
+
 /// What is fed with the two byte streams of a flow.
 pub trait StreamConsumer: Sized {
     /// A consumer for a new flow.

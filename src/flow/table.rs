@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 use super::halves::Halves;
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
-use super::{Control, FlowEnd, FlowKey, FlowMeta, Side, StreamConsumer, TableStats};
+use super::{Control, FlowEnd, FlowKey, FlowMeta, Side, StreamConsumer, TableStats, around};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Domain, Segment, SeqNumber};
@@ -594,10 +594,9 @@ impl<C: StreamConsumer> FlowTable<C> {
     #[cold]
     fn make_room(&mut self, finish: &mut impl FnMut(Finished<C>)) {
         const NEAR: usize = 256;
-        let around = |hand: usize| self.entries.iter().zip(0_u32..).cycle().skip(hand).take(NEAR);
-        let hand = if self.hand < self.entries.len() { self.hand } else { 0 };
-        let shunted = around(hand).find(|(entry, _)| entry.state == SHUNTED);
-        let any = around(hand).find(|(entry, _)| entry.state != VACANT);
+        let near = || around(&self.entries, self.hand).take(NEAR);
+        let shunted = near().find(|(entry, _)| entry.state == SHUNTED);
+        let any = near().find(|(entry, _)| entry.state != VACANT);
         let Some((_, slot)) = shunted.or(any) else { return };
         self.hand = (slot as usize).wrapping_add(1);
         self.stats.evicted = self.stats.evicted.saturating_add(1);
@@ -608,11 +607,9 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Give up a watched flow, the one under the hand, to keep within the bounds.
     #[cold]
     fn evict_watched(&mut self, finish: &mut impl FnMut(Finished<C>)) {
-        let hand = if self.hand < self.entries.len() { self.hand } else { 0 };
-        let watched = |&(entry, _): &(&Entry, u32)| !matches!(entry.state, SHUNTED | VACANT);
-        let mut around =
-            self.entries.iter().zip(0_u32..).cycle().skip(hand).take(self.entries.len());
-        let Some((_, slot)) = around.find(watched) else { return };
+        let is_watched = |entry: &Entry| !matches!(entry.state, SHUNTED | VACANT);
+        let watched = around(&self.entries, self.hand).find(|(entry, _)| is_watched(entry));
+        let Some((_, slot)) = watched else { return };
         self.hand = (slot as usize).wrapping_add(1);
         self.stats.evicted_watched = self.stats.evicted_watched.saturating_add(1);
         self.give_up(slot, FlowEnd::Evicted, finish);

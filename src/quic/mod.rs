@@ -73,7 +73,8 @@ struct Reading<'a, 'l> {
     client: Option<Side>,
     keys: Vec<KeySet>,
     streams: [CryptoStream; 2],
-    /// Packets that came before the one that has their keys.
+    /// Packets that came before the one that has their keys: a mirror port may show a server's answer
+    /// before the client's first packet, or before the one that follows a Retry.
     deferred: Vec<(&'a Entry, LongPacket<'a>)>,
     /// A CONNECTION_CLOSE was seen of this end.
     closed: [bool; 2],
@@ -103,9 +104,6 @@ struct Payload {
     anew: bool,
 }
 
-/// Packets that wait for their keys.
-const DEFERRED: usize = 32;
-
 /// Error codes of a CONNECTION_CLOSE that stand for TLS alerts (RFC 9001 §4.8).
 const CRYPTO_ERRORS: std::ops::RangeInclusive<u64> = 0x0100..=0x01ff;
 
@@ -117,11 +115,16 @@ impl<'a> Reading<'a, '_> {
             if packet.kind != PacketKind::Initial || self.open(entry, &packet) {
                 continue;
             }
-            if self.client.is_none() && self.deferred.len() < DEFERRED {
-                self.deferred.push((entry, packet));
-            } else {
-                entry.side.of_mut(&mut self.unopened).get_or_insert(entry);
-            }
+            self.defer(entry, packet);
+        }
+    }
+
+    /// Keep a packet until its keys are there. What the bound refuses shows as a loss.
+    fn defer(&mut self, entry: &'a Entry, packet: LongPacket<'a>) {
+        if self.deferred.len() < self.limits.quic_early_packets {
+            self.deferred.push((entry, packet));
+        } else {
+            entry.side.of_mut(&mut self.unopened).get_or_insert(entry);
         }
     }
 
@@ -141,13 +144,13 @@ impl<'a> Reading<'a, '_> {
                 *stream = CryptoStream::new(self.limits);
             }
         }
-        let first = self.client.is_none();
         self.client.get_or_insert(entry.side);
         self.read(entry, &bytes, framing);
-        if first {
+        // Each set of keys is proven once, so that this ends.
+        if anew {
             for (entry, packet) in std::mem::take(&mut self.deferred) {
                 if !self.open(entry, &packet) {
-                    entry.side.of_mut(&mut self.unopened).get_or_insert(entry);
+                    self.defer(entry, packet);
                 }
             }
         }

@@ -437,8 +437,13 @@ fn tally(row: &Row<'_>) -> Result<Tally> {
     })
 }
 
+/// The largest counter that is believed: JSON and spreadsheets hold it exactly, and millions of
+/// them that are honest can be added up.
+const MOST: u64 = 1 << 53;
+
 fn number(row: &Row<'_>, at: usize) -> Result<u64> {
-    Ok(row.get::<_, i64>(at)?.cast_unsigned())
+    let number = u64::try_from(row.get::<_, i64>(at)?).ok().filter(|number| *number <= MOST);
+    number.ok_or(Fault::Value("a counter"))
 }
 
 fn latency(text: &str) -> Result<Latency> {

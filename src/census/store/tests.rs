@@ -227,6 +227,23 @@ fn a_full_disk_leaves_what_was_saved() {
     assert_eq!(whole(&mut [file]).hosts.len(), 250);
 }
 
+/// Found by fuzzing: a negative counter was read as a huge one, and the report added it up.
+#[test]
+fn a_counter_that_nothing_counts_up_to_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.db");
+    store(&path).save(&entry("a", 1), &part(&few(), &Limits::default())).unwrap();
+    for wrong in [-1, i64::MIN, i64::MAX] {
+        let sql = Connection::open(&path).unwrap();
+        sql.pragma_update(None, "ignore_check_constraints", true).unwrap();
+        sql.execute("UPDATE edge_evidence SET connections = ?1", [wrong]).unwrap();
+        drop(sql);
+        let file = Store::open_read_only(&path, &Limits::default()).unwrap();
+        let error = Store::merged(&mut [file], |part| part).unwrap_err().to_string();
+        assert!(error.contains("a counter holds what no census does"), "{error}");
+    }
+}
+
 #[test]
 fn the_views_tell_the_facts() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::table::Finished;
-use super::{FlowEnd, FlowKey, FlowMeta, Side};
+use super::{FlowEnd, FlowKey, FlowMeta, Side, around};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::Datagram;
@@ -413,10 +413,9 @@ impl<C: DatagramConsumer> DatagramTable<C> {
     #[cold]
     fn make_room(&mut self, finish: &mut impl FnMut(Finished<C>)) {
         const NEAR: usize = 256;
-        let around = |hand: usize| self.entries.iter().zip(0_u32..).cycle().skip(hand).take(NEAR);
-        let hand = if self.hand < self.entries.len() { self.hand } else { 0 };
-        let shunted = around(hand).find(|(entry, _)| entry.state == SHUNTED);
-        let any = around(hand).find(|(entry, _)| entry.state != VACANT);
+        let near = || around(&self.entries, self.hand).take(NEAR);
+        let shunted = near().find(|(entry, _)| entry.state == SHUNTED);
+        let any = near().find(|(entry, _)| entry.state != VACANT);
         let Some((_, slot)) = shunted.or(any) else { return };
         self.hand = (slot as usize).wrapping_add(1);
         self.stats.evicted = self.stats.evicted.saturating_add(1);
@@ -427,10 +426,8 @@ impl<C: DatagramConsumer> DatagramTable<C> {
     /// Give up a watched flow, the one under the hand, to keep within the bounds.
     #[cold]
     fn evict_watched(&mut self, finish: &mut impl FnMut(Finished<C>)) {
-        let hand = if self.hand < self.entries.len() { self.hand } else { 0 };
-        let mut around =
-            self.entries.iter().zip(0_u32..).cycle().skip(hand).take(self.entries.len());
-        let watched = around.find(|(entry, _)| !matches!(entry.state, SHUNTED | VACANT));
+        let is_watched = |entry: &Entry<_>| !matches!(entry.state, SHUNTED | VACANT);
+        let watched = around(&self.entries, self.hand).find(|(entry, _)| is_watched(entry));
         let Some((_, slot)) = watched else { return };
         self.hand = (slot as usize).wrapping_add(1);
         self.stats.evicted_watched = self.stats.evicted_watched.saturating_add(1);

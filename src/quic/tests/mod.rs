@@ -143,17 +143,16 @@ fn copies_change_nothing() {
     assert_eq!(stories(&again), ["CseE"]);
 }
 
+/// A Retry of RFC 9001 §A.4 with the id `from-retry`.
+fn retry() -> Vec<u8> {
+    hex("ff00000001000a66726f6d2d7265747279746f6b656e04a265ba2eff4d829058fb3f0f2496ba")
+}
+
 #[test]
 fn after_a_retry_the_keys_are_others() {
     let first = Maker::new(V1, b"original");
     let again = Maker::new(V1, b"from-retry").with_token(b"token");
-    let mut datagrams = vec![
-        (true, first.client(0, &hello(&CLIENT_HELLO))),
-        (
-            false,
-            hex("ff00000001000a66726f6d2d7265747279746f6b656e04a265ba2eff4d829058fb3f0f2496ba"),
-        ),
-    ];
+    let mut datagrams = vec![(true, first.client(0, &hello(&CLIENT_HELLO))), (false, retry())];
     datagrams.extend(establish(&again));
     assert_eq!(stories(&datagrams), ["CseE"]);
     // The Retry itself need not have been captured.
@@ -232,6 +231,39 @@ fn a_server_heard_before_its_client_is_read_later() {
     let mut story = stories(&datagrams).remove(0).into_bytes();
     story.sort_unstable();
     assert_eq!(story, *b"CEes");
+}
+
+/// The answer to what follows a Retry, captured before that, and even before the first packet.
+#[test]
+fn after_a_retry_too_a_server_may_be_heard_first() {
+    let first = Maker::new(V1, b"original").client(0, &hello(&CLIENT_HELLO));
+    let again = Maker::new(V1, b"from-retry").with_token(b"token");
+    let answer = (false, again.server(0, &hello(&SERVER_HELLO)));
+    let second = (true, again.client(0, &hello(&CLIENT_HELLO)));
+    let datagrams = [(true, first), (false, retry()), answer, second];
+    for order in [[0, 1, 2, 3], [2, 0, 1, 3], [2, 1, 0, 3]] {
+        assert_eq!(stories(&order.map(|n| datagrams[n].clone())), ["Cs"], "{order:?}");
+    }
+}
+
+#[test]
+fn what_waits_for_its_keys_is_bounded_and_its_loss_shows() {
+    let maker = Maker::new(V1, b"original");
+    let limits = Limits { quic_early_packets: 4, ..Limits::default() };
+    for (acknowledgements, whole) in [(3, true), (4, false)] {
+        let mut transcript = Transcript::default();
+        let mut append = |side, bytes: &[u8]| {
+            transcript.append(side, Kind::Quic, Timestamp::default(), bytes, &limits);
+        };
+        for number in 0..acknowledgements {
+            append(Side::High, &maker.server(number, &[2, 0, 0, 0, 0]));
+        }
+        append(Side::High, &maker.server(acknowledgements, &hello(&SERVER_HELLO)));
+        append(Side::Low, &maker.client(0, &hello(&CLIENT_HELLO)));
+        let found = events(&transcript, &limits);
+        let [_, last] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(matches!(last.what, What::Lost), !whole, "{found:?}");
+    }
 }
 
 #[test]

@@ -405,9 +405,12 @@ impl LoginTable {
     /// Forget the log-in under the hand, to keep within the bounds.
     #[cold]
     fn evict(&mut self, finish: &mut impl FnMut(FinishedLogin)) {
-        let around = (0_u32..).take(self.slots.len()).cycle();
-        let mut around = around.skip(self.hand).take(self.slots.len());
-        let Some(slot) = around.find(|slot| self.slot(*slot).is_some()) else { return };
+        let (all, hand) = (self.slots.len(), self.hand);
+        let mut around = (hand..all).chain(0..hand.min(all));
+        let there = |slot: &usize| self.slots.get(*slot).is_some_and(Option::is_some);
+        let Some(slot) = around.find(there).and_then(|slot| u32::try_from(slot).ok()) else {
+            return;
+        };
         self.hand = (slot as usize).saturating_add(1);
         self.stats.evicted = self.stats.evicted.saturating_add(1);
         self.forget(slot, finish);
