@@ -96,20 +96,20 @@ async fn page(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
     let write = |inventory: &Inventory, tag: &str, out: &mut dyn io::Write| {
         inventory.write_served_html(tag, out)
     };
-    html(shared.report(&headers, "text/html; charset=utf-8", write).await)
+    Ok(html(shared.report(&headers, "text/html; charset=utf-8", write).await?))
 }
 
 /// The same to be kept: what `--report x.html` writes.
 async fn file(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
     let write = |inventory: &Inventory, _: &str, out: &mut dyn io::Write| inventory.write_html(out);
-    html(shared.report(&headers, "text/html; charset=utf-8", write).await)
+    Ok(html(shared.report(&headers, "text/html; charset=utf-8", write).await?))
 }
 
-fn html(answer: Answer) -> Answer {
-    let mut response = answer?;
+/// With what a page may do.
+fn html(mut response: Response) -> Response {
     let policy = HeaderValue::from_static(PAGE_POLICY);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-    Ok(response)
+    response
 }
 
 async fn json(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
