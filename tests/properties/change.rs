@@ -118,7 +118,7 @@ fn flow(packet: &Packet) -> (bool, SocketAddr, SocketAddr) {
 }
 
 /// Give packets in a new order the times of the old one.
-fn retimed(mut packets: Vec<Packet>, old: &[Packet]) -> Vec<Packet> {
+pub fn retimed(mut packets: Vec<Packet>, old: &[Packet]) -> Vec<Packet> {
     for (packet, old) in packets.iter_mut().zip(old) {
         packet.at = old.at;
     }
@@ -143,7 +143,7 @@ pub fn permuted(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
 }
 
 /// What `copy` makes of each packet, behind it or up to three packets later.
-fn with_copies(
+pub fn with_copies(
     packets: &[Packet],
     dice: &mut Dice,
     copy: impl Fn(&Packet, &mut Dice) -> Option<Packet>,

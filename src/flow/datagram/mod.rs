@@ -5,6 +5,9 @@
 //! what can only belong to one is looked up only while some handshake is watched. As in
 //! [`FlowTable`](super::table::FlowTable) an entry outlives the watching, so that a datagram that
 //! comes again is told from another connection on the same ports, and expiry runs on capture time.
+//! A copy that a mirror port or a router made of a datagram is fed once.
+
+mod copies;
 
 use std::fmt;
 use std::hash::BuildHasher;
@@ -12,6 +15,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use self::copies::Copies;
 use super::table::Finished;
 use super::{FlowEnd, FlowKey, FlowMeta, Side, around};
 use crate::clock::Timestamp;
@@ -80,6 +84,8 @@ pub struct DatagramStats {
     pub datagrams: u64,
     /// Datagrams that were given to a consumer.
     pub taken: u64,
+    /// Copies of datagrams that were given to a consumer.
+    pub copies: u64,
     /// Flows that were opened.
     pub flows: u64,
     /// Connections on the ports of an earlier one.
@@ -126,6 +132,7 @@ const HAND_STEPS: usize = 2;
 struct Flow<C> {
     consumer: C,
     meta: FlowMeta,
+    copies: Copies,
 }
 
 impl<C: DatagramConsumer> DatagramTable<C> {
@@ -293,6 +300,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         let key = entry.key;
         let flow = Box::new(Flow {
             consumer: C::open(&self.limits, datagram.payload),
+            copies: Copies::default(),
             meta: FlowMeta {
                 endpoints: [key.endpoint(Side::Low), key.endpoint(Side::High)],
                 layers: [None; 2],
@@ -326,6 +334,11 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
+        let mark = copies::mark(&self.hash, side, datagram.payload);
+        if self.flow(slot).is_some_and(|flow| flow.copies.contains(mark)) {
+            self.stats.copies = self.stats.copies.saturating_add(1);
+            return;
+        }
         let mut fed = self.feed_once(slot, side, datagram, at);
         if fed == Fed::Another {
             self.give_up(slot, FlowEnd::Reused, finish);
@@ -333,11 +346,22 @@ impl<C: DatagramConsumer> DatagramTable<C> {
             self.watch(slot, side, datagram, at, finish);
             fed = self.feed_once(slot, side, datagram, at);
         }
+        if matches!(fed, Fed::Continue | Fed::Shunt)
+            && let Some(flow) = self.flow(slot)
+        {
+            flow.copies.note(mark);
+        }
         if fed == Fed::Shunt {
             self.give_up(slot, FlowEnd::Shunted, finish);
         } else if self.held_bytes > self.limits.watched_bytes {
             self.evict_watched(finish);
         }
+    }
+
+    /// The flow of an entry, if it is watched.
+    fn flow(&mut self, slot: u32) -> Option<&mut Flow<C>> {
+        let place = self.entries.get(slot as usize)?.state;
+        self.watched.get_mut(place as usize)?.as_deref_mut()
     }
 
     fn feed_once(&mut self, slot: u32, side: Side, datagram: &Datagram<'_>, at: Timestamp) -> Fed {

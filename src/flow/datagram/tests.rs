@@ -149,8 +149,22 @@ fn the_bounds_hold() {
 
     let mut run = Run::new(&Limits { watched_bytes: 10, ..Limits::default() });
     run.push(0, 1, false, b"oA");
-    for _ in 0..20 {
-        run.push(0, 1, false, b"l");
+    for name in 0..20 {
+        run.push(0, 1, false, &[b'l', name]);
     }
     assert_eq!(run.end(), [(b'A', 11, FlowEnd::Evicted)]);
+}
+
+#[test]
+fn copies_are_fed_once() {
+    let mut run = Run::new(&Limits::default());
+    for payload in [&b"oA"[..], b"l1", b"oA", b"l1", b"l2", b"l1"] {
+        run.push(0, 1, false, payload);
+    }
+    // The same bytes from the other end are no copy.
+    run.push(0, 1, true, b"l1");
+    assert_eq!((run.table.stats().taken, run.table.stats().copies), (4, 3));
+    let mut bytes = [0; 2];
+    run.table.finish_all(&mut |finished| bytes = finished.meta.bytes);
+    assert_eq!(bytes, [6, 2]);
 }

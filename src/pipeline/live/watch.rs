@@ -287,6 +287,7 @@ impl InterfaceReport {
         let (datagrams, others) = (&mut self.datagrams, &other.datagrams);
         datagrams.datagrams = sum(datagrams.datagrams, others.datagrams);
         datagrams.taken = sum(datagrams.taken, others.taken);
+        datagrams.copies = sum(datagrams.copies, others.copies);
         datagrams.flows = sum(datagrams.flows, others.flows);
         datagrams.reopened = sum(datagrams.reopened, others.reopened);
         datagrams.evicted = sum(datagrams.evicted, others.evicted);

@@ -3,7 +3,8 @@
 //! In go the datagrams that the capture thread kept in a [`Transcript`], out come the [`Event`]s
 //! that TLS over a stream would give. Fragments are put together by the number of their message,
 //! in any order, each byte once (RFC 6347 §4.2.2). The messages of one direction come out in the
-//! order of their numbers, each as soon in the course of the capture as it was whole. A
+//! order of their numbers, each as soon in the course of the capture as it was whole. What else an
+//! end sends keeps its order too, by the numbers of its records: a capture may not. A
 //! HelloVerifyRequest is a message of its own; which version it names is no choice (§4.2.1).
 
 pub(crate) mod record;
@@ -31,16 +32,18 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
     };
     for (entry, bytes) in transcript.entries() {
         reading.place = reading.place.saturating_add(1);
-        let what = match entry.kind {
+        let (rank, what) = match entry.kind {
             Kind::Dtls => {
                 reading.datagram(entry, bytes);
                 continue;
             }
-            Kind::Encrypted { content_type, size } => What::Encrypted { content_type, size },
-            Kind::Gap(_) => What::Lost,
+            Kind::Encrypted { content_type, size } => {
+                (Rank::of_encrypted(content_type), What::Encrypted { content_type, size })
+            }
+            Kind::Gap(_) => (Rank::Encrypted, What::Lost),
             _ => continue,
         };
-        reading.add(entry, what);
+        reading.add(entry, rank, what);
     }
     reading.finish()
 }
@@ -49,8 +52,34 @@ struct Reading<'a, 'l> {
     limits: &'l Limits,
     /// Number of the record that is being read, in order of capture.
     place: usize,
-    placed: Vec<(usize, Event<'a>)>,
+    placed: Vec<Placed<'a>>,
     tracks: [Track<'a>; 2],
+}
+
+/// An event, and when it came.
+#[derive(Clone)]
+struct Placed<'a> {
+    /// Number of the record, in order of capture.
+    place: usize,
+    rank: Rank,
+    event: Event<'a>,
+}
+
+/// When an end sent a record, as its header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// In the clear, with this sequence number.
+    Clear(u64),
+    /// Encrypted, of the handshake: what DTLS ≤ 1.2 encrypts first is its Finished.
+    Finished,
+    /// Encrypted otherwise: behind all that is in the clear, and in order of capture.
+    Encrypted,
+}
+
+impl Rank {
+    const fn of_encrypted(content_type: u8) -> Self {
+        if content_type == content::HANDSHAKE { Self::Finished } else { Self::Encrypted }
+    }
 }
 
 /// One direction.
@@ -77,6 +106,8 @@ struct Message<'a> {
     ended: Timestamp,
     /// Where it was whole, or its last part was seen.
     place: usize,
+    /// The largest number of its records.
+    rank: Rank,
     whole: bool,
 }
 
@@ -96,25 +127,27 @@ impl<'a> Reading<'a, '_> {
     fn record(&mut self, entry: &Entry, record: Record<'a>) {
         if record.is_encrypted() {
             if let Some((content_type, size)) = counts_as(&record) {
-                self.add(entry, What::Encrypted { content_type, size });
+                let rank = Rank::of_encrypted(content_type);
+                self.add(entry, rank, What::Encrypted { content_type, size });
             }
             return;
         }
+        let rank = Rank::Clear(record.sequence);
         match (record.content_type, record.body) {
             (content::HANDSHAKE, body) => {
                 let mut reader = Reader::new(body);
                 while let Some(fragment) = next_fragment(&mut reader) {
-                    self.fragment(entry, fragment);
+                    self.fragment(entry, rank, fragment);
                 }
             }
             (content::ALERT, &[level, description]) if self.is_first(entry.side, &record) => {
-                self.add(entry, What::Alert { level, description });
+                self.add(entry, rank, What::Alert { level, description });
             }
             // OpenSSL's DTLS before the standard has two more bytes in it.
             (content::CHANGE_CIPHER_SPEC, [1] | [1, _, _]) => {
                 let changed = &mut entry.side.of_mut(&mut self.tracks).changed_cipher;
                 if !std::mem::replace(changed, true) {
-                    self.add(entry, What::ChangeCipherSpec);
+                    self.add(entry, rank, What::ChangeCipherSpec);
                 }
             }
             _ => {}
@@ -131,7 +164,7 @@ impl<'a> Reading<'a, '_> {
         first
     }
 
-    fn fragment(&mut self, entry: &Entry, fragment: Fragment<'a>) {
+    fn fragment(&mut self, entry: &Entry, sent: Rank, fragment: Fragment<'a>) {
         let track = entry.side.of_mut(&mut self.tracks);
         let kind = HandshakeType(fragment.kind);
         let verify = kind == HandshakeType::HELLO_VERIFY_REQUEST;
@@ -151,6 +184,7 @@ impl<'a> Reading<'a, '_> {
             begun: entry.begun,
             ended: entry.ended,
             place: self.place,
+            rank: sent,
             whole: false,
         });
         if message.length != fragment.length || message.whole {
@@ -159,22 +193,29 @@ impl<'a> Reading<'a, '_> {
         message.pieces.insert(fragment.offset, fragment.bytes);
         message.ended = entry.ended;
         message.place = self.place;
+        message.rank = message.rank.max(sent);
         message.whole = message.pieces.prefix() >= message.length;
     }
 
-    fn add(&mut self, entry: &Entry, what: What<'a>) {
+    fn add(&mut self, entry: &Entry, rank: Rank, what: What<'a>) {
         let event = Event { side: entry.side, begun: entry.begun, ended: entry.ended, what };
-        self.placed.push((self.place, event));
+        self.placed.push(Placed { place: self.place, rank, event });
     }
 
-    /// The messages of each direction in order of their numbers, then all in order of capture.
+    /// Each direction in the order in which it was sent, then all in order of capture.
     fn finish(mut self) -> Vec<Event<'a>> {
         for (track, side) in self.tracks.into_iter().zip([Side::Low, Side::High]) {
             let mut place = 0;
+            let mut rank = Rank::Clear(0);
             let mut expected: Option<u16> = None;
             for ((number, _), message) in track.messages {
                 place = message.place.max(place);
-                let Message { kind, begun, ended, length, .. } = message;
+                rank = message.rank.max(rank);
+                let mut add = |what| {
+                    let event = Event { side, begun: message.begun, ended: message.ended, what };
+                    self.placed.push(Placed { place, rank, event });
+                };
+                let Message { kind, length, .. } = message;
                 // Before a hello nothing need be missing: the number of the first depends on how
                 // the sender counts a HelloVerifyRequest.
                 let is_hello = matches!(
@@ -184,25 +225,32 @@ impl<'a> Reading<'a, '_> {
                         | HandshakeType::HELLO_VERIFY_REQUEST
                 );
                 if expected.map_or(number > 0, |expected| number > expected) && !is_hello {
-                    self.placed.push((place, Event { side, begun, ended, what: What::Lost }));
+                    add(What::Lost);
                 }
                 expected = number.checked_add(1);
                 let body = message.pieces.read(0, length);
-                let what = What::Message { kind, body, whole: message.whole };
-                self.placed.push((place, Event { side, begun, ended, what }));
+                add(What::Message { kind, body, whole: message.whole });
                 if !message.whole {
-                    self.placed.push((place, Event { side, begun, ended, what: What::Lost }));
+                    add(What::Lost);
                 }
             }
             if track.refused
-                && let Some((_, last)) = self.placed.iter().rfind(|(_, event)| event.side == side)
+                && let Some(last) = self.placed.iter().rfind(|placed| placed.event.side == side)
             {
-                let event = Event { what: What::Lost, ..last.clone() };
-                self.placed.push((self.place, event));
+                let event = Event { what: What::Lost, ..last.event.clone() };
+                self.placed.push(Placed { place: self.place, rank: Rank::Encrypted, event });
             }
         }
-        self.placed.sort_by_key(|(place, _)| *place);
-        self.placed.into_iter().map(|(_, event)| event).collect()
+        // Nothing of an end comes before what it sent earlier.
+        self.placed.sort_by_key(|placed| (placed.rank, placed.place));
+        let mut latest = [0; 2];
+        for placed in &mut self.placed {
+            let latest = placed.event.side.of_mut(&mut latest);
+            placed.place = placed.place.max(*latest);
+            *latest = placed.place;
+        }
+        self.placed.sort_by_key(|placed| placed.place);
+        self.placed.into_iter().map(|placed| placed.event).collect()
     }
 }
 

@@ -227,10 +227,45 @@ fn the_watch_ends_when_both_ends_encrypt() {
     assert_eq!(feed(Low, &message(1, 0, &client_hello([2; 32], b""))), Fed::Another);
     // Application data may overtake the Finished message.
     assert_eq!(feed(High, &record(23, 1, 1, &[0; 40])), Fed::Continue);
-    assert_eq!(feed(High, &record(22, 1, 0, &[0; 40])), Fed::Shunt);
+    assert_eq!(feed(High, &record(22, 1, 0, &[0; 40])), Fed::Continue);
+    // Nor is it over before what came in the clear is there.
+    assert_eq!(feed(High, &record(20, 0, 1, &[1])), Fed::Continue);
+    assert_eq!(feed(Low, &record(20, 0, 3, &[1])), Fed::Continue);
+    assert_eq!(feed(Low, &message(16, 2, &[16; 9])), Fed::Shunt);
     assert_eq!(opening(&message(1, 0, &client_hello(RANDOM, b"")), 0), Some(RANDOM));
     let words = events(&transcript, &Limits::default()).len();
-    assert_eq!(words, 6);
+    assert_eq!(words, 9);
+}
+
+#[test]
+fn what_is_lost_in_the_clear_is_not_waited_for_long() {
+    let (mut watch, mut transcript) = (Watch::default(), Transcript::default());
+    let mut feed = |side, payload: &[u8]| feed(&mut watch, &mut transcript, side, payload);
+    feed(Low, &message(1, 0, &client_hello(RANDOM, b"")));
+    let mut count = 0;
+    while feed(if count % 2 == 0 { Low } else { High }, &record(22, 1, 0, &[0; 40]))
+        == Fed::Continue
+    {
+        count += 1;
+    }
+    assert_eq!(count, 16);
+}
+
+#[test]
+fn an_end_keeps_the_order_in_which_it_sent() {
+    let sent = [
+        message(2, 0, &[2; 70]),
+        message(11, 1, &[3; 90]),
+        record(20, 0, 2, &[1]),
+        record(22, 1, 0, &[0; 40]),
+        record(23, 1, 1, &[0; 60]),
+    ];
+    let in_order = story(&sent.clone().map(|datagram| (High, datagram)));
+    assert_eq!(in_order.len(), 5, "{in_order:?}");
+    for order in [[4, 3, 2, 1, 0], [1, 0, 2, 4, 3], [0, 2, 1, 3, 4], [3, 0, 4, 1, 2]] {
+        let captured = order.map(|n| (High, sent[n].clone()));
+        assert_eq!(story(&captured), in_order, "{order:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! [`Watch`]: the capture thread's half of DTLS. It knows records, not messages: it keeps the
-//! datagrams that have one in the clear, counts encrypted ones, and says when both ends encrypt.
+//! datagrams that have one in the clear, counts encrypted ones, and says when both ends encrypt and
+//! what they said in the clear before that is there: a capture may show it later.
 
 use super::counts_as;
 use super::record::{Record, content, next_fragment, next_record};
@@ -26,11 +27,20 @@ struct End {
     encrypted: u32,
     /// One of them can only come after all that this end says in the clear.
     finished: bool,
+    /// That one was of DTLS 1.3, where no ChangeCipherSpec ends what is in the clear.
+    unified: bool,
+    /// Records in the clear, a bit for each of the first sequence numbers.
+    clear: u128,
+    /// Sequence number of its ChangeCipherSpec.
+    changed: Option<u64>,
 }
 
 /// Encrypted records of other kinds after which an encrypted handshake record is no longer
 /// expected. Application data may overtake the Finished message, and it may be lost.
 const PATIENCE: u32 = 8;
+
+/// Encrypted records of both ends after which none in the clear is expected any more.
+const LATE_RECORDS: u32 = 16;
 
 /// Encrypted records of each direction that are noted one by one.
 const NOTED_RECORDS: u32 = 12;
@@ -73,11 +83,16 @@ impl Watch {
         } else if records().next().is_none() {
             return Fed::Ignored;
         }
-        for record in records().filter(Record::is_encrypted) {
+        let end = side.of_mut(&mut self.ends);
+        for record in records() {
+            if !record.is_encrypted() {
+                end.note_clear(&record);
+                continue;
+            }
             let Some((content_type, size)) = counts_as(&record) else { continue };
-            let end = side.of_mut(&mut self.ends);
             end.encrypted = end.encrypted.saturating_add(1);
             // All that DTLS 1.3 encrypts looks like application data, and comes after the hellos.
+            end.unified |= record.unified;
             end.finished |= record.unified || content_type == content::HANDSHAKE;
             if !clear && end.encrypted <= NOTED_RECORDS {
                 transcript.note(side, Kind::Encrypted { content_type, size }, at, limits);
@@ -85,12 +100,34 @@ impl Watch {
         }
         let [low, high] = &self.ends;
         let done = |end: &End| end.finished || end.encrypted >= PATIENCE;
+        let late = low.encrypted.saturating_add(high.encrypted) > LATE_RECORDS;
+        let complete = late || (low.is_complete() && high.is_complete());
         let one_sided =
             |end: &End, other: &End| end.encrypted > ONE_SIDED_RECORDS && other.encrypted == 0;
-        if (done(low) && done(high)) || one_sided(low, high) || one_sided(high, low) {
+        if (complete && done(low) && done(high)) || one_sided(low, high) || one_sided(high, low) {
             Fed::Shunt
         } else {
             Fed::Continue
+        }
+    }
+}
+
+impl End {
+    fn note_clear(&mut self, record: &Record<'_>) {
+        let sequence = record.sequence;
+        let bit = u32::try_from(sequence).ok().and_then(|bit| 1_u128.checked_shl(bit));
+        self.clear |= bit.unwrap_or_default();
+        if record.content_type == content::CHANGE_CIPHER_SPEC {
+            self.changed = Some(self.changed.map_or(sequence, |first| first.min(sequence)));
+        }
+    }
+
+    /// Whether all records in the clear were seen, as far as their numbers say.
+    const fn is_complete(&self) -> bool {
+        let seen = self.clear.trailing_ones();
+        match self.changed {
+            Some(sequence) => sequence < seen as u64 || sequence >= u128::BITS as u64,
+            None => self.unified && seen > 0 && self.clear.count_ones() == seen,
         }
     }
 }
