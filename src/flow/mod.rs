@@ -12,6 +12,7 @@
 )]
 
 pub mod datagram;
+mod entry;
 mod halves;
 mod key;
 mod overlap;

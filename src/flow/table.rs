@@ -6,11 +6,13 @@
 //! over a few entries, so that time passes for all of them without a scan.
 
 use std::hash::BuildHasher;
+use std::mem;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use super::entry::{CLOSED, Entry, HAS_JOINED, SHUNTED, VACANT, opening_flag};
 use super::halves::Halves;
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
@@ -59,36 +61,6 @@ pub struct Place {
     slot: Option<u32>,
 }
 
-/// What is kept of every flow. A packet costs one line of the cache here, not two.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-struct Entry {
-    key: FlowKey,
-    /// Second of the last packet.
-    last_seen: u32,
-    /// Where in `watched`, or one of the two states below.
-    state: u32,
-    /// Sequence numbers at which the streams began, where they are known, to tell a repeated packet
-    /// from a new connection.
-    openings: [SeqNumber; 2],
-    /// Other VLAN tags under which packets of the same connection are seen.
-    joined: Domain,
-    /// Time to live of the first packet of each end.
-    ttl: [u8; 2],
-    /// What of this is known: see the constants below.
-    flags: u8,
-}
-
-/// Both ends of the watched flow are closed: the hand has to look when that was.
-const CLOSED: u8 = 1;
-/// `joined` holds.
-const HAS_JOINED: u8 = 2;
-/// `openings` and `ttl` hold for the low end; a bit higher, for the high end.
-const HAS_OPENING: u8 = 4;
-
-const SHUNTED: u32 = u32::MAX;
-const VACANT: u32 = u32::MAX - 1;
-
 /// Set on a slot in the index that stands there a second time, under the tags that were joined.
 const JOINED: u32 = 1 << 31;
 
@@ -97,29 +69,6 @@ const HAND_STEPS: usize = 2;
 
 /// Consumers that are kept for flows to come.
 const SPARES: usize = 256;
-
-impl Entry {
-    /// The key under which its packets are seen as well.
-    fn joined_key(&self) -> Option<FlowKey> {
-        (self.flags & HAS_JOINED != 0).then(|| self.key.within(self.joined))
-    }
-
-    /// Where the stream of this end began, if that is known.
-    const fn opening(&self, side: Side) -> Option<SeqNumber> {
-        let [low, high] = self.openings;
-        match side {
-            _ if self.flags & opening_flag(side) == 0 => None,
-            Side::Low => Some(low),
-            Side::High => Some(high),
-        }
-    }
-
-    /// Whether a segment in another VLAN is a copy, from beyond a router, of the beginning of this
-    /// flow, of which nothing more is wanted.
-    fn is_copied_by(&self, side: Side, segment: &Segment<'_>) -> bool {
-        self.opening(side) == Some(data_seq(segment)) && *side.of(&self.ttl) != segment.ttl
-    }
-}
 
 impl<C: StreamConsumer> FlowTable<C> {
     /// An empty table.
@@ -256,11 +205,11 @@ impl<C: StreamConsumer> FlowTable<C> {
             return;
         };
         let Some(entry) = self.entries.get_mut(slot as usize) else { return };
-        entry.last_seen = seconds(at);
+        let before = mem::replace(&mut entry.last_seen, seconds(at));
         if entry.state == SHUNTED {
             self.stats.shunted_segments = self.stats.shunted_segments.saturating_add(1);
             if segment.flags.syn() || looks_like_client_hello(segment.payload) {
-                self.reopen(slot, key, side, segment, at, finish);
+                self.reopen(slot, before, key, side, segment, at, finish);
             }
         } else {
             self.feed(slot, key, side, segment, at, finish);
@@ -441,11 +390,14 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
     }
 
-    /// A packet of a shunted flow that may begin another connection on the same ports.
+    /// A packet of a shunted flow that may begin another connection on the same ports. The packet
+    /// before it came in the second `before`.
     #[cold]
+    #[allow(clippy::too_many_arguments, reason = "what a packet is known by")]
     fn reopen(
         &mut self,
         slot: u32,
+        before: u32,
         key: FlowKey,
         side: Side,
         segment: &Segment<'_>,
@@ -453,7 +405,10 @@ impl<C: StreamConsumer> FlowTable<C> {
         finish: &mut impl FnMut(Finished<C>),
     ) {
         let Some(entry) = self.entries.get(slot as usize) else { return };
-        if entry.opening(side) == Some(data_seq(segment)) {
+        // A flow that was silent for so long is over, whether the hand has come by or not.
+        let silent = u64::from(seconds(at).saturating_sub(before));
+        let is_alive = silent <= self.limits.shunted_idle.as_secs();
+        if is_alive && entry.opening(side) == Some(data_seq(segment)) {
             return; // A copy of what was seen already.
         }
         if segment.flags.syn() && segment.flags.ack() {
@@ -613,13 +568,6 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.hand = (slot as usize).wrapping_add(1);
         self.stats.evicted_watched = self.stats.evicted_watched.saturating_add(1);
         self.give_up(slot, FlowEnd::Evicted, finish);
-    }
-}
-
-const fn opening_flag(side: Side) -> u8 {
-    match side {
-        Side::Low => HAS_OPENING,
-        Side::High => HAS_OPENING << 1,
     }
 }
 

@@ -10,8 +10,8 @@
 //!
 //! | path | what |
 //! | --- | --- |
-//! | `/` | the page: a line with the state of the wire, and the report below it in a frame; that there is something new is said, and shown where its reader was when they want it |
-//! | `/report` | what `--report x.html` writes |
+//! | `/` | the page: a line with the state of the wire above the report; every few seconds it takes over what is new, and its reader's place stays: filters, open rows, focus, scroll |
+//! | `/report` | the same as a file to be kept: what `--report x.html` writes |
 //! | `/api/state` | [`State`]: `{schema, live, now, started, uptime_s, version, made, connections, interfaces: […], census}`; cheap, to be asked every second or two. `version` is the number of the view: another number, another report |
 //! | `/api/inventory.json` | the inventory report, `tlscensus.inventory/1`, with `ETag` |
 //! | `/api/report.csv`, `/api/report.md` | the other formats |

@@ -2,13 +2,10 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, X_FRAME_OPTIONS,
-};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -26,20 +23,11 @@ use crate::packet::Address;
 use crate::report::inventory::{CoverageLine, PolicyLine, SourceLine, Summary, TrustLine};
 use crate::report::{Format, Inventory};
 
-/// The page around the report.
-const PAGE: &str = include_str!("page/page.html");
-const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: &str = include_str!("page/page.js");
-
-/// What the page may load: its own parts, and nothing that is written into it.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
-
-/// The report loads nothing; which script and style may run in it, it says itself by their hashes.
-const REPORT_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
-    style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'self'";
+/// The page loads nothing but what is new from here; which script and style may run in it, it says
+/// itself by their hashes, and both must allow what is done.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
+    style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
 
 /// What every route has at hand.
 #[derive(Clone)]
@@ -57,9 +45,7 @@ pub(super) fn router(views: Arc<Views>, pulse: Arc<Pulse>, gate: Gate) -> Router
     let run = super::view::now().as_nanos().to_string().into();
     Router::new()
         .route("/", get(page))
-        .route("/page.css", get(async || ([(CONTENT_TYPE, "text/css")], STYLE)))
-        .route("/page.js", get(async || ([(CONTENT_TYPE, "text/javascript")], SCRIPT)))
-        .route("/report", get(report))
+        .route("/report", get(file))
         .route("/healthz", get(health))
         .route("/metrics", get(measure))
         .route("/api/state", get(state))
@@ -91,56 +77,58 @@ impl Shared {
         &self,
         headers: &HeaderMap,
         kind: &'static str,
-        write: fn(&Inventory, &mut dyn io::Write) -> io::Result<()>,
+        write: fn(&Inventory, &str, &mut dyn io::Write) -> io::Result<()>,
     ) -> Answer {
         let view = self.view().await?;
-        let tag = format!("\"{}-{}\"", self.run, view.number);
+        let name = format!("{}-{}", self.run, view.number);
+        let tag = format!("\"{name}\"");
         let known = headers.get_all(IF_NONE_MATCH).iter();
         if known.filter_map(|tags| tags.to_str().ok()).any(|tags| tags.contains(&tag)) {
             return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
         }
-        let body = written(move |out| write(&view.inventory, out));
+        let body = written(move |out| write(&view.inventory, &name, out));
         Ok(([(CONTENT_TYPE, kind.to_owned()), (ETAG, tag)], body).into_response())
     }
 }
 
-/// The page: the state of the wire, and the report in a frame.
-async fn page() -> Response {
-    let headers =
-        [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, PAGE_POLICY)];
-    (headers, PAGE).into_response()
+/// The page: the state of the wire, and the report, which asks for what is new.
+async fn page(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
+    let write = |inventory: &Inventory, tag: &str, out: &mut dyn io::Write| {
+        inventory.write_served_html(tag, out)
+    };
+    Ok(html(shared.report(&headers, "text/html; charset=utf-8", write).await?))
 }
 
-/// The report as a page where there is such a format, else as text.
-async fn report(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    let kind = match Format::of(path::Path::new("report.html")) {
-        Some(_) => "text/html; charset=utf-8",
-        None => "text/plain; charset=utf-8",
-    };
-    let write = |inventory: &Inventory, out: &mut dyn io::Write| {
-        let format = Format::of(path::Path::new("report.html"));
-        inventory.write(format.unwrap_or(Format::Markdown), out)
-    };
-    let mut response = shared.report(&headers, kind, write).await?;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(REPORT_POLICY));
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
-    Ok(response)
+/// The same to be kept: what `--report x.html` writes.
+async fn file(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
+    let write = |inventory: &Inventory, _: &str, out: &mut dyn io::Write| inventory.write_html(out);
+    Ok(html(shared.report(&headers, "text/html; charset=utf-8", write).await?))
+}
+
+/// With what a page may do.
+fn html(mut response: Response) -> Response {
+    let policy = HeaderValue::from_static(PAGE_POLICY);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 async fn json(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    let write = |inventory: &Inventory, out: &mut dyn io::Write| inventory.write(Format::Json, out);
+    let write = |inventory: &Inventory, _: &str, out: &mut dyn io::Write| {
+        inventory.write(Format::Json, out)
+    };
     shared.report(&headers, "application/json", write).await
 }
 
 async fn csv(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    let write = |inventory: &Inventory, out: &mut dyn io::Write| inventory.write(Format::Csv, out);
+    let write =
+        |inventory: &Inventory, _: &str, out: &mut dyn io::Write| inventory.write(Format::Csv, out);
     shared.report(&headers, "text/csv; charset=utf-8", write).await
 }
 
 async fn markdown(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    let write =
-        |inventory: &Inventory, out: &mut dyn io::Write| inventory.write(Format::Markdown, out);
+    let write = |inventory: &Inventory, _: &str, out: &mut dyn io::Write| {
+        inventory.write(Format::Markdown, out)
+    };
     shared.report(&headers, "text/markdown; charset=utf-8", write).await
 }
 

@@ -17,6 +17,9 @@
 mod chromium;
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "serve")]
+mod served;
+mod shots;
 
 use std::fs;
 use std::io::BufWriter;
@@ -472,36 +475,4 @@ fn hostile_names_are_shown_and_do_nothing() {
         });
         assert_eq!(beside.count(), 0, "{view}: something was asked for");
     }
-}
-
-/// What the README shows: `cargo test --test browser -- --ignored screenshots`, then to be looked at.
-#[test]
-#[ignore = "writes captures/screenshots"]
-fn screenshots() {
-    let Some(mut browser) = Browser::start() else { return };
-    let page = office(browser.folder.path());
-    let folder = std::env::var_os("SCREENSHOTS")
-        .map_or_else(|| project("captures/screenshots"), PathBuf::from);
-    fs::create_dir_all(&folder).unwrap();
-    browser.scheme("light");
-    browser.size(1_280, 660);
-    browser.open_file(&page, "");
-    browser.picture(&folder.join("report.png"), false);
-    browser.size(1_280, 1_000);
-    browser.scheme("dark");
-    browser.open_file(&page, "#outcome=b&open=10.20.0.13");
-    browser.value("document.getElementById('hosts').scrollIntoView()");
-    browser.picture(&folder.join("host.png"), false);
-    if std::env::var_os("SCREENSHOTS").is_none() {
-        return;
-    }
-    let looks =
-        [("light", 1_400, 900), ("dark", 1_400, 900), ("light", 390, 844), ("light", 3_840, 2_160)];
-    for (scheme, width, height) in looks {
-        browser.scheme(scheme);
-        browser.size(width, height);
-        browser.open_file(&page, "");
-        browser.picture(&folder.join(format!("{scheme}-{width}.png")), true);
-    }
-    browser.print(&folder.join("print.pdf"));
 }

@@ -152,6 +152,8 @@ fn sure(inventory: &Inventory) -> Markup {
                 }
             } @else if packets.read > 0 {
                 li { "No packet was lost while capturing, as far as the capture says." }
+            } @else if inventory.clients.is_empty() && inventory.servers.is_empty() {
+                li { "No packet was read: this says nothing of any host." }
             }
             @if !broken.is_empty() {
                 li.warn {

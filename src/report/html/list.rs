@@ -144,7 +144,7 @@ pub(super) fn findings(inventory: &Inventory) -> Markup {
                 p.empty { "Nothing was found." }
             } @else {
                 div.scroll tabindex="0" role="region" aria-label="Findings" {
-                    table.list {
+                    table.list.cards {
                         caption.quiet { "Findings, the worst first" }
                         thead { tr {
                             th scope="col" { "Severity" } th scope="col" { "Finding" }
@@ -155,11 +155,11 @@ pub(super) fn findings(inventory: &Inventory) -> Markup {
                         tbody {
                             @for (id, one) in &found {
                                 tr {
-                                    td { span class={ "severity s-" (one.worst.unwrap_or("info")) } { (one.worst.unwrap_or("info")) } }
+                                    td data-label="Severity" { span class={ "severity s-" (one.worst.unwrap_or("info")) } { (one.worst.unwrap_or("info")) } }
                                     th scope="row" { code { (id) } }
-                                    td.number { (grouped(one.clients)) }
-                                    td.number { (grouped(one.servers)) }
-                                    @if excepted { td.number { (grouped(one.excepted)) } }
+                                    td.number data-label="Client hosts" { (grouped(one.clients)) }
+                                    td.number data-label="Servers" { (grouped(one.servers)) }
+                                    @if excepted { td.number data-label="Excepted" { (grouped(one.excepted)) } }
                                     td { @if let Some(known) = FindingId::from_name(id) { (sentence(known.title())) " " (known.explanation()) } }
                                 }
                             }

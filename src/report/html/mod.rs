@@ -23,7 +23,13 @@ use super::inventory::Inventory;
 impl Inventory {
     /// Write the HTML report.
     pub fn write_html(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        page::write(self, out)
+        page::write(self, None, out)
+    }
+
+    /// Write the page as it is served while the program runs: it asks `./` and `api/state` below its
+    /// own address for what is new, and keeps its reader's place. `tag` is the `ETag` of this page.
+    pub fn write_served_html(&self, tag: &str, out: &mut dyn io::Write) -> io::Result<()> {
+        page::write(self, Some(tag), out)
     }
 }
 

@@ -22,6 +22,8 @@ const SCRIPT: &str = concat!(
     include_str!("script/export.js"),
     include_str!("script/main.js"),
 );
+/// What a page that is served has behind it.
+const LIVE: &str = concat!(include_str!("script/keep.js"), include_str!("script/live.js"));
 /// The sign in the browser's tab: a lock in the colour of what works.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 \
                     16'%3E%3Crect x='2' y='7' width='12' height='8' rx='2' \
@@ -29,8 +31,16 @@ const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
                     stroke='%232f7fb3' stroke-width='2'/%3E%3C/svg%3E";
 
 /// Write the page. The data for the script is written as it is made: it may be long.
-pub(super) fn write(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
-    let (top, bottom) = (top(inventory), bottom());
+///
+/// A page from a file asks nobody for anything. One that is served, under a `tag`, asks the program
+/// that serves it, and only that, for what is new.
+pub(super) fn write(
+    inventory: &Inventory,
+    tag: Option<&str>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let script = if tag.is_some() { [SCRIPT, LIVE].concat() } else { SCRIPT.to_owned() };
+    let (top, bottom) = (top(inventory, tag, &script), bottom(&script));
     out.write_all(top.into_string().as_bytes())?;
     out.write_all(b"<script type=\"application/json\" id=\"data\">")?;
     json::write(&Pack::of(inventory), out)?;
@@ -39,15 +49,15 @@ pub(super) fn write(inventory: &Inventory, out: &mut dyn Write) -> io::Result<()
 }
 
 /// Everything before the data: `<body>` stays open.
-fn top(inventory: &Inventory) -> Markup {
+fn top(inventory: &Inventory, tag: Option<&str>, script: &str) -> Markup {
     let policy = inventory.policies.first().map_or("", |policy| &policy.id);
     PreEscaped(
         html! {
             (DOCTYPE)
-            html lang="en" {
+            html lang="en" data-live=[tag] {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(policy_of_the_page());
+                    meta http-equiv="Content-Security-Policy" content=(policy_of_the_page(tag.is_some(), script));
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="referrer" content="no-referrer";
                     meta name="color-scheme" content="light dark";
@@ -55,7 +65,7 @@ fn top(inventory: &Inventory) -> Markup {
                     link rel="icon" href=(ICON);
                     style { (PreEscaped(STYLE)) }
                 }
-                body { (body(inventory, policy)) }
+                body { (body(inventory, policy, tag.is_some())) }
             }
         }
         .into_string()
@@ -63,7 +73,7 @@ fn top(inventory: &Inventory) -> Markup {
     )
 }
 
-fn body(inventory: &Inventory, policy: &str) -> Markup {
+fn body(inventory: &Inventory, policy: &str, served: bool) -> Markup {
     html! {
         a.skip href="#hosts" { "Skip to the hosts" }
         header.top {
@@ -78,6 +88,9 @@ fn body(inventory: &Inventory, policy: &str) -> Markup {
             }
             button #theme type="button" hidden { "Dark" }
         }
+        @if served {
+            p #wire { span #wire-now { "Without a script this page stays as it was when it was opened." } " " strong #wire-trouble role="alert" {} }
+        }
         main {
             (answer::section(inventory, policy))
             (charts::section(inventory))
@@ -91,27 +104,36 @@ fn body(inventory: &Inventory, policy: &str) -> Markup {
             (seen::section(inventory))
         }
         footer {
-            p { "tlscensus " (env!("CARGO_PKG_VERSION")) ". All times are UTC. This page asks nobody for anything: it can be kept, mailed and opened offline." }
+            p {
+                "tlscensus " (env!("CARGO_PKG_VERSION")) ". All times are UTC. "
+                @if served {
+                    "This page asks the program that serves it for what is new, and nobody else. "
+                    a href="report" { "As one file" } " it can be kept, mailed and opened offline."
+                } @else {
+                    "This page asks nobody for anything: it can be kept, mailed and opened offline."
+                }
+            }
         }
         p #say .quiet role="status" aria-live="polite" {}
     }
 }
 
 /// Everything behind the data.
-fn bottom() -> Markup {
+fn bottom(script: &str) -> Markup {
     html! {
-        script { (PreEscaped(SCRIPT)) }
+        script { (PreEscaped(script)) }
         (PreEscaped("</body></html>\n"))
     }
 }
 
 /// What the page may do: show what is in it, run its one script, and nothing else.
-fn policy_of_the_page() -> String {
+fn policy_of_the_page(served: bool, script: &str) -> String {
+    let connect = if served { "connect-src 'self'; " } else { "" };
     format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; \
-         form-action 'none'",
+        "default-src 'none'; style-src '{}'; script-src '{}'; {connect}img-src data:; \
+         base-uri 'none'; form-action 'none'",
         hash(STYLE),
-        hash(SCRIPT),
+        hash(script),
     )
 }
 

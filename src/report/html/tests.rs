@@ -53,6 +53,27 @@ fn nothing_is_fetched_and_nothing_acts_but_what_is_in_the_file() {
 }
 
 #[test]
+fn a_served_page_may_ask_the_program_and_nobody_else() {
+    let inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
+    let mut served = Vec::new();
+    inventory.write_served_html("7-1", &mut served).unwrap();
+    let served = String::from_utf8(served).unwrap();
+    assert!(served.contains("; connect-src 'self'; img-src data:;"), "the policy of the page");
+    assert!(served.contains("<html lang=\"en\" data-live=\"7-1\">"));
+    let file = page(&inventory);
+    for way in ["connect-src", "data-live=", "fetch("] {
+        assert!(!file.contains(way), "a file asks nobody: {way}");
+    }
+}
+
+#[test]
+fn a_restart_is_told_of_only_where_one_is_needed() {
+    let page = page(&judge(&snapshot(&office()), &["dataverse"], &[]));
+    assert!(page.contains("<strong>Restart: </strong>"), "some fix needs one");
+    assert!(!page.contains("<strong>Restart: </strong>none"), "a fix that needs none says so");
+}
+
+#[test]
 fn hostile_names_are_text() {
     let mut records = office();
     for record in &mut records {
@@ -89,7 +110,11 @@ fn what_many_hosts_share_stands_once() {
 
 #[test]
 fn an_empty_census_has_a_page() {
-    let page = page(&judge(&snapshot(&[]), &["dataverse"], &["*.dynamics.com"]));
+    let mut inventory = judge(&snapshot(&[]), &["dataverse"], &["*.dynamics.com"]);
+    inventory.coverage.packets.read = 0;
+    inventory.coverage.packets.dropped = 0;
+    let page = page(&inventory);
     assert!(page.contains("No TLS handshake was seen."), "the answer is missing");
+    assert!(page.contains("No packet was read: this says nothing"), "how sure it is");
     assert!(page.contains("Nothing needs to be changed"), "fixes");
 }

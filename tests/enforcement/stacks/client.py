@@ -7,6 +7,7 @@ and prints `HOST:PORT works` or `HOST:PORT fails WHY` for each.
 """
 
 import socket
+import struct
 import sys
 
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
@@ -61,6 +62,8 @@ def pyopenssl(options):
 
     def ask(raw):
         raw.settimeout(None)
+        # Seconds and microseconds: the library reads from the descriptor itself.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 15, 0))
         tls = SSL.Connection(context, raw)
         tls.set_connect_state()
         tls.do_handshake()

@@ -32,8 +32,9 @@ function turn(view) {
   change({ view, sort: "", open: "", reason: "", software: "" });
 }
 
-/** Draw what is asked for; what has the focus keeps it. */
-function draw() {
+/** Draw what is asked for; what has the focus keeps it. With `keeps`, nobody asked: there is new data,
+ * and whatever did not change stays as it is. */
+function draw(keeps = false) {
   const view = views[state.view];
   const began = performance.now();
   shown = select(state);
@@ -41,15 +42,17 @@ function draw() {
   const page = Math.min(pages, Math.max(1, Number.parseInt(state.page, 10) || 1));
   const rows = shown.slice((page - 1) * ROWS, page * ROWS);
   const focus = focused();
-  parts.table.replaceChildren(drawTable(state, rows, pack[state.view].length));
+  const table = drawTable(state, rows, pack[state.view].length);
+  if (keeps) keep(parts.table.firstChild, table);
+  else parts.table.replaceChildren(table);
   parts.pager.replaceChildren(...pager(page, pages));
   drawTabs();
-  drawFilters();
+  drawFilters(keeps);
   const all = pack[state.view].length;
   const words = shown.length === all ? count(all, view.one, view.many)
     : `${grouped(shown.length)} of ${count(all, view.one, view.many)}`;
   parts.count.textContent = words;
-  say(words);
+  if (!keeps) say(words);
   restore(focus);
   document.body.dataset.drawn = (performance.now() - began).toFixed(1);
 }
@@ -88,7 +91,7 @@ function drawTabs() {
 }
 
 /** Filters show what is asked for; those that the table does not have are hidden. */
-function drawFilters() {
+function drawFilters(keeps = false) {
   const view = views[state.view];
   const has = { outcome: view.letter, reason: view.reasons, owner: view.owned, site: view.owned,
     network: view.owned, software: view.software, policy: view.letter, q: true };
@@ -96,6 +99,7 @@ function drawFilters() {
     const alone = control.tagName === "SELECT" && control.options.length < (name === "policy" ? 2 : 3)
       && name !== "outcome" && !state[name];
     control.closest("label").hidden = !has[name] || alone;
+    if (keeps && control === document.activeElement) continue;
     if (control.value !== state[name]) control.value = state[name];
     // A value of the address that is no choice is one all the same: the filter holds.
     if (control.tagName === "SELECT" && control.value !== state[name] && name !== "policy") {
@@ -109,13 +113,17 @@ function drawFilters() {
 }
 
 /** What can be chosen depends on the table. */
-function fillFilters() {
+function fillFilters(keeps = false) {
   const view = views[state.view];
   const at = policyAt(state);
   const rows = pack[state.view];
-  const fill = (name, all, list, words = (item) => item) => parts.controls[name].replaceChildren(
-    make("option", { value: "" }, all), ...list.map(([item, number]) =>
+  const fill = (name, all, list, words = (item) => item) => {
+    const control = parts.controls[name];
+    // A list that somebody chooses from is not changed under their eyes.
+    if (keeps && control === document.activeElement) return;
+    control.replaceChildren(make("option", { value: "" }, all), ...list.map(([item, number]) =>
       make("option", { value: item }, `${words(item)} (${grouped(number)})`)));
+  };
   if (view.letter) {
     const letters = choices(rows.map((row) => (view.letter(row, at) || "u").toLowerCase()));
     letters.sort((a, b) => WEIGHTS[b[0]] - WEIGHTS[a[0]]);

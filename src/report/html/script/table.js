@@ -125,7 +125,7 @@ function drawTable(state, rows, total) {
 function drawRow(view, row, at, open) {
   const key = encodeURIComponent(row.key);
   const isOpen = open.has(key);
-  const id = `row-${state.view}-${row.at}`;
+  const id = `row-${state.view}-${key}`;
   const cells = view.columns.map((column, place) => {
     const content = column.cell(row, at);
     if (place > 0) {
@@ -137,7 +137,7 @@ function drawRow(view, row, at, open) {
       onclick: () => toggle(key) },
     make("span", { class: "mark", "aria-hidden": "true" }), make("span", {}, content)));
   });
-  const line = make("tr", { class: isOpen ? "open" : null }, cells);
+  const line = make("tr", { class: isOpen ? "open" : null, "data-row": key }, cells);
   if (!isOpen) return [line];
   return [line, make("tr", { class: "detail", id },
     make("td", { colspan: view.columns.length }, make("div", { class: "inside" }, view.detail(row))))];

@@ -1,0 +1,66 @@
+//! [`Entry`]: what is kept of every flow for its whole life.
+
+use super::watched::data_seq;
+use super::{FlowKey, Side};
+use crate::packet::{Domain, Segment, SeqNumber};
+
+/// What is kept of every flow. A packet costs one line of the cache here, not two.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(super) struct Entry {
+    pub(super) key: FlowKey,
+    /// Second of the last packet.
+    pub(super) last_seen: u32,
+    /// Where in `watched`, or one of the two states below.
+    pub(super) state: u32,
+    /// Sequence numbers at which the streams began, where they are known, to tell a repeated packet
+    /// from a new connection.
+    pub(super) openings: [SeqNumber; 2],
+    /// Other VLAN tags under which packets of the same connection are seen.
+    pub(super) joined: Domain,
+    /// Time to live of the first packet of each end.
+    pub(super) ttl: [u8; 2],
+    /// What of this is known: see the constants below.
+    pub(super) flags: u8,
+}
+
+/// Both ends of the watched flow are closed: the hand has to look when that was.
+pub(super) const CLOSED: u8 = 1;
+/// `joined` holds.
+pub(super) const HAS_JOINED: u8 = 2;
+/// `openings` and `ttl` hold for the low end; a bit higher, for the high end.
+pub(super) const HAS_OPENING: u8 = 4;
+
+pub(super) const SHUNTED: u32 = u32::MAX;
+pub(super) const VACANT: u32 = u32::MAX - 1;
+
+impl Entry {
+    /// The key under which its packets are seen as well.
+    pub(super) fn joined_key(&self) -> Option<FlowKey> {
+        (self.flags & HAS_JOINED != 0).then(|| self.key.within(self.joined))
+    }
+
+    /// Where the stream of this end began, if that is known.
+    pub(super) const fn opening(&self, side: Side) -> Option<SeqNumber> {
+        let [low, high] = self.openings;
+        match side {
+            _ if self.flags & opening_flag(side) == 0 => None,
+            Side::Low => Some(low),
+            Side::High => Some(high),
+        }
+    }
+
+    /// Whether a segment in another VLAN is a copy, from beyond a router, of the beginning of this
+    /// flow, of which nothing more is wanted.
+    pub(super) fn is_copied_by(&self, side: Side, segment: &Segment<'_>) -> bool {
+        self.opening(side) == Some(data_seq(segment)) && *side.of(&self.ttl) != segment.ttl
+    }
+}
+
+/// The flag that says whether the opening of an end is known.
+pub(super) const fn opening_flag(side: Side) -> u8 {
+    match side {
+        Side::Low => HAS_OPENING,
+        Side::High => HAS_OPENING << 1,
+    }
+}
