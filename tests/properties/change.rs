@@ -106,7 +106,7 @@ pub const CHANGES: &[Change] = &[
 ];
 
 /// What the copies beyond a router show otherwise.
-const MACS: &[&str] = &["vlan", "client.mac", "server.mac"];
+pub const MACS: &[&str] = &["vlan", "client.mac", "server.mac"];
 
 /// Bytes that come later come with the first ones.
 const GLUED: &[&str] = &["seen.client_bytes", "seen.server_bytes", "handshake_ms"];
@@ -174,7 +174,7 @@ fn doubled(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
     with_copies(packets, dice, |packet, _| Some(packet.clone()))
 }
 
-fn beyond_router(packet: &Packet) -> Packet {
+pub fn beyond_router(packet: &Packet) -> Packet {
     let macs = [[2, 0, 0, 0, 7, 1], [2, 0, 0, 0, 7, 2]];
     Packet { ttl: packet.ttl - 1, macs, ..packet.clone() }
 }

@@ -4,7 +4,7 @@
 //! through than with TCP; those that SPAN ports make every day are.
 
 use crate::Bench;
-use crate::change::{Change, Dice, permuted, retimed, with_copies};
+use crate::change::{Change, Dice, MACS, beyond_router, permuted, retimed, with_copies};
 use crate::compare::assert_same;
 use crate::traffic::{Packet, plain};
 
@@ -17,6 +17,7 @@ const CHANGES: &[Change] = &[
     Change { name: "neighbours swapped", apply: swapped, seeds: 2, may_differ: ORDER },
     Change { name: "permuted", apply: permuted, seeds: 6, may_differ: ORDER },
     Change { name: "one direction late", apply: one_late, seeds: 8, may_differ: ORDER },
+    Change { name: "doubled between VLANs", apply: routed_vlans, seeds: 2, may_differ: MACS },
 ];
 
 fn doubled(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
@@ -41,6 +42,14 @@ fn one_late(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
         n * 2 + if client == late { by * 2 + 1 } else { 0 }
     });
     retimed(keyed.into_iter().map(|(_, packet)| packet.clone()).collect(), packets)
+}
+
+fn routed_vlans(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
+    let tagged: Vec<_> =
+        packets.iter().map(|packet| Packet { vlans: vec![10], ..packet.clone() }).collect();
+    with_copies(&tagged, dice, |packet, _| {
+        Some(Packet { vlans: vec![20], ..beyond_router(packet) })
+    })
 }
 
 /// One change in every capture of datagrams.
@@ -77,4 +86,9 @@ fn datagrams_permuted() {
 #[test]
 fn datagrams_of_one_direction_late() {
     every_capture("one direction late");
+}
+
+#[test]
+fn datagrams_doubled_between_vlans() {
+    every_capture("doubled between VLANs");
 }

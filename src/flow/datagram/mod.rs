@@ -16,11 +16,12 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use self::copies::Copies;
+use super::halves::Halves;
 use super::table::Finished;
 use super::{FlowEnd, FlowKey, FlowMeta, Side, Signs, around};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
-use crate::packet::Datagram;
+use crate::packet::{Datagram, Domain};
 
 /// What is fed with the datagrams of a flow.
 pub trait DatagramConsumer: Sized {
@@ -90,6 +91,8 @@ pub struct DatagramStats {
     pub flows: u64,
     /// Connections on the ports of an earlier one.
     pub reopened: u64,
+    /// Flows of which copies were seen under other VLAN tags.
+    pub joined: u64,
     /// Flows forgotten because there were too many.
     pub evicted: u64,
     /// Handshakes given up because too many, or too large, were watched at once.
@@ -108,6 +111,7 @@ pub struct DatagramTable<C: DatagramConsumer> {
     held_bytes: usize,
     hand: usize,
     hash: RandomState,
+    halves: Halves,
     stats: DatagramStats,
 }
 
@@ -119,14 +123,28 @@ struct Entry<M> {
     last_seen: u32,
     /// Where in `watched`, or one of the two states below.
     state: u32,
+    /// The datagram that opened it.
+    opening: u64,
+    /// Other VLAN tags under which copies of its datagrams are seen.
+    joined: Option<Domain>,
     memory: M,
 }
 
 const SHUNTED: u32 = u32::MAX;
 const VACANT: u32 = u32::MAX - 1;
 
+/// Set on a slot in the index that stands there a second time, under the tags that were joined.
+const JOINED: u32 = 1 << 31;
+
 /// Entries that the hand moves over with each datagram that matters.
 const HAND_STEPS: usize = 2;
+
+impl<M> Entry<M> {
+    /// The key under which this slot of the index finds it.
+    fn key_in(&self, slot: u32) -> Option<FlowKey> {
+        if slot & JOINED == 0 { Some(self.key) } else { Some(self.key.within(self.joined?)) }
+    }
+}
 
 #[derive(Debug)]
 struct Flow<C> {
@@ -148,6 +166,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
             held_bytes: 0,
             hand: 0,
             hash: RandomState::default(),
+            halves: Halves::new(),
             stats: DatagramStats::default(),
         }
     }
@@ -230,10 +249,13 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         let (key, side) = FlowKey::of(datagram.source, datagram.target, datagram.domain);
         let hash = self.hash.hash_one(key);
         let entries = &mut self.entries;
-        let found = self
-            .index
-            .find(hash, |&slot| entries.get(slot as usize).is_some_and(|entry| entry.key == key));
-        let known = found.copied();
+        let found = self.index.find(hash, |&slot| {
+            entries.get((slot & !JOINED) as usize).and_then(|entry| entry.key_in(slot)) == Some(key)
+        });
+        let mut known = found.map(|slot| slot & !JOINED);
+        if known.is_none() && glance == Glance::Opening {
+            known = self.join(key, side, hash, datagram, at);
+        }
         let slot = match known {
             Some(slot) => slot,
             None if glance == Glance::Opening => self.insert(key, hash, at, finish),
@@ -263,8 +285,14 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         if self.index.len() >= self.limits.datagram_flows {
             self.make_room(finish);
         }
-        let entry =
-            Entry { key, last_seen: seconds(at), state: SHUNTED, memory: C::Memory::default() };
+        let entry = Entry {
+            key,
+            last_seen: seconds(at),
+            state: SHUNTED,
+            opening: 0,
+            joined: None,
+            memory: C::Memory::default(),
+        };
         let slot = if let Some(slot) = self.free.pop() {
             if let Some(place) = self.entries.get_mut(slot as usize) {
                 *place = entry;
@@ -276,12 +304,44 @@ impl<C: DatagramConsumer> DatagramTable<C> {
             self.entries.push(entry);
             slot
         };
-        let entries = &self.entries;
-        let hasher = &self.hash;
-        self.index.insert_unique(hash, slot, |&slot| {
-            entries.get(slot as usize).map_or(0, |entry| hasher.hash_one(entry.key))
-        });
+        self.halves.note(&key, slot);
+        self.index(hash, slot);
         slot
+    }
+
+    /// Let an entry be found.
+    fn index(&mut self, hash: u64, slot: u32) {
+        let (entries, hasher) = (&self.entries, &self.hash);
+        self.index.insert_unique(hash, slot, |&slot| {
+            let entry = entries.get((slot & !JOINED) as usize);
+            entry.and_then(|entry| entry.key_in(slot)).map_or(0, |key| hasher.hash_one(key))
+        });
+    }
+
+    /// The flow of another VLAN of which a datagram is a copy, if there is one.
+    fn join(
+        &mut self,
+        key: FlowKey,
+        side: Side,
+        hash: u64,
+        datagram: &Datagram<'_>,
+        at: Timestamp,
+    ) -> Option<u32> {
+        let slot = self.halves.of(&key)?;
+        let mark = copies::mark(&self.hash, side, datagram.payload);
+        let watched = self.flow(slot).is_some_and(|flow| flow.copies.contains(mark));
+        let linger = self.limits.linger.as_secs();
+        let entry = self.entries.get_mut(slot as usize)?;
+        let recent = u64::from(seconds(at).abs_diff(entry.last_seen)) <= linger;
+        let copy = watched || (entry.state == SHUNTED && entry.opening == mark);
+        let free = entry.joined.is_none() && entry.key.within(key.domain()) == key;
+        if !(recent && copy && free) {
+            return None;
+        }
+        entry.joined = Some(key.domain());
+        self.stats.joined = self.stats.joined.saturating_add(1);
+        self.index(hash, slot | JOINED);
+        Some(slot)
     }
 
     /// Begin to watch the flow of an entry.
@@ -298,6 +358,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         }
         let Some(entry) = self.entries.get_mut(slot as usize) else { return };
         let key = entry.key;
+        entry.opening = copies::mark(&self.hash, side, datagram.payload);
         let flow = Box::new(Flow {
             consumer: C::open(&self.limits, datagram.payload),
             copies: Copies::default(),
@@ -406,6 +467,12 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         let Some(entry) = self.entries.get_mut(slot as usize) else { return };
         entry.state = VACANT;
         let hash = self.hash.hash_one(entry.key);
+        if let Some(joined) = entry.key_in(JOINED) {
+            let hash = self.hash.hash_one(joined);
+            if let Ok(found) = self.index.find_entry(hash, |&found| found == slot | JOINED) {
+                found.remove();
+            }
+        }
         if let Ok(found) = self.index.find_entry(hash, |&candidate| candidate == slot) {
             found.remove();
             self.free.push(slot);

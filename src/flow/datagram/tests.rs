@@ -57,10 +57,14 @@ impl Run {
     }
 
     fn push(&mut self, seconds: u64, port: u16, back: bool, payload: &[u8]) {
+        self.push_in(Domain(0), seconds, port, back, payload);
+    }
+
+    fn push_in(&mut self, domain: Domain, seconds: u64, port: u16, back: bool, payload: &[u8]) {
         let client = Endpoint { address: Address::v4([10, 0, 0, 1]), port };
         let server = Endpoint { address: Address::v4([10, 0, 0, 2]), port: 443 };
         let (source, target) = if back { (server, client) } else { (client, server) };
-        let (domain, layers) = (Domain(0), Layers::default());
+        let layers = Layers::default();
         let datagram = Datagram { source, target, domain, payload, cut: 0, layers };
         let over = &mut self.over;
         self.table.push(&datagram, Timestamp::new(seconds, 0), &mut |finished| {
@@ -167,4 +171,27 @@ fn copies_are_fed_once() {
     let mut bytes = [0; 2];
     run.table.finish_all(&mut |finished| bytes = finished.meta.bytes);
     assert_eq!(bytes, [6, 2]);
+}
+
+#[test]
+fn copies_in_another_vlan_are_joined_and_nothing_else_is() {
+    let other = Domain(7);
+    let mut run = Run::new(&Limits::default());
+    run.push(0, 1, false, b"oA");
+    run.push_in(other, 0, 1, false, b"oA");
+    run.push_in(other, 0, 1, false, b"l1");
+    run.push(0, 1, false, b"l1");
+    run.push(0, 1, false, b"e");
+    run.push_in(other, 0, 1, false, b"e");
+    assert_eq!((run.table.stats().joined, run.table.stats().copies), (1, 2));
+    assert_eq!(run.end(), [(b'A', 3, FlowEnd::Shunted)]);
+
+    // The same ends with other bytes, or the same bytes long afterwards.
+    for (seconds, payload) in [(0, b"oB"), (9, b"oA")] {
+        let mut run = Run::new(&Limits::default());
+        run.push(0, 1, false, b"oA");
+        run.push_in(other, seconds, 1, false, payload);
+        assert_eq!(run.table.stats().joined, 0);
+        assert_eq!(run.end().len(), 2);
+    }
 }

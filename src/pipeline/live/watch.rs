@@ -289,6 +289,7 @@ impl InterfaceReport {
         datagrams.taken = sum(datagrams.taken, others.taken);
         datagrams.copies = sum(datagrams.copies, others.copies);
         datagrams.flows = sum(datagrams.flows, others.flows);
+        datagrams.joined = sum(datagrams.joined, others.joined);
         datagrams.reopened = sum(datagrams.reopened, others.reopened);
         datagrams.evicted = sum(datagrams.evicted, others.evicted);
         datagrams.evicted_watched = sum(datagrams.evicted_watched, others.evicted_watched);
