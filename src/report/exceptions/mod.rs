@@ -1,6 +1,6 @@
 //! [`Exceptions`]: what somebody has agreed to leave as it is, until a day.
 //!
-//! In goes a [file](file) of entries, each with an owner, a reason, a last day and what it matches;
+//! In goes a [file](mod@file) of entries, each with an owner, a reason, a last day and what it matches;
 //! out come the same verdicts and findings, marked where an entry covers them. Nothing is taken
 //! away: an excepted host is counted and shown like any other, and said to be excepted. The day is
 //! compared with the last connection that was seen, never with a clock: the same census gives the
