@@ -128,6 +128,12 @@ impl<C: StreamConsumer> Flow<C> {
             *side.of_mut(&mut self.acked) = Some(segment.ack);
         }
         let seq = data_seq(segment);
+        // The other end still waits for bytes before these: whatever they look like, they are not
+        // the beginning.
+        let is_preceded = side.other().of(&self.acked).is_some_and(|acked| {
+            let ahead = seq.offset_from(acked);
+            0 < ahead && ahead < syn::REACH
+        });
         let size = u32::try_from(segment.payload.len()).unwrap_or(u32::MAX);
         let stream = side.of_mut(&mut self.streams);
         let mut control = Control::Continue;
@@ -156,6 +162,7 @@ impl<C: StreamConsumer> Flow<C> {
                     meta.initiator.get_or_insert(initiator);
                     meta.reset |= syn.reset;
                 } else if syn.is_none()
+                    && !is_preceded
                     && stream.is_first(seq)
                     && self.consumer.start(side, segment.payload) == Start::Plausible
                 {
@@ -235,4 +242,69 @@ fn count(chunk: Chunk<'_>, bytes: &mut u64, gaps: &mut u32) {
 /// Where a segment's payload begins: a SYN takes a number of its own.
 pub(super) const fn data_seq(segment: &Segment<'_>) -> SeqNumber {
     segment.seq.plus(if segment.flags.syn() { 1 } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::flow::Start;
+    use crate::flow::table::FlowTable;
+    use crate::packet::{Address, Domain, Endpoint, Layers, TcpFlags};
+
+    /// Keeps what each end sent; any bytes may be a beginning.
+    struct Everything([Vec<u8>; 2]);
+
+    impl StreamConsumer for Everything {
+        fn open(_: &Arc<Limits>) -> Self {
+            Self(<[Vec<u8>; 2]>::default())
+        }
+
+        fn feed(&mut self, side: Side, _: Timestamp, chunk: Chunk<'_>) -> Control {
+            if let Chunk::Data(data) = chunk {
+                side.of_mut(&mut self.0).extend_from_slice(data);
+            }
+            Control::Continue
+        }
+
+        fn start(&self, _: Side, _: &[u8]) -> Start {
+            Start::Plausible
+        }
+
+        fn settle(&mut self) {}
+
+        fn held_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn bytes_that_the_other_end_does_not_wait_for_are_no_beginning() {
+        let mut table = FlowTable::<Everything>::new(&Limits::default());
+        let low = Endpoint { address: Address::v4([10, 0, 0, 1]), port: 50_000 };
+        let high = Endpoint { address: Address::v4([10, 0, 0, 2]), port: 443 };
+        let mut sent = Vec::new();
+        for (source, target, seq, ack, payload) in [
+            (low, high, 1_000, 5_000, &b"hello"[..]),
+            (high, low, 5_003, 1_005, &b"def"[..]),
+            (high, low, 5_000, 1_005, &b"abc"[..]),
+        ] {
+            let segment = Segment {
+                source,
+                target,
+                seq: SeqNumber(seq),
+                ack: SeqNumber(ack),
+                flags: TcpFlags(0x10),
+                payload,
+                cut: 0,
+                ttl: 64,
+                domain: Domain::default(),
+                layers: Layers::default(),
+            };
+            table.push(&segment, Timestamp::new(1, 0), &mut |_| {});
+        }
+        table.finish_all(&mut |finished| sent = finished.consumer.0.to_vec());
+        assert_eq!(sent, [b"hello".to_vec(), b"abcdef".to_vec()]);
+    }
 }
