@@ -1,3 +1,5 @@
+//! Facts added up, whatever their order.
+
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;

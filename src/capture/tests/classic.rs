@@ -1,3 +1,5 @@
+//! Captures of the classic format, whole, damaged and cut.
+
 use super::{Dribble, End, Maker, Outcome, read, read_from, small_pcap};
 use crate::capture::{Error, Offset};
 use crate::limits::Limits;

@@ -1,3 +1,5 @@
+//! Which files a path stands for.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

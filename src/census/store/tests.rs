@@ -1,3 +1,5 @@
+//! The census file: saved, read back, merged, refused.
+
 use std::fs;
 
 use proptest::prelude::*;
@@ -410,7 +412,7 @@ proptest! {
 
 /// A large office over a week, a source a day: `cargo test --lib large -- --ignored --nocapture`.
 #[test]
-#[ignore = "it measures"]
+#[ignore = "it prints how long a large census takes, and takes that long"]
 #[allow(clippy::disallowed_methods, reason = "it measures the time that saving takes")]
 fn a_large_census() {
     let folder = tempfile::tempdir().unwrap();

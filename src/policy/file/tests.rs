@@ -1,3 +1,5 @@
+//! Policy files: what is taken from them, and what is refused with which words.
+
 use super::*;
 
 const SOUND: &str = r#"

@@ -1,3 +1,5 @@
+//! The inventory and its JSON report, from made connections.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The summary on the terminal, word for word.
+
 use super::*;
 use crate::report::sample::{crowd, judge, office, snapshot};
 
