@@ -54,7 +54,9 @@ pub trait StreamConsumer: Sized {
 
     /// What a packet may begin on a flow of which nothing more was expected. Asked of each of them: the
     /// first byte has to tell.
-    fn opening(payload: &[u8]) -> Opening;
+    fn opening(_payload: &[u8]) -> Opening {
+        Opening::None
+    }
 
     /// What was said on a flow on which what it looks for has not begun, if that may still come.
     fn cleartext(&self) -> Option<Cleartext> {

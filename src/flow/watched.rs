@@ -256,7 +256,7 @@ mod tests {
 
     use super::*;
     use crate::flow::table::FlowTable;
-    use crate::flow::{Opening, Start};
+    use crate::flow::Start;
     use crate::packet::{Address, Domain, Endpoint, Layers, TcpFlags};
 
     /// Keeps what each end sent; any bytes may be a beginning.
@@ -276,10 +276,6 @@ mod tests {
 
         fn start(&self, _: Side, _: &[u8]) -> Start {
             Start::Plausible
-        }
-
-        fn opening(_: &[u8]) -> Opening {
-            Opening::None
         }
 
         fn settle(&mut self) {}
