@@ -255,8 +255,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::flow::table::FlowTable;
     use crate::flow::Start;
+    use crate::flow::table::FlowTable;
     use crate::packet::{Address, Domain, Endpoint, Layers, TcpFlags};
 
     /// Keeps what each end sent; any bytes may be a beginning.
