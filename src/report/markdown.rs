@@ -8,6 +8,7 @@ use std::io;
 
 use super::exceptions::Excepted;
 use super::inventory::{Inventory, Remedy};
+use super::summary::coverage::{bounds, packets};
 use super::text::{count, minute, printable, unglued};
 use crate::policy::Outcome;
 
@@ -186,8 +187,9 @@ impl Inventory {
             let number = unglued(&count(number, "connection", "connections"));
             let _ = writeln!(text, "* {}: {number}", name.replace('_', " "));
         }
-        if coverage.packets.dropped > 0 {
-            let _ = writeln!(text, "* {} packets lost while capturing", coverage.packets.dropped);
+        let lines = bounds(coverage, true).into_iter().chain(packets(coverage, true));
+        for line in lines {
+            let _ = writeln!(text, "* {}", unglued(&line));
         }
         if let Some(sentence) = &coverage.watch.sentence {
             let _ = writeln!(text, "* {}", unglued(sentence));

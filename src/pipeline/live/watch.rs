@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::capture::CaptureStats;
 use crate::capture::live::{Condition, LiveSource};
-use crate::census::{Census, Lost, Merger, Snapshot, SourceEntry, SourceKind};
+use crate::census::{Census, Lost, Merger, Notes, Snapshot, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
@@ -43,6 +43,8 @@ pub struct InterfaceReport {
     pub faults: Faults,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
+    /// What else is worth saying of how it was followed.
+    pub notes: Notes,
     /// How often a thread had to wait for the workers.
     pub waits: u64,
     /// Handshakes that are being watched at the moment.
@@ -206,6 +208,7 @@ impl InterfaceReport {
             logins: LoginStats::default(),
             faults: Faults::default(),
             joined_late: 0,
+            notes: Notes::default(),
             waits: 0,
             open: 0,
             backlog: 0,
@@ -234,6 +237,7 @@ impl InterfaceReport {
             .into_iter()
             .fold(0, u64::saturating_add);
         entry.midstream = self.joined_late;
+        entry.notes = self.notes;
         entry.evicted = self.refused();
         let lost = Some(self.faults).filter(|faults| !faults.is_none());
         entry.fault = self.fault.clone().or_else(|| lost.map(|faults| faults.to_string()));
@@ -299,6 +303,7 @@ impl InterfaceReport {
         logins.evicted = sum(logins.evicted, others.evicted);
         self.faults = self.faults.and(other.faults);
         self.joined_late = sum(self.joined_late, other.joined_late);
+        self.notes.add(&other.notes);
         self.waits = sum(self.waits, other.waits);
         self.open = sum(self.open, other.open);
         self.backlog = sum(self.backlog, other.backlog);
