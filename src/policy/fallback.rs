@@ -144,13 +144,9 @@ mod tests {
     fn another_transport_or_a_cut_hello_is_doubt_and_in_doubt_it_is_none() {
         assert!(!is_retry(|_, later| later.transport = Transport::Udp));
         let (high, low) = (offer(V::TLS1_2, &SUITES), offer(V::TLS1_0, &SUITES[1..]));
-        for which in 0..2 {
+        for is_first in [true, false] {
             let (mut high, mut low) = (high.clone(), low.clone());
-            if which == 0 {
-                high.truncated = true
-            } else {
-                low.truncated = true
-            }
+            (high.truncated, low.truncated) = (is_first, !is_first);
             let earlier = attempt(&high, Outcome::Refused, at(0));
             assert!(!is_fallback_of(&earlier, &attempt(&low, Outcome::Established, at(300))));
         }

@@ -116,9 +116,12 @@ impl Enforced {
         versions.sort();
         let groups = words(&file, "groups");
         // A policy that names no group accepts any named curve.
-        let named = |group: &&(&str, &str, Option<&str>)| match groups.is_empty() {
-            true => !group.0.starts_with("ffdhe"),
-            false => groups.iter().any(|word| word == group.0),
+        let named = |group: &&(&str, &str, Option<&str>)| {
+            if groups.is_empty() {
+                !group.0.starts_with("ffdhe")
+            } else {
+                groups.iter().any(|word| word == group.0)
+            }
         };
         let types = words(&file, "certificate_types");
         let inside: Vec<&Suite> = known.iter().filter(|suite| accepts(&file, suite)).collect();

@@ -11,6 +11,7 @@ use crate::record::{Alert, AlertBody, Outcome as Ending};
 use crate::tls::Transport;
 use crate::tls::codepoint::{AlertDescription, CipherSuite, ProtocolVersion as V};
 use crate::tls::hello::Offer;
+use crate::x509::ChainStatus::{Incomplete, PublicRoot, UnknownRoot};
 use crate::x509::{Certificate, Fingerprint};
 use FindingId as Id;
 use Severity::{Critical, High, Info, Low, Medium};
@@ -307,7 +308,6 @@ fn an_answer_about_the_chain_is_about_the_root_only_where_the_chain_verifies() {
             }];
         })
     };
-    use crate::x509::ChainStatus::{Incomplete, PublicRoot, UnknownRoot};
     let root = (Id::ClientRejectsRoot, High);
     let other = (Id::ClientRejectsCertificate, Medium);
     let lacks = said(&free, answered(PublicRoot, AlertDescription::UNKNOWN_CA));

@@ -33,7 +33,7 @@ fn answer(inventory: &Inventory) -> String {
     inventory.summary(PLAIN).lines().next().unwrap().to_owned()
 }
 
-fn server<'a>(inventory: &'a Inventory, ip: [u8; 4]) -> &'a Server {
+fn server(inventory: &Inventory, ip: [u8; 4]) -> &Server {
     inventory.servers.iter().find(|server| server.name.ip == Address::v4(ip)).unwrap()
 }
 
