@@ -235,7 +235,7 @@ fn all_lines(folder: &Path) -> Vec<String> {
         }
         let mut text = String::new();
         let file = fs::File::open(path).unwrap();
-        if name.ends_with(".gz") {
+        if path.extension().is_some_and(|ending| ending == "gz") {
             flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
         } else {
             { file }.read_to_string(&mut text).unwrap();
