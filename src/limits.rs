@@ -53,7 +53,7 @@
 //! | `census_values` | `unlisted.evidence` |
 //! | `census_value_bytes` | `unlisted.evidence` |
 //! | `host_stacks` | `unlisted.stacks` |
-//! | `named_addresses` | `full_lists.addresses` |
+//! | `named_addresses` | `names_refused` |
 //! | `address_names` | `full_lists.names` |
 //! | `names_remembered` | none: what is forgotten is passed on again |
 //! | `name_requests` | `notes.names_unanswered` |

@@ -75,7 +75,6 @@ impl Snapshot {
             count(&mut full.macs, known.leases.len(), limits.host_macs);
             count(&mut full.names, known.names.len(), limits.address_names);
         }
-        count(&mut full.addresses, self.known.len(), limits.named_addresses);
         full
     }
 
@@ -109,8 +108,6 @@ pub struct FullLists {
     pub macs: u64,
     /// Names of an address.
     pub names: u64,
-    /// Addresses that have names, of the census.
-    pub addresses: u64,
     /// Days of a client stack.
     pub bins: u64,
     /// Attempts of a client stack at a server, one by one.
@@ -119,15 +116,9 @@ pub struct FullLists {
 
 impl FullLists {
     /// The counters by name.
-    pub const fn counters(&self) -> [(&'static str, u64); 5] {
-        let Self { macs, names, addresses, bins, attempts } = *self;
-        [
-            ("macs", macs),
-            ("names", names),
-            ("addresses", addresses),
-            ("bins", bins),
-            ("attempts", attempts),
-        ]
+    pub const fn counters(&self) -> [(&'static str, u64); 4] {
+        let Self { macs, names, bins, attempts } = *self;
+        [("macs", macs), ("names", names), ("bins", bins), ("attempts", attempts)]
     }
 }
 

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Batcher};
 use super::carry::{Carried, goes_on};
+use super::counted::Counted;
 use super::faults::{Faults, Provoked, contain};
 use super::follow::Follower;
 use super::stdin::Stdin;
@@ -15,7 +16,7 @@ use crate::capture::file::FileSource;
 use crate::capture::filter::{Filter, Filtering};
 use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Offset, Poll, Source};
-use crate::census::Notes;
+use crate::census::{Notes, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
@@ -51,6 +52,25 @@ pub struct SourceReport {
     pub notes: Notes,
     /// What faults of this program lost.
     pub faults: Faults,
+}
+
+impl SourceReport {
+    /// As a source of a census: what the filter left out was not read.
+    pub fn entry(&self, sensor: &Arc<str>, kind: SourceKind) -> SourceEntry {
+        let counted = Counted {
+            span: self.span,
+            capture: &self.capture,
+            packets: &self.packets,
+            flows: &self.flows,
+            datagrams: &self.datagrams,
+            logins: &self.logins,
+            joined_late: self.joined_late,
+            notes: self.notes,
+        };
+        let mut entry = counted.entry(sensor, kind, &self.name);
+        entry.packets = entry.packets.saturating_sub(self.filtered);
+        entry
+    }
 }
 
 /// Read all inputs, one after the other, into batches. What goes on in `next`, the input after them, is

@@ -15,6 +15,7 @@
 mod batch;
 mod capture;
 mod carry;
+mod counted;
 mod faults;
 mod follow;
 mod judge;

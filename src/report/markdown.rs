@@ -183,7 +183,11 @@ impl Inventory {
         if let (Some(first), Some(last)) = (coverage.first_seen, coverage.last_seen) {
             let _ = writeln!(text, "* {} to {}", unglued(&minute(first)), unglued(&minute(last)));
         }
-        for (name, number) in coverage.connections.counters().skip(5).filter(|(_, n)| *n > 0) {
+        for (name, number) in coverage.connections.counters().skip(5) {
+            // Names are no connections: they stand among the bounds.
+            if number == 0 || name == "names_refused" {
+                continue;
+            }
             let number = unglued(&count(number, "connection", "connections"));
             let _ = writeln!(text, "* {}: {number}", name.replace('_', " "));
         }
@@ -197,6 +201,30 @@ impl Inventory {
         for error in self.sources.iter().filter_map(|source| source.error.as_ref()) {
             let _ = writeln!(text, "* {}", safe(error));
         }
+        self.interfaces(text);
+    }
+
+    /// What each interface lost, and who lost it.
+    fn interfaces(&self, text: &mut String) {
+        let rows = self.sources.iter().filter_map(|source| {
+            let lost = source.lost.as_ref()?;
+            let numbers = [source.packets, lost.interface, lost.ring, lost.backlog, lost.unread];
+            let mut row = vec![safe(&source.name)];
+            row.extend(numbers.map(|number| number.to_string()));
+            row.extend([unglued(&lost.open_share()), source.evicted_flows.to_string()]);
+            Some(row)
+        });
+        let header = [
+            "interface",
+            "packets read",
+            "lost by it",
+            "ring full",
+            "workers behind",
+            "unread",
+            "lost while a handshake was open",
+            "flows given up at a bound",
+        ];
+        section(text, "Interfaces", &header, rows.collect());
     }
 }
 

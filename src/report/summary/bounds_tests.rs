@@ -95,18 +95,20 @@ fn each_counter_is_shown_in_every_report_where_it_is_not_zero() {
             "unlisted.evidence" => unlisted.evidence = 7,
             "full_lists.macs" => full.macs = 7,
             "full_lists.names" => full.names = 7,
-            "full_lists.addresses" => full.addresses = 7,
+            "names_refused" => coverage.connections.names_refused = 7,
             "full_lists.bins" => full.bins = 7,
             "full_lists.attempts" => full.attempts = 7,
             "packets.lost.backlog" => {
                 coverage.packets.dropped = 7;
                 coverage.packets.lost.insert(crate::census::Lost::default().into()).backlog = 7;
             }
-            _ => match (counter.strip_prefix("notes."), counter.strip_prefix("packets.skipped.")) {
-                (Some(note), _) => assert!(coverage.notes.set(note, 7), "{counter}"),
-                (None, Some("too_deep")) => drop(coverage.packets.skipped.insert("too_deep", 7)),
-                (None, Some("fragment_lost")) => {
-                    drop(coverage.packets.skipped.insert("fragment_lost", 7));
+            _ => match counter.split_once('.') {
+                Some(("notes", note)) => assert!(coverage.notes.set(note, 7), "{counter}"),
+                Some(("packets", "skipped.too_deep")) => {
+                    coverage.packets.skipped.insert("too_deep", 7);
+                }
+                Some(("packets", "skipped.fragment_lost")) => {
+                    coverage.packets.skipped.insert("fragment_lost", 7);
                 }
                 _ => panic!("what does {counter} count?"),
             },
