@@ -102,7 +102,7 @@ mod tests {
     use crate::tls::codepoint::ProtocolVersion as V;
     use crate::x509::{Certificate, ChainReport, ChainStatus, Fingerprint};
 
-    fn said(policy: &str, sample: Sample) -> serde_json::Value {
+    fn said(policy: &str, sample: &Sample) -> serde_json::Value {
         let policy = Policy::by_id(policy).unwrap();
         let evidence = sample.0.evidence();
         serde_json::to_value(judge(&policy, &sample.0.case(&evidence))).unwrap()
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn inside_beyond_and_neither() {
-        let of = |sample| {
-            let verdict = said("dataverse", sample);
+        let of = |sample: Sample| {
+            let verdict = said("dataverse", &sample);
             (verdict["inside"].clone(), verdict["beyond"].clone())
         };
         assert_eq!(of(able(V::TLS1_2, 0xc02f)), (true.into(), false.into()));
@@ -135,7 +135,7 @@ mod tests {
             let report = ChainReport { root_sha1: sha1, ..ChainReport::unseen(status) };
             able(V::TLS1_2, 0xc02f).sends(&[leaf]).with(|record| record.chain = report)
         };
-        let root = |sample| said("dataverse-2024-12", sample)["root"].clone();
+        let root = |sample: Sample| said("dataverse-2024-12", &sample)["root"].clone();
         assert_eq!(root(chain(ChainStatus::PublicRoot, Some(required.sha1))), "required");
         assert_eq!(root(chain(ChainStatus::PublicRoot, Some([7; 20]))), "other");
         assert_eq!(root(chain(ChainStatus::SelfSigned, None)), "other");
@@ -150,6 +150,6 @@ mod tests {
         assert_eq!(root(forged), "other");
         // A policy that requires none asks for none.
         let free = chain(ChainStatus::PublicRoot, Some(required.sha1));
-        assert!(said("rfc8996", free)["root"].is_null());
+        assert!(said("rfc8996", &free)["root"].is_null());
     }
 }
