@@ -103,6 +103,6 @@ impl Names {
             return &self.current;
         }
         let found = self.earlier.iter().rfind(|(begun, _)| *begun <= opened);
-        found.or(self.earlier.front()).map_or(&self.current, |(_, name)| name)
+        found.or_else(|| self.earlier.front()).map_or(&self.current, |(_, name)| name)
     }
 }

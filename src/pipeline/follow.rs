@@ -306,7 +306,7 @@ impl Tables {
     ) {
         let Self { sources, flows, joined_late, searched, .. } = self;
         flows.push_at(segment, place, at, &mut |over| {
-            stream(over, sources, joined_late, searched, batcher)
+            stream(over, sources, joined_late, searched, batcher);
         });
         if let Some(transcript) = batcher.spare() {
             flows.reuse(|limits| Conversation::with(limits, transcript));

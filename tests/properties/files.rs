@@ -71,7 +71,7 @@ fn a_connection_is_recorded_under_the_file_in_which_it_began() {
     let record: Value = serde_json::from_slice(&lines).unwrap();
     assert!(record["source"].as_str().unwrap().ends_with("00000.pcap"), "{}", record["source"]);
     // A file that begins long after the other one ended is another capture.
-    let mut apart = case.packets.clone();
+    let mut apart = case.packets;
     apart.iter_mut().skip(6).for_each(|packet| packet.at += 300_000_000_000);
     write_cut(folder.path(), &apart, vec![6], false);
     let (lines, _) = common::read(&[folder.path().to_owned()], &bench.settings);
