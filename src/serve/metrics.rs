@@ -253,7 +253,7 @@ impl Out<'_> {
             None,
             // A number that is shown: beyond four thousand million it may stand still.
             u32::try_from(view.inventory.coverage.connections.names_refused)
-                .map_or(f64::from(u32::MAX), f64::from),
+                .map_or_else(|_| f64::from(u32::MAX), f64::from),
         )?;
         let unlisted = &view.inventory.coverage.unlisted;
         let unlisted = [
