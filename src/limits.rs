@@ -1,6 +1,67 @@
 //! Every bound that a peer or a file could push against, named, with its default.
 //!
-//! What a bound refuses is counted where it is refused, and shown in the coverage of the report.
+//! What a bound refuses is counted where it is refused, and shown in the coverage of every report: as
+//! a key of `coverage` in JSON, in words in the summary, the page and the Markdown report. In this table
+//! stands where; a test holds that each bound is in it, and that each counter is shown.
+//!
+//! | bound | counter |
+//! | --- | --- |
+//! | `block_bytes` | `faulty_sources` |
+//! | `interfaces` | `faulty_sources` |
+//! | `layers` | `packets.skipped.too_deep` |
+//! | `fragment_bytes` | `packets.skipped.fragment_lost` |
+//! | `fragment_datagrams` | `packets.skipped.fragment_lost` |
+//! | `fragment_wait` | `packets.skipped.fragment_lost` |
+//! | `flows` | `evicted_flows` |
+//! | `watched_flows` | `evicted_flows` |
+//! | `datagram_flows` | `evicted_flows` |
+//! | `watched_datagram_flows` | `evicted_flows` |
+//! | `flow_connections` | `evicted_flows` |
+//! | `logins` | `evicted_flows` |
+//! | `login_bytes` | `evicted_flows` |
+//! | `watched_bytes` | `evicted_flows` |
+//! | `backlog_bytes` | `packets.lost.backlog` |
+//! | `reorder_bytes` | `with_gaps` |
+//! | `reorder_segments` | `with_gaps` |
+//! | `reorder_wait` | `with_gaps` |
+//! | `overlap_bytes` | none: what is older is not compared, and not lost |
+//! | `start_segments` | `notes.guessed_starts` |
+//! | `start_wait` | `notes.guessed_starts` |
+//! | `linger` | none: the flow was closed |
+//! | `watched_idle` | `incomplete` |
+//! | `shunted_idle` | none: nothing more was wanted of the flow |
+//! | `transcript_bytes` | `truncated` |
+//! | `transcript_records` | `truncated` |
+//! | `preamble_bytes` | `notes.preambles_cut` |
+//! | `kept_cleartexts` | `notes.cleartexts_lost` |
+//! | `search_bytes` | `notes.searched_in_vain` |
+//! | `search_bytes_unknown` | `notes.searched_in_vain` |
+//! | `search_bytes_proxied` | `notes.searched_in_vain` |
+//! | `message_bytes` | `truncated` |
+//! | `datagram_messages` | `truncated` |
+//! | `pieces` | `truncated` |
+//! | `quic_keys` | `truncated` |
+//! | `quic_early_packets` | `truncated` |
+//! | `chain_length` | `truncated` |
+//! | `cached_certificates` | none: what is not kept is parsed again |
+//! | `cached_chains` | none: what is not kept is verified again |
+//! | `cached_offers` | none: what is not kept is parsed again |
+//! | `cached_judgements` | none: what is not kept is judged again |
+//! | `census_hosts` | `unlisted.hosts` |
+//! | `census_servers` | `unlisted.edges` |
+//! | `census_edges` | `unlisted.edges` |
+//! | `census_values` | `unlisted.evidence` |
+//! | `census_value_bytes` | `unlisted.evidence` |
+//! | `host_stacks` | `unlisted.stacks` |
+//! | `named_addresses` | `names_refused` |
+//! | `address_names` | `full_lists.names` |
+//! | `names_remembered` | none: what is forgotten is passed on again |
+//! | `name_requests` | `notes.names_unanswered` |
+//! | `host_macs` | `full_lists.macs` |
+//! | `stack_edges` | `unlisted.edges` |
+//! | `stack_bins` | `full_lists.bins` |
+//! | `edge_evidence` | `unlisted.evidence` |
+//! | `edge_attempts` | `full_lists.attempts` |
 
 use std::time::Duration;
 
@@ -29,6 +90,8 @@ pub struct Limits {
     pub datagram_flows: usize,
     /// Datagram flows whose handshake is being watched at the same time.
     pub watched_datagram_flows: usize,
+    /// Connections that are watched between the same two ports at the same time (QUIC).
+    pub flow_connections: usize,
     /// Log-ins to networks (EAP in 802.1X and RADIUS) that are under way at the same time.
     pub logins: usize,
     /// Bytes that all of them together may hold.
@@ -48,8 +111,6 @@ pub struct Limits {
     pub overlap_bytes: usize,
     /// Segments of a stream without a known beginning that wait for an earlier one.
     pub start_segments: usize,
-    /// Bytes of such a stream that wait.
-    pub start_bytes: usize,
     /// How long they wait.
     pub start_wait: Duration,
     /// How long a closed flow waits for packets that were captured late.
@@ -64,6 +125,8 @@ pub struct Limits {
     pub transcript_records: usize,
     /// Bytes of cleartext that are kept of each direction before TLS begins, to name the protocol.
     pub preamble_bytes: usize,
+    /// Flows that were given up before TLS began, of which that cleartext is kept.
+    pub kept_cleartexts: usize,
     /// Bytes that one direction may send before a start of TLS is no longer looked for, in a protocol
     /// that is known to start TLS in its middle.
     pub search_bytes: usize,
@@ -138,6 +201,7 @@ impl Default for Limits {
             watched_flows: 1 << 17,
             datagram_flows: 1 << 18,
             watched_datagram_flows: 1 << 15,
+            flow_connections: 16,
             logins: 4_096,
             login_bytes: 32 << 20,
             watched_bytes: 256 << 20,
@@ -147,7 +211,6 @@ impl Default for Limits {
             reorder_wait: Duration::from_secs(10),
             overlap_bytes: 4 << 10,
             start_segments: 64,
-            start_bytes: 12 << 10,
             start_wait: Duration::from_secs(1),
             linger: Duration::from_secs(2),
             watched_idle: Duration::from_secs(120),
@@ -155,6 +218,7 @@ impl Default for Limits {
             transcript_bytes: 2 << 20,
             transcript_records: 256,
             preamble_bytes: 2_048,
+            kept_cleartexts: 4_096,
             search_bytes: 64 << 10,
             search_bytes_unknown: 4 << 10,
             search_bytes_proxied: 16 << 20,

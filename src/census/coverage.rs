@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Notes;
 use crate::clock::Timestamp;
 use crate::packet::Skip;
 use crate::record::{FlowRecord, Outcome, Sides};
@@ -104,6 +105,16 @@ counters! {
     ech: |record| record.client_hello.as_ref().is_some_and(|hello| hello.offer.ech()),
     /// Over QUIC, which can offer nothing below TLS 1.3.
     quic: |record| record.transport == Transport::Quic,
+    /// What was said of addresses (names, leases) and found no room. No connection says it: it is
+    /// counted where it is refused.
+    names_refused: |_| false,
+}
+
+impl Counters {
+    /// A name of an address found no room.
+    pub(super) fn refuse_name(&self) {
+        self.names_refused.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A source: a file, a stream or an interface, and how its reading went.
@@ -139,6 +150,8 @@ pub struct SourceEntry {
     pub midstream: u64,
     /// Flows that were given up because a bound was reached.
     pub evicted: u64,
+    /// What else is worth saying of how it was followed.
+    pub notes: Notes,
     /// Why it could not be opened, or not be read to its end.
     pub fault: Option<String>,
 }
@@ -262,6 +275,7 @@ impl SourceEntry {
             flows: 0,
             midstream: 0,
             evicted: 0,
+            notes: Notes::default(),
             fault: None,
         }
     }
@@ -302,6 +316,7 @@ impl SourceEntry {
             *known = (*known).max(count);
         }
         self.lost.join(other.lost);
+        self.notes.join(&other.notes);
         for (reason, count) in other.skipped {
             let known = self.skipped.entry(reason).or_default();
             *known = (*known).max(count);

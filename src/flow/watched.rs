@@ -21,6 +21,8 @@ pub(super) struct Flow<C> {
     /// Time to live of the first packet of each end.
     pub(super) ttl: [u8; 2],
     pub(super) meta: FlowMeta,
+    /// Directions whose beginning was waited for in vain.
+    pub(super) guessed_starts: u8,
     /// When both ends were closed.
     pub(super) closed: Option<Timestamp>,
 }
@@ -46,6 +48,7 @@ impl<C: StreamConsumer> Flow<C> {
                 opened: at,
                 last: at,
             },
+            guessed_starts: 0,
             closed: None,
         }
     }
@@ -58,6 +61,12 @@ impl<C: StreamConsumer> Flow<C> {
             .saturating_add(low.overlaps().held_bytes())
             .saturating_add(high.overlaps().held_bytes())
             .saturating_add(self.consumer.held_bytes())
+    }
+
+    /// Where its streams stand.
+    pub(super) fn stands(&self) -> [Option<SeqNumber>; 2] {
+        [Side::Low, Side::High]
+            .map(|side| side.of(&self.streams).next().or_else(|| *side.of(&self.first_seq)))
     }
 
     /// Whether a SYN belongs to another connection than this one.
@@ -81,8 +90,8 @@ impl<C: StreamConsumer> Flow<C> {
         let near = |number: SeqNumber, stands: Option<SeqNumber>| {
             stands.is_some_and(|at| number.offset_from(at).unsigned_abs() < JOIN_REACH)
         };
-        let stands =
-            |side: Side| side.of(&self.streams).next().or_else(|| *side.of(&self.first_seq));
+        let stood = self.stands();
+        let stands = |side: Side| *side.of(&stood);
         let other = side.other();
         let seq = data_seq(segment);
         if segment.flags.syn() && !segment.flags.ack() {
@@ -185,6 +194,7 @@ impl<C: StreamConsumer> Flow<C> {
             });
             if !stream.begun() && waited {
                 stream.begin_at_first(&mut deliver);
+                self.guessed_starts = self.guessed_starts.saturating_add(1);
             }
             let signs = side.of_mut(&mut meta.signs);
             signs.overlap = stream.overlaps().differing();

@@ -8,6 +8,7 @@ use std::io;
 
 use super::exceptions::Excepted;
 use super::inventory::{Inventory, Remedy};
+use super::summary::coverage::{bounds, packets};
 use super::text::{count, minute, printable, span, unglued};
 use crate::policy::Outcome;
 
@@ -182,12 +183,17 @@ impl Inventory {
         if let (Some(first), Some(last)) = (coverage.first_seen, coverage.last_seen) {
             let _ = writeln!(text, "* {}", unglued(&span(first, last)));
         }
-        for (name, number) in coverage.connections.counters().skip(5).filter(|(_, n)| *n > 0) {
+        for (name, number) in coverage.connections.counters().skip(5) {
+            // Names are no connections: they stand among the bounds.
+            if number == 0 || name == "names_refused" {
+                continue;
+            }
             let number = unglued(&count(number, "connection", "connections"));
             let _ = writeln!(text, "* {}: {number}", name.replace('_', " "));
         }
-        if coverage.packets.dropped > 0 {
-            let _ = writeln!(text, "* {} packets lost while capturing", coverage.packets.dropped);
+        let lines = bounds(coverage, true).into_iter().chain(packets(coverage, true));
+        for line in lines {
+            let _ = writeln!(text, "* {}", unglued(&line));
         }
         if let Some(sentence) = &coverage.watch.sentence {
             let _ = writeln!(text, "* {}", unglued(sentence));
@@ -195,6 +201,30 @@ impl Inventory {
         for error in self.sources.iter().filter_map(|source| source.error.as_ref()) {
             let _ = writeln!(text, "* {}", safe(error));
         }
+        self.interfaces(text);
+    }
+
+    /// What each interface lost, and who lost it.
+    fn interfaces(&self, text: &mut String) {
+        let rows = self.sources.iter().filter_map(|source| {
+            let lost = source.lost.as_ref()?;
+            let numbers = [source.packets, lost.interface, lost.ring, lost.backlog, lost.unread];
+            let mut row = vec![safe(&source.name)];
+            row.extend(numbers.map(|number| number.to_string()));
+            row.extend([unglued(&lost.open_share()), source.evicted_flows.to_string()]);
+            Some(row)
+        });
+        let header = [
+            "interface",
+            "packets read",
+            "lost by it",
+            "ring full",
+            "workers behind",
+            "unread",
+            "lost while a handshake was open",
+            "flows given up at a bound",
+        ];
+        section(text, "Interfaces", &header, rows.collect());
     }
 }
 

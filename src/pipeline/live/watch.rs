@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::capture::CaptureStats;
 use crate::capture::live::{Condition, LiveSource};
-use crate::census::{Census, Lost, Merger, Snapshot, SourceEntry, SourceKind};
+use crate::census::{Census, Lost, Merger, Notes, Snapshot, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
 use crate::limits::Limits;
 use crate::naming::Said;
-use crate::packet::{PacketStats, Skip};
+use crate::packet::PacketStats;
+use crate::pipeline::counted::Counted;
 use crate::pipeline::faults::Faults;
 use crate::pipeline::{Progress, Settings};
 use crate::record::FlowRecord;
@@ -43,6 +44,8 @@ pub struct InterfaceReport {
     pub faults: Faults,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
+    /// What else is worth saying of how it was followed.
+    pub notes: Notes,
     /// How often a thread had to wait for the workers.
     pub waits: u64,
     /// Handshakes that are being watched at the moment.
@@ -126,10 +129,15 @@ impl Watch {
 
     /// The facts as they are now.
     pub fn snapshot(&self) -> Snapshot {
-        let mut merger = Merger::new(&self.limits());
-        for (entry, census) in self.censuses() {
+        let mut parts = self.censuses().into_iter().map(|(entry, census)| {
             let mut part = census.snapshot();
             part.sources = vec![entry];
+            part
+        });
+        let first = parts.next().unwrap_or_default();
+        let Some(second) = parts.next() else { return first };
+        let mut merger = Merger::new(&self.limits());
+        for part in [first, second].into_iter().chain(parts) {
             merger.add(part);
         }
         merger.finish()
@@ -206,6 +214,7 @@ impl InterfaceReport {
             logins: LoginStats::default(),
             faults: Faults::default(),
             joined_late: 0,
+            notes: Notes::default(),
             waits: 0,
             open: 0,
             backlog: 0,
@@ -215,26 +224,10 @@ impl InterfaceReport {
 
     /// As a source of a census.
     fn entry(&self, sensor: &Arc<str>, id: Option<String>) -> SourceEntry {
-        let mut entry =
-            SourceEntry::new(Arc::clone(sensor), SourceKind::Live, Arc::clone(&self.name));
+        let mut entry = self.counted().entry(sensor, SourceKind::Live, &self.name);
         entry.id = id;
-        entry.first = self.span.map(|(first, _)| first);
-        entry.last = self.span.map(|(_, last)| last);
-        entry.packets = self.capture.frames;
-        entry.bytes = self.capture.frame_bytes;
-        entry.cut = self.capture.cut_frames;
         entry.dropped = self.lost.total();
         entry.lost = self.lost;
-        entry.skipped = Skip::ALL
-            .into_iter()
-            .map(|skip| (skip, self.packets.skipped(skip)))
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        entry.flows = [self.flows.flows, self.datagrams.flows, self.logins.logins]
-            .into_iter()
-            .fold(0, u64::saturating_add);
-        entry.midstream = self.joined_late;
-        entry.evicted = self.refused();
         let lost = Some(self.faults).filter(|faults| !faults.is_none());
         entry.fault = self.fault.clone().or_else(|| lost.map(|faults| faults.to_string()));
         entry
@@ -242,15 +235,20 @@ impl InterfaceReport {
 
     /// Flows that were given up because a bound was reached.
     pub fn refused(&self) -> u64 {
-        [
-            self.flows.evicted,
-            self.flows.evicted_watched,
-            self.datagrams.evicted,
-            self.datagrams.evicted_watched,
-            self.logins.evicted,
-        ]
-        .into_iter()
-        .fold(0, u64::saturating_add)
+        self.counted().refused()
+    }
+
+    const fn counted(&self) -> Counted<'_> {
+        Counted {
+            span: self.span,
+            capture: &self.capture,
+            packets: &self.packets,
+            flows: &self.flows,
+            datagrams: &self.datagrams,
+            logins: &self.logins,
+            joined_late: self.joined_late,
+            notes: self.notes,
+        }
     }
 
     /// Add what another thread saw of the same interface.
@@ -299,6 +297,7 @@ impl InterfaceReport {
         logins.evicted = sum(logins.evicted, others.evicted);
         self.faults = self.faults.and(other.faults);
         self.joined_late = sum(self.joined_late, other.joined_late);
+        self.notes.add(&other.notes);
         self.waits = sum(self.waits, other.waits);
         self.open = sum(self.open, other.open);
         self.backlog = sum(self.backlog, other.backlog);

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::census::{Coverage, Lost, Snapshot, SourceKind, Unlisted};
+use crate::census::{Coverage, FullLists, Lost, Notes, Snapshot, SourceKind, Unlisted};
 use crate::clock::Timestamp;
+use crate::limits::Limits;
 use crate::packet::{Layer, Skip};
 
 use super::{HandshakeTimes, WatchLine};
+use crate::report::text::percent;
 
 /// A source, as reports name it.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +36,8 @@ pub struct SourceLine {
     /// Of an interface: the lost packets, apart by who lost them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<LostLine>,
+    /// Flows of it that were given up because a bound was reached.
+    pub evicted_flows: u64,
     /// Why it could not be opened, or not be read to its end.
     pub error: Option<String>,
 }
@@ -55,6 +59,13 @@ pub struct LostLine {
     pub open_lost: u64,
     /// Seconds in which packets were lost.
     pub seconds: u64,
+}
+
+impl LostLine {
+    /// The share of packets that were lost while a handshake was open, in words.
+    pub fn open_share(&self) -> String {
+        percent(self.open_lost, self.open_lost.saturating_add(self.open_read))
+    }
 }
 
 impl From<Lost> for LostLine {
@@ -86,6 +97,12 @@ pub struct CoverageLine {
     pub faulty_sources: u64,
     /// Connections that are counted, but for which a bound left no room in the lists.
     pub unlisted: UnlistedLine,
+    /// Lists that are as long as a bound lets them be.
+    #[serde(serialize_with = "full_lists")]
+    pub full_lists: FullLists,
+    /// What else is worth saying of how the sources were followed.
+    #[serde(serialize_with = "notes")]
+    pub notes: Notes,
     /// How long handshakes took.
     pub handshake_ms: Option<HandshakeTimes>,
     /// How long was watched, and how many legacy stacks may not have been seen yet.
@@ -132,6 +149,14 @@ fn counters<S: Serializer>(coverage: &Coverage, serializer: S) -> Result<S::Ok, 
     serializer.collect_map(coverage.counters())
 }
 
+fn full_lists<S: Serializer>(lists: &FullLists, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(lists.counters())
+}
+
+fn notes<S: Serializer>(notes: &Notes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(notes.counters())
+}
+
 /// The lines of the sources.
 pub(super) fn sources(snapshot: &Snapshot) -> Vec<SourceLine> {
     snapshot
@@ -148,19 +173,21 @@ pub(super) fn sources(snapshot: &Snapshot) -> Vec<SourceLine> {
             bytes: source.bytes,
             dropped: source.dropped,
             lost: (source.kind == SourceKind::Live).then_some(source.lost.into()),
+            evicted_flows: source.evicted,
             error: source.fault.clone(),
         })
         .collect()
 }
 
 /// What was seen and what was not, over all sources.
-pub(super) fn coverage(snapshot: &Snapshot) -> CoverageLine {
+pub(super) fn coverage(snapshot: &Snapshot, limits: &Limits) -> CoverageLine {
     let span = snapshot.span();
     let mut line = CoverageLine {
         first_seen: span.map(|(first, _)| first),
         last_seen: span.map(|(_, last)| last),
         connections: snapshot.coverage,
         unlisted: snapshot.unlisted().into(),
+        full_lists: snapshot.full_lists(limits),
         handshake_ms: HandshakeTimes::of(&snapshot.latency),
         ..CoverageLine::default()
     };
@@ -172,6 +199,7 @@ pub(super) fn coverage(snapshot: &Snapshot) -> CoverageLine {
         line.midstream += source.midstream;
         line.flows += source.flows;
         line.evicted_flows += source.evicted;
+        line.notes.add(&source.notes);
         line.packets.read += source.packets;
         line.packets.dropped += source.dropped;
         line.packets.cut += source.cut;
