@@ -12,7 +12,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::entry::{CLOSED, Entry, HAS_JOINED, SHUNTED, VACANT, opening_flag};
+use super::entry::{CLOSED, Entry, HAS_JOINED, SEEN, SHUNTED, VACANT, opening_flag};
 use super::halves::Halves;
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
@@ -408,8 +408,8 @@ impl<C: StreamConsumer> FlowTable<C> {
         // A flow that was silent for so long is over, whether the hand has come by or not.
         let silent = u64::from(seconds(at).saturating_sub(before));
         let is_alive = silent <= self.limits.shunted_idle.as_secs();
-        if is_alive && entry.opening(side) == Some(data_seq(segment)) {
-            return; // A copy of what was seen already.
+        if is_alive && entry.is_repeated_by(side, segment) {
+            return;
         }
         if segment.flags.syn() && segment.flags.ack() {
             // Only the SYN itself tells a new connection from a late copy of the answer.
@@ -472,6 +472,9 @@ impl<C: StreamConsumer> FlowTable<C> {
             return;
         };
         entry.state = SHUNTED;
+        if end == FlowEnd::Shunted && flow.consumer.begun() {
+            entry.flags |= SEEN;
+        }
         for side in [Side::Low, Side::High] {
             let start = side.of(&flow.streams).start().or_else(|| *side.of(&flow.first_seq));
             if let Some(start) = start {

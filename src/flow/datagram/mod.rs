@@ -369,6 +369,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
                 bytes: [0; 2],
                 gaps: [0; 2],
                 signs: <[Signs; 2]>::default(),
+                syn: [false; 2],
                 fin: [false; 2],
                 reset: false,
                 opened: at,
@@ -439,6 +440,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
             let meta = &mut flow.meta;
             meta.last = at;
             side.of_mut(&mut meta.layers).get_or_insert(datagram.layers);
+            side.of_mut(&mut meta.signs).fragments |= datagram.layers.contradicted;
             let size = u64::try_from(datagram.payload.len()).unwrap_or(u64::MAX);
             let bytes = side.of_mut(&mut meta.bytes);
             *bytes = bytes.saturating_add(size);
