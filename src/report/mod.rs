@@ -27,3 +27,4 @@ pub use format::Format;
 pub use inventory::{Inventory, Question};
 pub use names::Names;
 pub use summary::Style;
+pub(crate) use text::printable;

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::lock::{Denied, Lock};
 use super::migrate::{APPLICATION_ID, STEPS, migrate, newest, version};
+use super::shape::is_ours;
 use super::{StoreError, error_of};
 
 /// How an SQLite database begins, and how long its header is
@@ -163,6 +164,10 @@ fn check(path: &Path, sql: &Connection, fresh: bool) -> Result<(), StoreError> {
     }
     if found > newest() {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: newest() });
+    }
+    if tables > 0 && !is_ours(sql, found).map_err(|error| error_of(path, error))? {
+        let what = "its tables are not those of a census";
+        return Err(StoreError::Foreign { path: path.to_owned(), what });
     }
     Ok(())
 }
