@@ -13,8 +13,10 @@
 //!
 //! Everything that peers can grow is bounded by [`Limits`]. What a host, a stack or an edge may list
 //! is bounded by its smallest keys, which depend on no order either; only beyond the bounds of the
-//! whole census (a million hosts, half a gigabyte of what peers make up) what comes first stays. Nothing refused goes uncounted: every
-//! level has its own tally, so what is missing below it is the difference of the sums.
+//! whole census (a million hosts, half a gigabyte of what peers make up) what comes first stays. Of
+//! what peers make up, what no listed edge speaks of any more is swept out where a table is full.
+//! Nothing refused goes uncounted: every level has its own tally, so what is missing below it is
+//! the difference of the sums.
 
 mod bins;
 mod coverage;
@@ -30,6 +32,7 @@ mod server;
 mod snapshot;
 mod sorted;
 pub mod store;
+mod sweep;
 mod window;
 
 use std::collections::BTreeMap;
@@ -52,6 +55,7 @@ use host::Sighting;
 use intern::Interner;
 use offers::Offers;
 use sorted::keep_smallest;
+use sweep::Sweeper;
 
 pub use bins::Bins;
 pub use coverage::{Coverage, Lost, SourceEntry, SourceKey, SourceKind};
@@ -79,6 +83,7 @@ pub struct Census {
     names: Interner<str>,
     /// Bytes that offers, certificates, names and evidence may still take.
     values: Budget,
+    sweeper: Sweeper,
     /// How many hosts, servers and edges there are: counting the tables themselves is slow.
     host_count: AtomicUsize,
     server_count: AtomicUsize,
@@ -101,6 +106,7 @@ impl Census {
             evidence: Interner::new(limits.census_values),
             names: Interner::new(limits.census_values),
             values: Budget::new(limits.census_value_bytes),
+            sweeper: Sweeper::new(limits),
             host_count: AtomicUsize::new(0),
             server_count: AtomicUsize::new(0),
             edge_count: AtomicUsize::new(0),
@@ -118,6 +124,14 @@ impl Census {
 
     /// Add a connection whose handshake is over or was given up.
     pub fn add(&self, record: &FlowRecord) {
+        if self.insert(record) {
+            self.sweeper.refused(|| self.sweep());
+        }
+    }
+
+    /// Add it; whether a table of what peers make up had no room for a part of it.
+    fn insert(&self, record: &FlowRecord) -> bool {
+        let _use = self.sweeper.hold();
         // Every table is left before the host's lock is taken: no two locks are ever held at once.
         let offered = record
             .client_hello
@@ -127,9 +141,11 @@ impl Census {
         let certified = certificates.all(|certificate| self.certify(certificate));
         let server = self.serve(record);
         let name = record.sni().map(|name| self.name(name));
+        let evidence = if certified { self.prove(record) } else { None };
+        let refused = !offered || evidence.is_none() || name == Some(None);
         let seen = Sighting {
             record,
-            evidence: if certified { self.prove(record) } else { None },
+            evidence,
             offered,
             edge: match name {
                 None => server.map(|server| EdgeKey { server, sni: None }),
@@ -141,16 +157,29 @@ impl Census {
         self.visit(record.client.ip, seen);
         // Last, so that nothing is counted that is not there yet: see `snapshot`.
         self.counters.count(record);
+        refused
     }
 
     /// Add what was said of an address. Of more than there is room for the first stays.
     pub fn name_address(&self, said: Said) {
         let mut known = self.known();
         let address = said.address();
-        let room = known.len() < self.limits.named_addresses || known.contains_key(&address);
-        if room && self.values.spend(said.size()) {
-            let known = known.entry(address).or_insert_with(|| Growing::new(KnownAs::default()));
-            known.change().add(said, &self.limits);
+        let room = known.len() < self.limits.named_addresses;
+        let kept = match known.get_mut(&address) {
+            Some(known) if known.value().has(&said) => true,
+            Some(known) => known.change().add_within(&self.values, said, &self.limits),
+            None if room => {
+                let mut fresh = KnownAs::default();
+                let kept = fresh.add_within(&self.values, said, &self.limits);
+                if kept {
+                    known.insert(address, Growing::new(fresh));
+                }
+                kept
+            }
+            None => false,
+        };
+        if !kept {
+            self.counters.refuse_name();
         }
     }
 
@@ -174,6 +203,7 @@ impl Census {
     /// A census that is still growing is copied host by host: each host is whole in itself, and
     /// lists at least what the counters count.
     pub fn snapshot(&self) -> Snapshot {
+        let _use = self.sweeper.hold();
         let totals = self.totals();
         let hosts = self.hosts.iter().map(|entry| (*entry.key(), entry.value().value().clone()));
         let hosts = hosts.collect();
@@ -222,6 +252,7 @@ impl Census {
     /// What is new since the last time that this was asked: hosts, servers, offers and certificates
     /// that have changed, each as a whole, and the totals.
     pub fn take_changes(&self) -> Snapshot {
+        let _use = self.sweeper.hold();
         let (coverage, latency) = self.totals();
         let hosts = self.hosts.iter_mut();
         let hosts =
@@ -253,6 +284,7 @@ impl Census {
 
     /// What was taken could not be saved: it is to be taken again.
     pub fn put_back(&self, changes: &Snapshot) {
+        let _use = self.sweeper.hold();
         for (ip, _) in &changes.hosts {
             if let Some(mut host) = self.hosts.get_mut(ip) {
                 host.change();

@@ -24,6 +24,7 @@ mod text;
 pub use diff::Diff;
 pub use exceptions::Exceptions;
 pub use format::Format;
+pub use html::{Pack, Peers, Rows};
 pub use inventory::{Inventory, Question};
 pub use names::Names;
 pub use summary::Style;

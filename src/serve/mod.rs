@@ -10,7 +10,7 @@
 //!
 //! | path | what |
 //! | --- | --- |
-//! | `/` | the page: a line with the state of the wire above the report; every few seconds it takes over what is new, and its reader's place stays: filters, open rows, focus, scroll |
+//! | `/` | the page: a line with the state of the wire above the report; it has the first rows of its table and asks for others; every few seconds it takes over what is new, and its reader's place stays: filters, open rows, focus, scroll |
 //! | `/report` | the same as a file to be kept: what `--report x.html` writes |
 //! | `/api/state` | [`State`]: `{schema, live, now, started, uptime_s, version, made, connections, interfaces: […], census}`; cheap, to be asked every second or two. `version` is the number of the view: another number, another report |
 //! | `/api/inventory.json` | the inventory report, `tlscensus.inventory/1`, with `ETag` |
@@ -18,15 +18,18 @@
 //! | `/api/summary` | the same object without its lists: `{schema, version, sources, policies, trust, scope, summary, coverage}` |
 //! | `/api/clients`, `/api/servers`, `/api/edges`, `/api/certificates` | `{version, total, matched, offset, limit, rows: […]}`: rows as in the inventory |
 //! | `/api/clients/IP` | one row of clients |
+//! | `/api/page/clients`, `/api/page/servers`, `/api/page/certificates` | the same tables for the script of the page (50 rows, at most 5000), in a form that is nobody else's |
 //! | `/metrics` | for Prometheus (OpenMetrics text) |
 //! | `/healthz` | 200 `ok`, or 503 and why; needs no token and says nothing of hosts |
 //!
 //! The tables take, all optional: `offset` and `limit` (100; at most 1000), `sort` (a column, with `-`
 //! before it from the greatest; default: what breaks first), `filter` (words that must all be
 //! somewhere in the row, whatever their case), `policy` (an id; default: the first), `outcome`
-//! (`breaks`, `at_risk`, `unknown`, `ready`; several by comma), `reason`, `owner`, `network` (CIDR).
-//! Columns to sort by: `ip`, `name`, `owner`, `outcome`, `connections`, `first_seen`, `last_seen`;
-//! of servers also `port` and `clients`.
+//! (`breaks`, `at_risk`, `unknown`, `ready`; several by comma), `reason`, `owner`, `site`, `software`,
+//! `network` (CIDR, an address, or the beginning of one). Columns to sort by: `ip`, `name`, `owner`,
+//! `outcome`, `connections`, `first_seen`, `last_seen`; of clients also `why`, `software`,
+//! `max_version`; of servers `why`, `port`, `versions`, `chain`, `clients`; of certificates (without
+//! `ip`) `issuer`, `key`, `signature`, `not_after`.
 //!
 //! **Who may ask.** A loopback address is open to whoever is on the machine; any other wants a
 //! [`Token`], as `Authorization: Bearer …` or as the password of HTTP's Basic scheme, with any user

@@ -17,11 +17,13 @@ use super::body::written;
 use super::gate::{Gate, pass};
 use super::metrics;
 use super::state::Pulse;
-use super::tables::{self, Row};
+use super::tables::{self, Packed, Row};
 use super::view::{View, Views};
 use crate::packet::Address;
-use crate::report::inventory::{CoverageLine, PolicyLine, SourceLine, Summary, TrustLine};
-use crate::report::{Format, Inventory};
+use crate::report::Format;
+use crate::report::inventory::{
+    CertificateLine, Client, CoverageLine, Edge, PolicyLine, Server, SourceLine, Summary, TrustLine,
+};
 
 /// The page loads nothing but what is new from here; which script and style may run in it, it says
 /// itself by their hashes, and both must allow what is done.
@@ -53,11 +55,14 @@ pub(super) fn router(views: Arc<Views>, pulse: Arc<Pulse>, gate: Gate) -> Router
         .route("/api/inventory.json", get(json))
         .route("/api/report.csv", get(csv))
         .route("/api/report.md", get(markdown))
-        .route("/api/clients", get(clients))
+        .route("/api/clients", get(table::<Client>))
         .route("/api/clients/{ip}", get(client))
-        .route("/api/servers", get(servers))
-        .route("/api/edges", get(edges))
-        .route("/api/certificates", get(certificates))
+        .route("/api/servers", get(table::<Server>))
+        .route("/api/edges", get(table::<Edge>))
+        .route("/api/certificates", get(table::<CertificateLine>))
+        .route("/api/page/clients", get(packed::<Client>))
+        .route("/api/page/servers", get(packed::<Server>))
+        .route("/api/page/certificates", get(packed::<CertificateLine>))
         .fallback(async || (StatusCode::NOT_FOUND, "there is nothing here\n"))
         .with_state(Shared { views, pulse, run })
         .layer(from_fn_with_state(Arc::new(gate), pass))
@@ -77,7 +82,7 @@ impl Shared {
         &self,
         headers: &HeaderMap,
         kind: &'static str,
-        write: fn(&Inventory, &str, &mut dyn io::Write) -> io::Result<()>,
+        write: fn(&View, &str, &mut dyn io::Write) -> io::Result<()>,
     ) -> Answer {
         let view = self.view().await?;
         let name = format!("{}-{}", self.run, view.number);
@@ -86,22 +91,23 @@ impl Shared {
         if known.filter_map(|tags| tags.to_str().ok()).any(|tags| tags.contains(&tag)) {
             return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
         }
-        let body = written(move |out| write(&view.inventory, &name, out));
+        let body = written(move |out| write(&view, &name, out));
         Ok(([(CONTENT_TYPE, kind.to_owned()), (ETAG, tag)], body).into_response())
     }
 }
 
 /// The page: the state of the wire, and the report, which asks for what is new.
 async fn page(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    let write = |inventory: &Inventory, tag: &str, out: &mut dyn io::Write| {
-        inventory.write_served_html(tag, out)
+    let write = |view: &View, tag: &str, out: &mut dyn io::Write| {
+        let first = tables::Query::first().packed::<Client>(view).map_err(io::Error::other)?;
+        view.inventory.write_served_html(tag, &first, out)
     };
     Ok(html(shared.report(&headers, "text/html; charset=utf-8", write).await?))
 }
 
 /// The same to be kept: what `--report x.html` writes.
 async fn file(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    let write = |inventory: &Inventory, _: &str, out: &mut dyn io::Write| inventory.write_html(out);
+    let write = |view: &View, _: &str, out: &mut dyn io::Write| view.inventory.write_html(out);
     Ok(html(shared.report(&headers, "text/html; charset=utf-8", write).await?))
 }
 
@@ -113,22 +119,20 @@ fn html(mut response: Response) -> Response {
 }
 
 async fn json(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    let write = |inventory: &Inventory, _: &str, out: &mut dyn io::Write| {
-        inventory.write(Format::Json, out)
-    };
+    let write =
+        |view: &View, _: &str, out: &mut dyn io::Write| view.inventory.write(Format::Json, out);
     shared.report(&headers, "application/json", write).await
 }
 
 async fn csv(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
     let write =
-        |inventory: &Inventory, _: &str, out: &mut dyn io::Write| inventory.write(Format::Csv, out);
+        |view: &View, _: &str, out: &mut dyn io::Write| view.inventory.write(Format::Csv, out);
     shared.report(&headers, "text/csv; charset=utf-8", write).await
 }
 
 async fn markdown(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    let write = |inventory: &Inventory, _: &str, out: &mut dyn io::Write| {
-        inventory.write(Format::Markdown, out)
-    };
+    let write =
+        |view: &View, _: &str, out: &mut dyn io::Write| view.inventory.write(Format::Markdown, out);
     shared.report(&headers, "text/markdown; charset=utf-8", write).await
 }
 
@@ -160,36 +164,27 @@ async fn summary(State(shared): State<Shared>) -> Answer {
     }))
 }
 
-async fn clients(shared: State<Shared>, query: Query<tables::Query>) -> Answer {
-    table(shared, query, |view| (&view.inventory.clients, view.index.clients())).await
-}
-
-async fn servers(shared: State<Shared>, query: Query<tables::Query>) -> Answer {
-    table(shared, query, |view| (&view.inventory.servers, view.index.servers())).await
-}
-
-async fn edges(shared: State<Shared>, query: Query<tables::Query>) -> Answer {
-    table(shared, query, |view| (&view.inventory.edges, view.index.edges())).await
-}
-
-async fn certificates(shared: State<Shared>, query: Query<tables::Query>) -> Answer {
-    table(shared, query, |view| (&view.inventory.certificates, view.index.certificates())).await
-}
-
-/// A page of a table, worked out where it keeps nobody waiting.
-async fn table<T: Row + Serialize + 'static>(
-    State(shared): State<Shared>,
+/// A page of a table.
+async fn table<T: Row + Serialize>(
+    shared: State<Shared>,
     Query(query): Query<tables::Query>,
-    rows: fn(&View) -> (&Vec<T>, &[String]),
+) -> Answer {
+    worked_out(shared, move |view| Ok(as_json(&query.page::<T>(view)?))).await
+}
+
+/// A page of a table for the page in the browser.
+async fn packed<T: Packed>(shared: State<Shared>, Query(query): Query<tables::Query>) -> Answer {
+    worked_out(shared, move |view| Ok(as_json(&query.packed::<T>(view)?))).await
+}
+
+/// An answer that is worked out where it keeps nobody waiting.
+async fn worked_out(
+    State(shared): State<Shared>,
+    answer: impl FnOnce(&View) -> Result<Response, String> + Send + 'static,
 ) -> Answer {
     let view = shared.view().await?;
-    let answer = move || {
-        let (rows, texts) = rows(&view);
-        match query.page(view.number, &view.inventory, rows, texts) {
-            Ok(page) => as_json(&page),
-            Err(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
-        }
-    };
+    let refused = |why| (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response();
+    let answer = move || answer(&view).unwrap_or_else(refused);
     let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
     tokio::task::spawn_blocking(answer).await.map_err(failed)
 }

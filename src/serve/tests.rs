@@ -243,6 +243,68 @@ fn tables_are_filtered_sorted_and_cut() {
     });
 }
 
+/// What the page in the browser asks gives the same rows as the tables, in its own form.
+#[test]
+fn pages_for_the_browser_have_the_rows_of_the_tables() {
+    let feed = Arc::new(sample());
+    feed.stamp.store(1, Ordering::Relaxed);
+    serving(None, &feed, |address| {
+        for (table, columns) in [
+            ("clients", "ip,outcome,why,software,max_version,owner,connections,last_seen"),
+            ("servers", "ip,outcome,why,versions,chain,owner,clients,last_seen"),
+            ("certificates", "name,issuer,key,signature,not_after,connections,last_seen"),
+        ] {
+            for column in columns.split(',') {
+                for sort in [column.to_owned(), format!("-{column}")] {
+                    let rows = json(address, &format!("/api/{table}?sort={sort}&limit=7&offset=1"));
+                    let page =
+                        json(address, &format!("/api/page/{table}?sort={sort}&limit=7&offset=1"));
+                    assert_eq!(
+                        (&page["matched"], &page["totals"][table]),
+                        (&rows["matched"], &rows["total"])
+                    );
+                    let first = |row: &Value| -> Value {
+                        let text = &page["pack"]["text"];
+                        match &row[0] {
+                            Value::Number(place) => {
+                                text[usize::try_from(place.as_u64().unwrap()).unwrap()].clone()
+                            }
+                            other => other.clone(),
+                        }
+                    };
+                    let packed: Vec<_> =
+                        page["pack"][table].as_array().unwrap().iter().map(first).collect();
+                    let plain = rows["rows"].as_array().unwrap().iter().map(|row| match table {
+                        "clients" => row["ip"].clone(),
+                        "certificates" => row["sha256"].clone(),
+                        _ => Value::String(match &row["application"] {
+                            Value::String(spoken) => {
+                                format!(
+                                    "{}:{} ({spoken})",
+                                    row["ip"].as_str().unwrap(),
+                                    row["port"]
+                                )
+                            }
+                            _ => format!("{}:{}", row["ip"].as_str().unwrap(), row["port"]),
+                        }),
+                    });
+                    assert_eq!(packed, plain.collect::<Vec<_>>(), "{table} by {sort}");
+                }
+            }
+        }
+        // What can be chosen is told with how many rows have it, whatever is filtered.
+        let page = json(address, "/api/page/clients?choices=true&outcome=ready&limit=0");
+        let outcomes = page["choices"]["outcome"].as_array().unwrap();
+        let sum: u64 = outcomes.iter().map(|one| one[1].as_u64().unwrap()).sum();
+        assert_eq!(sum, 200);
+        for one in page["choices"]["software"].as_array().unwrap() {
+            let name = one[0].as_str().unwrap().replace(' ', "+").replace('/', "%2F");
+            let found = json(address, &format!("/api/clients?software={name}&limit=0"));
+            assert_eq!(found["matched"], one[1], "{name}");
+        }
+    });
+}
+
 #[test]
 fn the_state_and_the_metrics_tell_the_counters() {
     let feed = Arc::new(sample());

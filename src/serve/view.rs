@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use super::state::Wire;
 use super::tables::Index;
 use crate::clock::Timestamp;
-use crate::report::Inventory;
+use crate::report::{Inventory, Peers};
 
 /// A view is no older than this, if something has changed.
 const FRESH: Duration = Duration::from_secs(2);
@@ -44,6 +44,7 @@ pub struct View {
     /// The inventory.
     pub inventory: Inventory,
     pub(super) index: Index,
+    pub(super) peers: Peers,
     stamp: u64,
     at: Instant,
     took: Duration,
@@ -120,6 +121,7 @@ impl Views {
             number,
             made: now(),
             index: Index::new(&inventory),
+            peers: Peers::of(&inventory),
             inventory,
             stamp,
             at: Instant::now(),

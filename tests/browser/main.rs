@@ -17,6 +17,7 @@
 mod chromium;
 #[path = "../common/mod.rs"]
 mod common;
+mod hostile;
 #[cfg(feature = "serve")]
 mod served;
 mod shots;
@@ -25,6 +26,7 @@ use std::fs;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use chromium::Browser;
@@ -113,9 +115,9 @@ fn tables_sort_filter_open_copy_and_export() {
     // What breaks stands first; columns sort both ways and say so.
     assert_eq!(hosts(&mut browser).len(), 12);
     assert_eq!(texts(&mut browser, ".hosts td:nth-child(2)")[..5], ["breaks"; 5]);
-    click(&mut browser, "[data-sort=host]");
+    click(&mut browser, "[data-sort=ip]");
     assert_eq!(hosts(&mut browser)[0], "10.20.0.11");
-    click(&mut browser, "[data-sort=host]");
+    click(&mut browser, "[data-sort=ip]");
     assert_eq!(hosts(&mut browser)[0], "10.20.0.22");
     assert_eq!(texts(&mut browser, "[aria-sort=descending]"), ["Host ▼"]);
 
@@ -362,12 +364,18 @@ fn crowd(hosts: usize) -> Inventory {
     crowd
 }
 
+/// Fifty thousand hosts, made once for all who look at them.
+fn big_crowd() -> &'static Inventory {
+    static CROWD: OnceLock<Inventory> = OnceLock::new();
+    CROWD.get_or_init(|| crowd(50_000))
+}
+
 #[test]
 fn fifty_thousand_hosts_open_in_two_seconds_and_filter_in_a_tenth() {
     let Some(mut browser) = Browser::start() else { return };
     let page = browser.folder.path().join("crowd.html");
     let mut out = BufWriter::new(fs::File::create(&page).unwrap());
-    crowd(50_000).write_html(&mut out).unwrap();
+    big_crowd().write_html(&mut out).unwrap();
     drop(out);
     browser.size(1_400, 1_000);
     browser.open_file(&page, "");
@@ -399,7 +407,7 @@ fn fifty_thousand_hosts_open_in_two_seconds_and_filter_in_a_tenth() {
         }
     }
     browser.value("document.getElementById('reset').click()");
-    for column in ["host", "why", "software", "owner", "connections", "last"] {
+    for column in ["ip", "why", "software", "owner", "connections", "last_seen"] {
         click(&mut browser, &format!("[data-sort={column}]"));
         let took = browser.text("document.body.dataset.drawn").parse::<f64>().unwrap();
         eprintln!("sort {column}: {took} ms");
@@ -409,70 +417,4 @@ fn fifty_thousand_hosts_open_in_two_seconds_and_filter_in_a_tenth() {
     // Other tests run at the same time: twice what is promised of an idle machine.
     assert!(opened < 4_000.0, "opened in {opened} ms");
     assert!(slowest.1 < 200.0, "{slowest:?}");
-}
-
-/// Names of the network that would run if they were markup, in hellos and certificates of a real
-/// capture, in names of hosts and owners: they are shown, and nothing happens.
-#[test]
-fn hostile_names_are_shown_and_do_nothing() {
-    let Some(mut browser) = Browser::start() else { return };
-    let folder = browser.folder.path().to_owned();
-    let mut bytes = fs::read(project("captures/office-network.pcap")).unwrap();
-    let hostile = [
-        ("erp.corp.example", "<svg/onload=x()>"),
-        ("org42.crm4.dynamics.com", "</script><script>x();//"),
-        ("api.businesscentral.dynamics.com", "\"'><img src=x onerror=alert(1)>//"),
-        ("Corp Example Issuing CA", "</title><script>x()</s>"),
-    ];
-    for (from, to) in hostile {
-        let to = &to.as_bytes()[..from.len()];
-        let mut found = 0;
-        for at in 0..bytes.len() - from.len() {
-            if bytes[at..].starts_with(from.as_bytes()) {
-                bytes[at..at + to.len()].copy_from_slice(to);
-                found += 1;
-            }
-        }
-        assert!(found > 1, "{from} is not in the capture");
-    }
-    let capture =
-        folder.join("</script><img src=x onerror=alert(2)>.pcap".replace('/', "\u{2215}"));
-    fs::write(&capture, bytes).unwrap();
-    let (hosts, groups) = (folder.join("hosts.csv"), folder.join("groups.csv"));
-    fs::write(&hosts, "ip,name\n10.20.0.13,<img src=x onerror=alert(3)>\n").unwrap();
-    fs::write(
-        &groups,
-        "network,owner,site\n10.20.0.0/16,<script>alert(4)</script>,\"=cmd|' /C calc'!A0\"\n",
-    )
-    .unwrap();
-    let (hosts, groups) = (hosts.display().to_string(), groups.display().to_string());
-    let page = report(&capture, &folder, &["--hosts", &hosts, "--groups", &groups]);
-    let watch = json!({"source": "window.x = () => { window.hit = true; }; window.hit = false;"});
-    browser.call("Page.addScriptToEvaluateOnNewDocument", watch);
-    for view in ["clients", "servers", "certificates"] {
-        browser.open_file(&page, &format!("#view={view}"));
-        browser.value("document.querySelectorAll('.hosts .opener').forEach((one) => \
-                       document.querySelector(`[data-key=\"${CSS.escape(one.dataset.key)}\"]`).click())");
-        browser.value("document.querySelectorAll('details').forEach((one) => one.open = true)");
-        let text = browser.text("document.body.innerText");
-        let shown = hostile.iter().filter(|(from, to)| text.contains(&to[..from.len()])).count();
-        assert!(shown >= 2, "{view}: what is hostile is to be seen, not left out");
-        let planted = "document.querySelectorAll('img, svg[onload], iframe, script:not([type]) ~ script').length";
-        assert_eq!(browser.number(planted), 0.0, "{view}: markup was planted");
-        assert_eq!(browser.value("window.hit"), json!(false), "{view}: a script ran");
-        let misdeeds = browser.misdeeds("file://");
-        assert!(misdeeds.is_empty(), "{view}: {misdeeds:#?}");
-        let beside = browser.events.iter().filter(|event| {
-            event["method"] == "Network.requestWillBeSent"
-                && !event["params"]["request"]["url"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .contains("page.html")
-                && !event["params"]["request"]["url"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .starts_with("data:")
-        });
-        assert_eq!(beside.count(), 0, "{view}: something was asked for");
-    }
 }

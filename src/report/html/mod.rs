@@ -8,6 +8,7 @@
 
 mod answer;
 mod charts;
+mod edges;
 mod fixes;
 mod json;
 mod list;
@@ -18,18 +19,30 @@ mod seen;
 
 use std::io;
 
+use serde::Serialize;
+
 use super::inventory::Inventory;
+
+pub use edges::Peers;
+pub use pack::{Pack, Rows};
 
 impl Inventory {
     /// Write the HTML report.
     pub fn write_html(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        page::write(self, None, out)
+        page::write(self, None, &Pack::of(self), out)
     }
 
-    /// Write the page as it is served while the program runs: it asks `./` and `api/state` below its
-    /// own address for what is new, and keeps its reader's place. `tag` is the `ETag` of this page.
-    pub fn write_served_html(&self, tag: &str, out: &mut dyn io::Write) -> io::Result<()> {
-        page::write(self, Some(tag), out)
+    /// Write the page as it is served while the program runs: it asks `./`, `api/state` and
+    /// `api/page/…` below its own address for what is new and for the rows that its reader wants to
+    /// see, and keeps its reader's place. `tag` is the `ETag` of this page; `first` is what
+    /// `api/page/clients` says of its first rows.
+    pub fn write_served_html(
+        &self,
+        tag: &str,
+        first: &impl Serialize,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        page::write(self, Some(tag), first, out)
     }
 }
 

@@ -5,33 +5,28 @@
 //! not objects: their fields stand in the order of the functions here, and of `script/data.js`. A
 //! pack stands alone, whether it holds every host or one page of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::edges::Peers;
 use super::rows;
-use crate::packet::Address;
 use crate::policy::{Outcome, Reason};
 use crate::report::exceptions::Excepted;
 use crate::report::inventory::{
-    CertificateLine, Client, Edge, Finding, Inventory, PolicyLine, Remedy, Server, ServerName,
-    Stack,
+    CertificateLine, Client, Edge, Finding, Inventory, PolicyLine, Remedy, Server, Stack,
 };
 use crate::report::text::printable;
-use crate::tls::Transport;
 use crate::tls::codepoint::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use crate::tls::hello::Offer;
 use crate::x509::CertificateTime;
 use crate::x509::chain::ChainReport;
 
-/// What a stack of a host is found by: the edges of an inventory name it so.
-type StackName<'a> = (Address, Transport, Option<&'a str>);
-
 /// The data of a page, or of a part of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Pack {
+pub struct Pack {
     /// Every text, once; the first is the empty one.
     text: Vec<String>,
     policies: Vec<Value>,
@@ -46,46 +41,56 @@ pub(super) struct Pack {
     certificates: Vec<Value>,
 }
 
+/// Rows of one of the tables.
+#[derive(Clone, Debug)]
+pub enum Rows<'a> {
+    /// Of client hosts.
+    Clients(Vec<&'a Client>),
+    /// Of servers.
+    Servers(Vec<&'a Server>),
+    /// Of certificates.
+    Certificates(Vec<&'a CertificateLine>),
+}
+
 impl Pack {
     /// All of an inventory.
     pub(super) fn of(inventory: &Inventory) -> Self {
+        let peers = Peers::of(inventory);
+        let tables = [
+            Rows::Clients(inventory.clients.iter().collect()),
+            Rows::Servers(inventory.servers.iter().collect()),
+            Rows::Certificates(inventory.certificates.iter().collect()),
+        ];
+        Self::filled(inventory, &peers, tables)
+    }
+
+    /// Some rows of an inventory, whose peers these are.
+    pub fn page(inventory: &Inventory, peers: &Peers, rows: Rows<'_>) -> Self {
+        Self::filled(inventory, peers, [rows])
+    }
+
+    fn filled<'a>(
+        inventory: &Inventory,
+        peers: &Peers,
+        tables: impl IntoIterator<Item = Rows<'a>>,
+    ) -> Self {
         let mut packer = Packer::new(&inventory.policies);
-        let peers = Peers::of(&inventory.edges);
-        let clients = inventory.clients.iter().map(|one| packer.client(one, &peers)).collect();
-        let servers = inventory.servers.iter().map(|one| packer.server(one, &peers)).collect();
-        let certificates =
-            inventory.certificates.iter().map(|one| packer.certificate(one)).collect();
+        let edges = &inventory.edges;
+        let (mut clients, mut servers, mut certificates) = (Vec::new(), Vec::new(), Vec::new());
+        for table in tables {
+            match table {
+                Rows::Clients(rows) => {
+                    clients.extend(rows.iter().map(|one| packer.client(one, peers, edges)));
+                }
+                Rows::Servers(rows) => {
+                    servers.extend(rows.iter().map(|one| packer.server(one, peers, edges)));
+                }
+                Rows::Certificates(rows) => {
+                    certificates.extend(rows.iter().map(|one| packer.certificate(one)));
+                }
+            }
+        }
         packer.finish(clients, servers, certificates)
-    }
-}
-
-/// Who talks to whom.
-pub(super) struct Peers<'a> {
-    of_stacks: HashMap<StackName<'a>, Vec<&'a Edge>>,
-    of_servers: BTreeMap<&'a ServerName, Vec<Address>>,
-}
-
-impl<'a> Peers<'a> {
-    pub(super) fn of(edges: &'a [Edge]) -> Self {
-        let mut peers = Self { of_stacks: HashMap::new(), of_servers: BTreeMap::new() };
-        for edge in edges {
-            let name = (edge.client, edge.transport, edge.ja4.as_deref());
-            peers.of_stacks.entry(name).or_default().push(edge);
-            peers.of_servers.entry(&edge.server).or_default().push(edge.client);
-        }
-        for clients in peers.of_servers.values_mut() {
-            clients.sort_unstable();
-            clients.dedup();
-        }
-        peers
-    }
-
-    /// The edges of a stack; of a host with several addresses they may stand under each.
-    fn of_stack(&self, client: &'a Client, stack: &'a Stack) -> impl Iterator<Item = &'a Edge> {
-        client.addresses.iter().flat_map(move |address| {
-            let name = (*address, stack.transport, stack.ja4.as_deref());
-            self.of_stacks.get(&name).into_iter().flatten().copied()
-        })
     }
 }
 
@@ -182,7 +187,7 @@ impl Packer {
         counts.into_iter().map(|(name, number)| json!([self.text(name), number])).collect()
     }
 
-    fn client(&mut self, client: &Client, peers: &Peers<'_>) -> Value {
+    fn client(&mut self, client: &Client, peers: &Peers, edges: &[Edge]) -> Value {
         let ip = client.ip.to_string();
         let others = client.addresses.iter().filter(|one| **one != client.ip);
         json!([
@@ -197,12 +202,16 @@ impl Packer {
             client.last_seen.as_secs(),
             letters(client.verdicts.iter().map(|one| (one.outcome, one.excepted.is_some()))),
             others.map(ToString::to_string).collect::<Vec<_>>(),
-            client.stacks.iter().map(|one| self.stack(client, one, peers)).collect::<Vec<_>>(),
+            client
+                .stacks
+                .iter()
+                .map(|one| self.stack(one, peers.of_stack(edges, client, one)))
+                .collect::<Vec<_>>(),
         ])
     }
 
-    fn stack(&mut self, client: &Client, stack: &Stack, peers: &Peers<'_>) -> Value {
-        let edges: Vec<_> = peers.of_stack(client, stack).map(|edge| self.edge(edge)).collect();
+    fn stack<'e>(&mut self, stack: &Stack, edges: impl Iterator<Item = &'e Edge>) -> Value {
+        let edges: Vec<_> = edges.map(|edge| self.edge(edge)).collect();
         json!([
             self.kind(stack),
             stack.connections,
@@ -282,8 +291,8 @@ impl Packer {
         ])
     }
 
-    fn server(&mut self, server: &Server, peers: &Peers<'_>) -> Value {
-        let clients = peers.of_servers.get(&server.name).map_or(&[][..], Vec::as_slice);
+    fn server(&mut self, server: &Server, peers: &Peers, edges: &[Edge]) -> Value {
+        let clients = peers.of_server(edges, server);
         let verdicts: Vec<_> = server
             .verdicts
             .iter()

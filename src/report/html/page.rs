@@ -6,24 +6,37 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::Serialize;
 
-use super::pack::Pack;
 use super::{answer, charts, fixes, json, list, seen};
 use crate::report::inventory::Inventory;
 
+/// What both scripts begin with.
+macro_rules! parts {
+    () => {
+        concat!(
+            include_str!("script/data.js"),
+            include_str!("script/filter.js"),
+            include_str!("script/detail.js"),
+            include_str!("script/table.js"),
+            include_str!("script/export.js"),
+        )
+    };
+}
+
 /// The one style.
 const STYLE: &str = include_str!("style.css");
-/// The one script, in the order in which its parts need each other.
-const SCRIPT: &str = concat!(
-    include_str!("script/data.js"),
-    include_str!("script/filter.js"),
-    include_str!("script/detail.js"),
-    include_str!("script/table.js"),
-    include_str!("script/export.js"),
+/// The one script, in the order in which its parts need each other. In a file all rows are in the
+/// page; served, a page of them is, and the others are asked for.
+const SCRIPT: &str =
+    concat!(parts!(), include_str!("script/local.js"), include_str!("script/main.js"));
+const SERVED: &str = concat!(
+    parts!(),
+    include_str!("script/remote.js"),
     include_str!("script/main.js"),
+    include_str!("script/keep.js"),
+    include_str!("script/live.js"),
 );
-/// What a page that is served has behind it.
-const LIVE: &str = concat!(include_str!("script/keep.js"), include_str!("script/live.js"));
 /// The sign in the browser's tab: a lock in the colour of what works.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 \
                     16'%3E%3Crect x='2' y='7' width='12' height='8' rx='2' \
@@ -33,17 +46,18 @@ const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
 /// Write the page. The data for the script is written as it is made: it may be long.
 ///
 /// A page from a file asks nobody for anything. One that is served, under a `tag`, asks the program
-/// that serves it, and only that, for what is new.
+/// that serves it, and only that, for what is new and for rows.
 pub(super) fn write(
     inventory: &Inventory,
     tag: Option<&str>,
+    data: &impl Serialize,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let script = if tag.is_some() { [SCRIPT, LIVE].concat() } else { SCRIPT.to_owned() };
-    let (top, bottom) = (top(inventory, tag, &script), bottom(&script));
+    let script = if tag.is_some() { SERVED } else { SCRIPT };
+    let (top, bottom) = (top(inventory, tag, script), bottom(script));
     out.write_all(top.into_string().as_bytes())?;
     out.write_all(b"<script type=\"application/json\" id=\"data\">")?;
-    json::write(&Pack::of(inventory), out)?;
+    json::write(data, out)?;
     out.write_all(b"</script>\n")?;
     out.write_all(bottom.into_string().as_bytes())
 }

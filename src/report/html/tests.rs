@@ -56,7 +56,7 @@ fn nothing_is_fetched_and_nothing_acts_but_what_is_in_the_file() {
 fn a_served_page_may_ask_the_program_and_nobody_else() {
     let inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
     let mut served = Vec::new();
-    inventory.write_served_html("7-1", &mut served).unwrap();
+    inventory.write_served_html("7-1", &serde_json::json!({}), &mut served).unwrap();
     let served = String::from_utf8(served).unwrap();
     assert!(served.contains("; connect-src 'self'; img-src data:;"), "the policy of the page");
     assert!(served.contains("<html lang=\"en\" data-live=\"7-1\">"));

@@ -24,20 +24,21 @@ function still(change) {
   if (moved) scrollBy({ top: moved, behavior: "instant" });
 }
 
-/** Take over what is new from a page that was fetched anew. */
-function takeOver(fresh) {
-  for (const id of SECTIONS) {
-    const other = fresh.getElementById(id);
-    other.querySelectorAll(".fix").forEach((fix) => buttons(fix, fix.id.slice(4)));
-    keep(document.getElementById(id), other);
-  }
-  pack = unpack(JSON.parse(fresh.getElementById("data").textContent));
-  prepare();
-  for (const name of Object.keys(views)) {
-    parts.tabs.querySelector(`[data-view=${name}] .number`).textContent = grouped(pack[name].length);
-  }
-  fillFilters(true);
-  draw(true);
+/** Take over what is new: the sections of a page that was fetched anew, and rows. */
+async function takeOver(fresh) {
+  // What its reader asks for may be refused: then the rest is new all the same.
+  const rows = await source.again(state).catch((error) => {
+    if (error instanceof TypeError) throw error;
+    return () => {};
+  });
+  still(() => {
+    for (const id of SECTIONS) {
+      const other = fresh.getElementById(id);
+      other.querySelectorAll(".fix").forEach((fix) => buttons(fix, fix.id.slice(4)));
+      keep(document.getElementById(id), other);
+    }
+    rows();
+  });
 }
 
 /** A share of packets, for people. */
@@ -86,7 +87,7 @@ async function ask(tag) {
     return tag;
   }
   const fresh = new DOMParser().parseFromString(text, "text/html");
-  still(() => takeOver(fresh));
+  await takeOver(fresh);
   return fresh.documentElement.dataset.live;
 }
 

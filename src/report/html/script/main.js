@@ -1,8 +1,6 @@
 // What the page does when it is opened, and when somebody chooses something.
 
-let pack = unpack(JSON.parse(document.getElementById("data").textContent));
 let state = asked();
-let shown = [];
 const parts = {};
 
 /** Somebody chose something. */
@@ -32,29 +30,38 @@ function turn(view) {
   change({ view, sort: "", open: "", reason: "", software: "" });
 }
 
-/** Draw what is asked for; what has the focus keeps it. With `keeps`, nobody asked: there is new data,
- * and whatever did not change stays as it is. */
-function draw(keeps = false) {
-  const view = views[state.view];
+/** Draw what is asked for, at once or when it has come. */
+function draw() {
+  drawTabs();
+  drawFilters();
   const began = performance.now();
-  shown = select(state);
-  const pages = Math.max(1, Math.ceil(shown.length / ROWS));
-  const page = Math.min(pages, Math.max(1, Number.parseInt(state.page, 10) || 1));
-  const rows = shown.slice((page - 1) * ROWS, page * ROWS);
+  source.ask(state, (answer) => {
+    show(answer);
+    document.body.dataset.drawn = (performance.now() - began).toFixed(1);
+  });
+}
+
+/** Draw rows; what has the focus keeps it. With `keeps`, nobody asked: there is new data, and whatever
+ * did not change stays as it is. */
+function show(answer, keeps = false) {
+  const view = views[state.view];
+  const { rows, matched, page } = answer;
+  const all = source.total(state.view);
   const focus = focused();
-  const table = drawTable(state, rows, pack[state.view].length);
+  const table = drawTable(state, rows, all);
   if (keeps) keep(parts.table.firstChild, table);
   else parts.table.replaceChildren(table);
-  parts.pager.replaceChildren(...pager(page, pages));
-  drawTabs();
+  parts.pager.replaceChildren(...pager(page, Math.max(1, Math.ceil(matched / ROWS))));
+  for (const tab of parts.tabs.children) {
+    tab.querySelector(".number").textContent = grouped(source.total(tab.dataset.view));
+  }
+  if (answer.choices) fillFilters(answer.choices, keeps);
   drawFilters(keeps);
-  const all = pack[state.view].length;
-  const words = shown.length === all ? count(all, view.one, view.many)
-    : `${grouped(shown.length)} of ${count(all, view.one, view.many)}`;
+  const words = matched === all ? count(all, view.one, view.many)
+    : `${grouped(matched)} of ${count(all, view.one, view.many)}`;
   parts.count.textContent = words;
   if (!keeps) say(words);
   restore(focus);
-  document.body.dataset.drawn = (performance.now() - began).toFixed(1);
 }
 
 /** Which control has the focus, so that it can be found again in what is drawn anew. */
@@ -113,10 +120,7 @@ function drawFilters(keeps = false) {
 }
 
 /** What can be chosen depends on the table. */
-function fillFilters(keeps = false) {
-  const view = views[state.view];
-  const at = policyAt(state);
-  const rows = pack[state.view];
+function fillFilters(found, keeps) {
   const fill = (name, all, list, words = (item) => item) => {
     const control = parts.controls[name];
     // A list that somebody chooses from is not changed under their eyes.
@@ -124,24 +128,19 @@ function fillFilters(keeps = false) {
     control.replaceChildren(make("option", { value: "" }, all), ...list.map(([item, number]) =>
       make("option", { value: item }, `${words(item)} (${grouped(number)})`)));
   };
-  if (view.letter) {
-    const letters = choices(rows.map((row) => (view.letter(row, at) || "u").toLowerCase()));
-    letters.sort((a, b) => WEIGHTS[b[0]] - WEIGHTS[a[0]]);
-    fill("outcome", "Any outcome", letters, (letter) => WORDS[letter]);
-    fill("reason", "Any reason", choices(rows.flatMap((row) => unique(view.reasons(row, at)))), spoken);
-    fill("owner", "Any owner", choices(rows.map((row) => row.owner)));
-    fill("site", "Any site", choices(rows.map((row) => row.site)));
-  }
-  if (view.software) {
-    fill("software", "Any software", choices(rows.flatMap((row) => view.software(row))).slice(0, 200));
-  }
+  found.outcome.sort((a, b) => WEIGHTS[b[0]] - WEIGHTS[a[0]]);
+  fill("outcome", "Any outcome", found.outcome, (letter) => WORDS[letter]);
+  fill("reason", "Any reason", found.reason, spoken);
+  fill("owner", "Any owner", found.owner);
+  fill("site", "Any site", found.site);
+  fill("software", "Any software", found.software);
 }
 
 function build() {
   const tabs = Object.entries(views).map(([name, view]) => make("button", { type: "button",
     role: "tab", id: `tab-${name}`, "data-view": name, "aria-controls": "panel",
-    onclick: () => turnTo(name) }, view.title,
-  make("span", { class: "number" }, grouped(pack[name].length))));
+    onclick: () => turn(name) }, view.title,
+  make("span", { class: "number" }, grouped(source.total(name)))));
   parts.tabs = make("div", { role: "tablist", "aria-label": "Tables", class: "tabs",
     onkeydown: arrows }, tabs);
   const control = (name, label, tag, attributes = {}) => {
@@ -175,26 +174,33 @@ function build() {
   parts.pager = make("nav", { class: "pager", "aria-label": "Pages" });
   parts.panel = make("div", { role: "tabpanel", id: "panel" }, filters,
     make("div", { class: "bar" }, parts.count, parts.reset,
-      make("button", { type: "button", id: "export", onclick: () => {
-        save(`tlscensus-${state.view}.csv`, csv(state, shown), "text/csv");
-        say("Saved.");
-      } }, "Save as CSV")), parts.table, parts.pager);
+      make("button", { type: "button", id: "export", onclick: saveShown }, "Save as CSV")),
+    parts.table, parts.pager);
   parts.root = document.getElementById("tables");
   parts.root.replaceChildren(parts.tabs, parts.panel);
 }
 
 function choose(name, value) {
-  if (name === "policy") {
-    change({ policy: value === pack.policies[0]?.id ? "" : value });
-    fillFilters();
-    drawFilters();
-  } else change({ [name]: value });
+  const first = pack.policies[0]?.id;
+  change({ [name]: name === "policy" && value === first ? "" : value });
 }
 
-function turnTo(view) {
-  turn(view);
-  fillFilters();
-  drawFilters();
+/** All pages of what is asked for, as a file. */
+async function saveShown() {
+  const wanted = state;
+  try {
+    const rows = await source.all(wanted);
+    save(`tlscensus-${wanted.view}.csv`, csv(wanted, rows), "text/csv");
+    say("Saved.");
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** What was asked for cannot be had. */
+function fail(error) {
+  parts.count.textContent = error.message;
+  say(error.message);
 }
 
 /** Arrows walk over the tabs, as they do everywhere. */
@@ -204,7 +210,7 @@ function arrows(event) {
   if (!step) return;
   event.preventDefault();
   const next = names[(names.indexOf(state.view) + step + names.length) % names.length];
-  turnTo(next);
+  turn(next);
   document.getElementById(`tab-${next}`).focus();
 }
 
@@ -248,15 +254,12 @@ function anchors() {
   addEventListener("hashchange", () => {
     if (!location.hash.includes("=") && location.hash) return;
     state = asked();
-    fillFilters();
     draw();
   });
 }
 
 build();
-fillFilters();
 draw();
-prepare();
 themes();
 anchors();
 document.querySelectorAll("#fixes .fix").forEach((fix) => buttons(fix, fix.id.slice(4)));

@@ -1,4 +1,5 @@
-// The tables: what their columns are, and how a page of them is drawn.
+// The tables: what their columns are, and how a page of them is drawn. Columns are called as in the
+// tables that the program serves. The weight of a row is less the worse it is.
 
 const unique = (list) => [...new Set(list)];
 
@@ -18,9 +19,9 @@ const weigh = (version) => (version.startsWith("SSL") ? 0 : 10) + Number(/[\d.]+
 
 const views = {
   clients: {
-    title: "Clients", one: "client host", many: "client hosts", sort: "-outcome", owned: true,
+    title: "Clients", one: "client host", many: "client hosts", sort: "outcome", owned: true,
     letter: (row, at) => row.letters[at],
-    weight: (row, at) => WEIGHTS[(row.letters[at] || "u").toLowerCase()],
+    weight: (row, at) => -WEIGHTS[(row.letters[at] || "u").toLowerCase()],
     reasons: (row, at) => row.stacks.flatMap(({ kind }) => kind.verdicts[at]?.reasons || []),
     software,
     words: (row) => [row.ip, ...row.others, ...row.names, row.mac, row.owner, row.site,
@@ -28,7 +29,7 @@ const views = {
         ...stack.kind.software.map((one) => one.name), ...stack.names()])],
     detail: clientDetail,
     columns: [
-      { id: "host", label: "Host", key: (row) => row.at, cell: (row) => [row.ip,
+      { id: "ip", label: "Host", key: (row) => row.at, cell: (row) => [row.ip,
         row.names.length ? make("span", { class: "sub" }, few(row.names, 2)) : ""] },
       { id: "outcome", label: "Outcome", key: (row, at) => views.clients.weight(row, at),
         cell: (row, at) => badge(row.letters[at]) },
@@ -37,25 +38,25 @@ const views = {
       { id: "software", label: "Looks like", key: (row) => software(row)[0] || "\uffff",
         cell: (row, at) => few(unique(deciding(row, at).flatMap(({ kind }) =>
           kind.software.map((one) => one.name))), 2) },
-      { id: "version", label: "Offers at most", key: (row) => weigh(lowest(row)),
+      { id: "max_version", label: "Offers at most", key: (row) => weigh(lowest(row)),
         cell: (row) => unique(row.stacks.map(({ kind }) => kind.version || "?")).join(", ") },
       { id: "owner", label: "Owner", key: (row) => row.owner.toLowerCase() || "\uffff",
         cell: (row) => [row.owner, row.site && make("span", { class: "sub" }, row.site)] },
       { id: "connections", label: "Connections", number: true, key: (row) => row.connections,
         cell: (row) => grouped(row.connections) },
-      { id: "last", label: "Last seen", key: (row) => row.last, cell: (row) => minute(row.last) },
+      { id: "last_seen", label: "Last seen", key: (row) => row.last, cell: (row) => minute(row.last) },
     ],
   },
   servers: {
-    title: "Servers", one: "server", many: "servers", sort: "-outcome", owned: true,
+    title: "Servers", one: "server", many: "servers", sort: "outcome", owned: true,
     letter: (row, at) => excepted(row.verdicts[at]),
-    weight: (row, at) => WEIGHTS[row.verdicts[at]?.letter || "u"] + (row.internal ? 0.5 : 0),
+    weight: (row, at) => -WEIGHTS[row.verdicts[at]?.letter || "u"] - (row.internal ? 0.5 : 0),
     reasons: (row, at) => row.verdicts[at]?.reasons || [],
     words: (row) => [row.server, ...row.names, ...row.snis, row.mac, row.owner, row.site,
       row.chain.root, row.chain.issuer, row.chain.status, ...row.certificates],
     detail: serverDetail,
     columns: [
-      { id: "server", label: "Server", key: (row) => row.at, cell: (row) => [row.server,
+      { id: "ip", label: "Server", key: (row) => row.at, cell: (row) => [row.server,
         make("span", { class: "sub" }, few([...row.names, ...row.snis], 2))] },
       { id: "outcome", label: "Outcome", key: (row, at) => views.servers.weight(row, at),
         cell: (row, at) => badge(excepted(row.verdicts[at])) },
@@ -70,7 +71,7 @@ const views = {
           row.site && make("span", { class: "sub" }, row.site)] },
       { id: "clients", label: "Clients", number: true, key: (row) => row.clients,
         cell: (row) => grouped(row.clients) },
-      { id: "last", label: "Last seen", key: (row) => row.last, cell: (row) => minute(row.last) },
+      { id: "last_seen", label: "Last seen", key: (row) => row.last, cell: (row) => minute(row.last) },
     ],
   },
   certificates: {
@@ -80,15 +81,15 @@ const views = {
       ...row.san, ...row.servers],
     detail: certificateDetail,
     columns: [
-      { id: "subject", label: "Subject", key: (row) => row.subject.toLowerCase(),
+      { id: "name", label: "Subject", key: (row) => row.subject.toLowerCase(),
         cell: (row) => row.subject || row.sha256.slice(0, 16) },
       { id: "issuer", label: "Issuer", key: (row) => row.issuer.toLowerCase(), cell: (row) => row.issuer },
       { id: "key", label: "Key", key: (row) => row.keyType, cell: (row) => row.keyType },
       { id: "signature", label: "Signature", key: (row) => row.signature, cell: (row) => row.signature },
-      { id: "until", label: "Valid until", key: (row) => row.until ?? 0, cell: (row) => day(row.until) },
+      { id: "not_after", label: "Valid until", key: (row) => row.until ?? 0, cell: (row) => day(row.until) },
       { id: "connections", label: "Connections", number: true, key: (row) => row.connections,
         cell: (row) => grouped(row.connections) },
-      { id: "last", label: "Last seen", key: (row) => row.last, cell: (row) => minute(row.last) },
+      { id: "last_seen", label: "Last seen", key: (row) => row.last, cell: (row) => minute(row.last) },
     ],
   },
 };
@@ -105,7 +106,7 @@ function drawTable(state, rows, total) {
   const sort = state.sort || view.sort;
   const head = view.columns.map((column) => {
     const sense = sort === column.id ? "ascending" : sort === `-${column.id}` ? "descending" : "none";
-    const next = sense === "descending" || (sense === "none" && !column.number && column.id !== "outcome")
+    const next = sense === "descending" || (sense === "none" && !column.number)
       ? column.id : `-${column.id}`;
     return make("th", { scope: "col", "aria-sort": sense, class: column.number ? "number" : null },
       make("button", { type: "button", "data-sort": column.id, onclick: () => change({ sort: next }) },
