@@ -241,9 +241,10 @@ fn findings(inventory: &Inventory) -> BTreeMap<((Option<Address>, String), &'sta
         let name = printable(&server.name.to_string()).into_owned();
         server.findings.iter().map(move |finding| ((None, name.clone()), finding))
     });
+    let first = inventory.policies.first().map(|policy| &policy.id);
     let mut all = BTreeMap::new();
     for (whose, finding) in of_clients.chain(of_servers) {
-        if finding.is_serious() {
+        if finding.is_serious() && finding.is_under(first) {
             *all.entry((whose, finding.id)).or_insert(true) &= finding.excepted.is_some();
         }
     }

@@ -87,7 +87,7 @@ fn line(
         mac: facts.own_mac(key.ip, &macs),
         owner: group.and_then(|group| group.owner.clone()),
         site: group.and_then(|group| group.site.clone()),
-        internal: facts.question.internal.contain(key.ip),
+        internal: facts.question.internal.contain_server(key),
         snis: edges
             .iter()
             .filter_map(|edge| edge.key.sni.clone())
