@@ -145,7 +145,7 @@ fn a_prepared_census_is_refused_at_once() {
     for (number, change) in [
         format!("ALTER TABLE hosts RENAME TO h; CREATE VIEW hosts AS {endless}"),
         "CREATE TRIGGER t AFTER INSERT ON sources BEGIN DELETE FROM edges; END".to_owned(),
-        "ALTER TABLE hosts ADD COLUMN z TEXT AS (hex(zeroblob(100000000))) VIRTUAL".to_owned(),
+        "ALTER TABLE hosts ADD COLUMN z TEXT AS (hex(zeroblob(1000000))) VIRTUAL".to_owned(),
     ]
     .iter()
     .enumerate()

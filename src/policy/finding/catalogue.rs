@@ -172,6 +172,7 @@ impl FindingId {
             Self::ServerDowngraded => &[Fix::Downgraded],
             Self::CertRootNotRequired
             | Self::HandshakeRefused
+            | Self::EvasionFragments
             | Self::EvasionOverlap
             | Self::EvasionUrgent => &[],
         }
