@@ -147,7 +147,7 @@ fn fragmented(packet: &Packet, pieces: &[Piece<'_>]) -> Vec<Frame> {
         if four {
             let size = u16::try_from(bytes.len() + 20).unwrap();
             head[2..4].copy_from_slice(&size.to_be_bytes());
-            head[6..8].copy_from_slice(&(offset / 8 | u16::from(*more) << 13).to_be_bytes());
+            head[6..8].copy_from_slice(&((offset / 8) | (u16::from(*more) << 13)).to_be_bytes());
             traffic::seal(&mut head);
         } else {
             let size = u16::try_from(bytes.len() + 8).unwrap();
@@ -302,7 +302,7 @@ fn a_dtls_hello_in_fragments_is_seen_through_and_contradictions_are_told() {
     before.insert(at, lie.clone());
     let mut behind = packets.clone();
     behind.insert(at + 1, lie.clone());
-    let mut part = packets.clone();
+    let mut part = packets;
     part.splice(at..at, in_fragments(&lie, 64).into_iter().take(2));
     for (what, packets) in [("before", before), ("behind", behind), ("a part", part)] {
         let found = records(&packets);

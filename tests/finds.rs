@@ -1,6 +1,14 @@
 //! What random conversations and attacks found, each with a test of its own.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::pedantic,
+    clippy::precedence,
+    clippy::redundant_clone,
+    clippy::or_fun_call,
+    clippy::use_self,
+    reason = "numbers of a test are its own, and lists of what there is are long"
+)]
 
 #[path = "common/mod.rs"]
 mod common;

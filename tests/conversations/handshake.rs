@@ -421,7 +421,6 @@ fn older(
         _ => None,
     };
     let resumed = resumes && making.random.chance(80);
-    let by_ticket = resumed && client.offers(35);
     let mut extensions = Vec::new();
     for kind in [0, 22, 23, 0xff01, 35] {
         if client.offers(kind) && making.random.chance(60) {
@@ -448,7 +447,6 @@ fn older(
     } else {
         Vec::new()
     };
-    let _ = by_ticket;
     let server = Server {
         version,
         suite,

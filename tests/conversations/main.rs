@@ -8,11 +8,13 @@
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may fail")]
+#![allow(clippy::indexing_slicing, reason = "a test may fail")]
 #![allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
-    clippy::too_many_lines,
+    clippy::pedantic,
+    clippy::precedence,
+    clippy::redundant_clone,
+    clippy::or_fun_call,
+    clippy::use_self,
     reason = "numbers of a test are its own, and lists of what there is are long"
 )]
 #![allow(unreachable_pub, missing_docs, reason = "a test: its modules are its documentation")]

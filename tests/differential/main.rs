@@ -4,6 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may fail")]
 #![allow(clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::pedantic,
+    clippy::precedence,
+    clippy::redundant_clone,
+    clippy::or_fun_call,
+    clippy::use_self,
+    reason = "numbers of a test are its own, and lists of what there is are long"
+)]
 #![allow(unreachable_pub, missing_docs, reason = "a test: its modules are its documentation")]
 
 #[allow(dead_code, clippy::cast_possible_truncation)]
