@@ -108,6 +108,16 @@ impl NameReader {
         }
     }
 
+    /// Requests whose answers were waited for no longer, since this was asked last.
+    pub fn take_unanswered(&mut self) -> u64 {
+        std::mem::take(&mut self.requests.unanswered)
+    }
+
+    /// The same, since the beginning or since they were taken.
+    pub const fn unanswered(&self) -> u64 {
+        self.requests.unanswered
+    }
+
     /// Read a datagram; what it says that was not said before goes to `sink`.
     pub fn read(&mut self, datagram: &Datagram<'_>, sink: &mut dyn FnMut(Said)) {
         let (source, target) = (datagram.source.port, datagram.target.port);

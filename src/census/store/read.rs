@@ -386,7 +386,8 @@ fn source(
 ) -> Result<Option<(i64, SourceEntry, Coverage, Latency)>> {
     let mut statement = sql.prepare_cached(
         "SELECT id, name, has_identity, first, last, packets, bytes, cut, dropped, flows,
-             midstream, evicted, fault, skipped, coverage, handshake_us, lost
+             midstream, evicted, fault, skipped, coverage, handshake_us, lost,
+             notes
          FROM sources WHERE sensor = ?1 AND kind = ?2 AND identity = ?3",
     )?;
     let mut rows = statement.query(params![key.sensor, key.kind.name(), key.id])?;
@@ -423,6 +424,11 @@ fn source(
     for (name, count) in counters(16)? {
         let known = entry.lost.counters().into_iter().find(|(known, _)| *known == name);
         *known.ok_or(Fault::Value("sources"))?.1 = count;
+    }
+    for (name, count) in counters(17)? {
+        if !entry.notes.set(&name, count) {
+            return Err(Fault::Value("sources"));
+        }
     }
     let latency = latency(row.get_ref(15)?.as_str().map_err(wrong)?)?;
     Ok(Some((row.get(0)?, entry, coverage, latency)))
