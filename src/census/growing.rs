@@ -1,5 +1,6 @@
 //! [`Growing`]: a value of a census that is still growing, and whether it is new to the file;
-//! [`Budget`]: how much memory is left for what peers make up.
+//! [`Mark`]: the same for a part of such a value; [`Budget`]: how much memory is left for what peers
+//! make up.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,12 +32,48 @@ impl<T> Growing<T> {
     }
 }
 
+impl<T> Growing<T> {
+    /// What `part` takes of it, if it has changed since the last time.
+    pub(super) fn take_with<P>(&mut self, part: impl FnOnce(&mut T) -> P) -> Option<P> {
+        std::mem::take(&mut self.changed).then(|| part(&mut self.value))
+    }
+}
+
 impl<T: Clone> Growing<T> {
     /// A copy, if it has changed since the last time.
     pub(super) fn take(&mut self) -> Option<T> {
-        std::mem::take(&mut self.changed).then(|| self.value.clone())
+        self.take_with(|value| value.clone())
     }
 }
+
+/// Whether a part of a value is new to the file. This is no fact: all marks are equal.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark(bool);
+
+impl Mark {
+    /// From now on it is new.
+    pub(super) const fn set(&mut self) {
+        self.0 = true;
+    }
+
+    /// Whether it is new.
+    pub(super) const fn is_set(self) -> bool {
+        self.0
+    }
+
+    /// Whether it was new; from now on it is not.
+    pub(super) const fn take(&mut self) -> Self {
+        std::mem::replace(self, Self(false))
+    }
+}
+
+impl PartialEq for Mark {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Mark {}
 
 /// Bytes that may still be spent on values of any length.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use crate::tls::Transport;
 use crate::tls::hello::OfferId;
 
 use super::bins::Bins;
+use super::growing::Mark;
 use super::server::ServerKey;
 use super::sorted::{Sorted, keep_smallest};
 
@@ -28,6 +29,8 @@ pub struct Host {
     pub tally: Tally,
     /// The stacks that run on it.
     pub stacks: Sorted<StackKey, Stack>,
+    /// Something of it had to give way since it was last saved.
+    pub(super) gave_way: Mark,
 }
 
 /// Which stack of a host it is.
@@ -72,6 +75,8 @@ pub struct Edge {
     pub failed: u64,
     /// When the first of those began.
     pub failures: Vec<Timestamp>,
+    /// It has changed since it was last saved.
+    pub(super) unsaved: Mark,
 }
 
 /// One connection, its parts looked up in the tables of the census.
@@ -88,8 +93,13 @@ pub(super) struct Sighting<'a> {
 
 impl Host {
     /// A host of which nothing was seen yet.
-    pub(super) const fn new(at: Timestamp) -> Self {
-        Self { macs: Vec::new(), tally: unseen(at), stacks: Sorted::new() }
+    pub(super) fn new(at: Timestamp) -> Self {
+        Self {
+            macs: Vec::new(),
+            tally: unseen(at),
+            stacks: Sorted::new(),
+            gave_way: Mark::default(),
+        }
     }
 
     /// Add a connection; returns by how many edges the host has grown (negative: shrunk).
@@ -109,17 +119,55 @@ impl Host {
             key,
             limits.host_stacks,
             || Stack { tally: unseen(at), bins: Bins::default(), edges: Sorted::new() },
-            |lost| grown -= lost.edges.len().cast_signed(),
+            |lost| {
+                grown -= lost.edges.len().cast_signed();
+                self.gave_way.set();
+            },
         );
         if let Some(stack) = stack {
-            grown += stack.add(seen, limits, room);
+            grown += stack.add(seen, limits, room, &mut self.gave_way);
         }
         grown
+    }
+
+    /// What has changed since this was last asked: the host with its stacks, and of their edges
+    /// those that have changed; all of them where [something gave way](Self::gave_way).
+    pub(super) fn take_changes(&mut self) -> Self {
+        let gave_way = self.gave_way.take();
+        let stacks = self.stacks.filter_map(|_, stack| {
+            let edges = stack.edges.filter_map(|_, edge| {
+                let unsaved = edge.unsaved.take().is_set() || gave_way.is_set();
+                unsaved.then(|| edge.clone())
+            });
+            Some(Stack { tally: stack.tally, bins: stack.bins.clone(), edges })
+        });
+        Self { macs: self.macs.clone(), tally: self.tally, stacks, gave_way }
+    }
+
+    /// What was taken could not be saved: it is to be taken again.
+    pub(super) fn put_back(&mut self, changes: &Self) {
+        if changes.gave_way.is_set() {
+            self.gave_way.set();
+        }
+        for (key, changed) in changes.stacks.iter() {
+            let Some(stack) = self.stacks.get_mut(key) else { continue };
+            for (key, _) in changed.edges.iter() {
+                if let Some(edge) = stack.edges.get_mut(key) {
+                    edge.unsaved.set();
+                }
+            }
+        }
     }
 }
 
 impl Stack {
-    fn add(&mut self, seen: Sighting<'_>, limits: &Limits, room: bool) -> isize {
+    fn add(
+        &mut self,
+        seen: Sighting<'_>,
+        limits: &Limits,
+        room: bool,
+        gave_way: &mut Mark,
+    ) -> isize {
         let at = seen.record.ts;
         self.tally.add(Tally::once(at));
         self.bins.note(at, limits.stack_bins);
@@ -137,8 +185,9 @@ impl Stack {
                 starts: Vec::new(),
                 failed: 0,
                 failures: Vec::new(),
+                unsaved: Mark::default(),
             },
-            drop,
+            |_| gave_way.set(),
         );
         if let Some(edge) = edge {
             edge.add(seen.record, seen.evidence, limits);
@@ -150,6 +199,7 @@ impl Stack {
 impl Edge {
     fn add(&mut self, record: &FlowRecord, evidence: Option<Arc<Evidence>>, limits: &Limits) {
         let once = Tally::once(record.ts);
+        self.unsaved.set();
         self.tally.add(once);
         keep_smallest(&mut self.starts, record.ts, limits.edge_attempts);
         if failed(record) {

@@ -251,14 +251,18 @@ impl Census {
         }
     }
 
-    /// What is new since the last time that this was asked: hosts, servers, offers and certificates
-    /// that have changed, each as a whole, and the totals.
+    /// What is new since the last time that this was asked: servers, offers and certificates that
+    /// have changed, each as a whole, hosts with those of their edges that have, and the totals.
     pub fn take_changes(&self) -> Snapshot {
         let _use = self.sweeper.hold();
         let (coverage, latency) = self.totals();
         let hosts = self.hosts.iter_mut();
-        let hosts =
-            hosts.filter_map(|mut entry| Some((*entry.key(), entry.value_mut().take()?))).collect();
+        let hosts = hosts
+            .filter_map(|mut entry| {
+                let changes = entry.value_mut().take_with(Host::take_changes)?;
+                Some((*entry.key(), changes))
+            })
+            .collect();
         let servers = self.servers.iter_mut();
         let servers = servers
             .filter_map(|mut entry| {
@@ -287,9 +291,9 @@ impl Census {
     /// What was taken could not be saved: it is to be taken again.
     pub fn put_back(&self, changes: &Snapshot) {
         let _use = self.sweeper.hold();
-        for (ip, _) in &changes.hosts {
+        for (ip, changed) in &changes.hosts {
             if let Some(mut host) = self.hosts.get_mut(ip) {
-                host.change();
+                host.change().put_back(changed);
             }
         }
         for (key, _) in &changes.servers {

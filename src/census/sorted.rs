@@ -55,6 +55,18 @@ impl<K: Ord, V> Sorted<K, V> {
         Self(entries)
     }
 
+    /// A map of what `take` takes of each entry.
+    pub(super) fn filter_map<W>(
+        &mut self,
+        mut take: impl FnMut(&K, &mut V) -> Option<W>,
+    ) -> Sorted<K, W>
+    where
+        K: Clone,
+    {
+        let entries = self.0.iter_mut();
+        Sorted(entries.filter_map(|(key, value)| Some((key.clone(), take(key, value)?))).collect())
+    }
+
     /// Keep the entries for which this holds.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.0.retain_mut(|(key, value)| keep(key, value));
@@ -87,6 +99,12 @@ impl<K: Ord, V> Sorted<K, V> {
     pub fn get(&self, key: &K) -> Option<&V> {
         let at = self.0.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
         self.0.get(at).map(|(_, value)| value)
+    }
+
+    /// The value of `key`, to be changed.
+    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let at = self.0.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
+        self.0.get_mut(at).map(|(_, value)| value)
     }
 
     /// All entries, smallest key first.

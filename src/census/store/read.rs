@@ -21,6 +21,7 @@ use crate::tls::hello::{Offer, OfferId};
 use crate::x509::{Certificate, Fingerprint};
 
 use super::text;
+use crate::census::growing::Mark;
 use crate::census::{
     Bins, Coverage, Edge, EdgeKey, Host, KnownAs, Latency, Server, ServerKey, Snapshot, Sorted,
     SourceEntry, SourceKey, SourceKind, Stack, StackKey,
@@ -187,6 +188,7 @@ impl Reader {
                 starts: times(5)?,
                 failed: number(row, 4)?,
                 failures: times(6)?,
+                unsaved: Mark::default(),
             };
             let sni = row.get_ref(9)?.as_str_or_null().map_err(wrong)?;
             let key = EdgeKey {
@@ -261,6 +263,7 @@ impl Reader {
                     stacks.remove(&row.get(3)?).unwrap_or_default(),
                     self.limits.host_stacks,
                 ),
+                gave_way: Mark::default(),
             };
             all.push((ip, host));
         }

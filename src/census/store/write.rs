@@ -39,20 +39,21 @@ pub(super) fn replace(sql: &Connection, entry: &SourceEntry, part: &Snapshot) ->
     for table in FACTS {
         sql.execute(&format!("DELETE FROM {table} WHERE source = ?1"), [source])?;
     }
-    write(sql, source, part)
+    write(sql, source, part, false)
 }
 
-/// Replace what is known of the hosts and servers that have changed, and the totals.
+/// Replace what is known of the hosts, edges and servers that have changed, and the totals.
 pub(super) fn update(sql: &Connection, entry: &SourceEntry, changes: &Snapshot) -> Result<()> {
     let source = source(sql, entry, changes)?;
-    write(sql, source, changes)
+    write(sql, source, changes, true)
 }
 
-/// Write what `part` lists of a source.
-fn write(sql: &Connection, source: i64, part: &Snapshot) -> Result<()> {
+/// Write what `part` lists of a source, of which the tables may tell something `already`.
+fn write(sql: &Connection, source: i64, part: &Snapshot, already: bool) -> Result<()> {
     let mut writer = Writer {
         sql,
         source,
+        already,
         offers: HashMap::default(),
         servers: HashMap::default(),
         chains: HashMap::default(),
@@ -148,6 +149,7 @@ fn samples(latency: &Latency) -> String {
 struct Writer<'a> {
     sql: &'a Connection,
     source: i64,
+    already: bool,
     offers: HashMap<OfferId, i64, RandomState>,
     servers: HashMap<Arc<ServerKey>, i64, RandomState>,
     chains: HashMap<Vec<Fingerprint>, i64, RandomState>,
@@ -332,10 +334,12 @@ impl Writer<'_> {
             "INSERT INTO hosts (ip) VALUES (?1)",
             [ip.to_string()],
         )?;
-        self.forget(row)?;
+        if self.already && host.gave_way.is_set() {
+            self.forget(row)?;
+        }
         let Tally { connections, first, last } = host.tally;
         self.run(
-            "INSERT INTO host_seen (source, host, macs, connections, first, last)
+            "INSERT OR REPLACE INTO host_seen (source, host, macs, connections, first, last)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 self.source,
@@ -366,7 +370,7 @@ impl Writer<'_> {
             Bins::Days(days) => (None, Some(json(days))),
         };
         self.run(
-            "INSERT INTO stack_seen (source, stack, connections, first, last, hours, days)
+            "INSERT OR REPLACE INTO stack_seen (source, stack, connections, first, last, hours, days)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![self.source, row, int(connections), moment(first), moment(last), hours, days],
         )?;
@@ -386,7 +390,7 @@ impl Writer<'_> {
         )?;
         let Tally { connections, first, last } = edge.tally;
         self.run(
-            "INSERT INTO edge_seen (source, edge, connections, first, last, failed, starts,
+            "INSERT OR REPLACE INTO edge_seen (source, edge, connections, first, last, failed, starts,
                  failures)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
@@ -400,6 +404,12 @@ impl Writer<'_> {
                 text::moments(&edge.failures)
             ],
         )?;
+        if self.already {
+            self.run(
+                "DELETE FROM edge_evidence WHERE source = ?1 AND edge = ?2",
+                [self.source, row],
+            )?;
+        }
         for (evidence, tally) in edge.evidence.iter() {
             let evidence = self.evidence_row(evidence)?;
             let Tally { connections, first, last } = *tally;
