@@ -16,6 +16,7 @@ mod traffic;
 mod change;
 mod compare;
 mod datagram;
+#[cfg(feature = "compression")]
 mod files;
 mod wrap;
 
