@@ -45,6 +45,7 @@ pub struct Merger {
     offers: BTreeMap<OfferId, Arc<Offer>>,
     certificates: BTreeMap<Fingerprint, Arc<Certificate>>,
     known: BTreeMap<Address, KnownAs>,
+    lost_names: u64,
     coverage: Coverage,
     latency: Latency,
     sources: BTreeMap<SourceKey, SourceEntry>,
@@ -65,6 +66,7 @@ impl Merger {
             offers: BTreeMap::new(),
             certificates: BTreeMap::new(),
             known: BTreeMap::new(),
+            lost_names: 0,
             coverage: Coverage::default(),
             latency: Latency::default(),
             sources: BTreeMap::new(),
@@ -121,6 +123,7 @@ impl Merger {
                 }
             }
         }
+        rule.count(&mut self.lost_names, part.lost_names);
         match rule {
             Rule::Add => {
                 self.coverage.add(&part.coverage);
@@ -147,6 +150,7 @@ impl Merger {
             offers: self.offers,
             certificates: self.certificates.into_iter().collect(),
             known: self.known,
+            lost_names: self.lost_names,
             coverage: self.coverage,
             latency: self.latency,
             sources,

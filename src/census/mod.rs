@@ -33,7 +33,7 @@ pub mod store;
 mod window;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
@@ -41,7 +41,7 @@ use foldhash::fast::RandomState;
 
 use crate::clock::Timestamp;
 use crate::limits::Limits;
-use crate::naming::Said;
+use crate::naming::{Heard, Said};
 use crate::packet::Address;
 use crate::record::{Alert, Evidence, FlowRecord, Tally};
 use crate::x509::{Certificate, Fingerprint};
@@ -56,7 +56,7 @@ use sorted::keep_smallest;
 pub use bins::Bins;
 pub use coverage::{Coverage, Lost, SourceEntry, SourceKey, SourceKind};
 pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
-pub use known::KnownAs;
+pub use known::{Hours, KnownAs};
 pub use latency::Latency;
 pub use merge::Merger;
 pub use server::{Server, ServerKey};
@@ -86,6 +86,8 @@ pub struct Census {
     counters: Counters,
     sources: Mutex<Sources>,
     known: Mutex<BTreeMap<Address, Growing<KnownAs>>>,
+    /// Names and leases that bounds left no room for.
+    lost_names: AtomicU64,
     latency: Mutex<Latency>,
 }
 
@@ -107,6 +109,7 @@ impl Census {
             counters: Counters::default(),
             sources: Mutex::default(),
             known: Mutex::default(),
+            lost_names: AtomicU64::new(0),
             latency: Mutex::default(),
         }
     }
@@ -143,15 +146,28 @@ impl Census {
         self.counters.count(record);
     }
 
+    /// Add what was heard of an address.
+    pub fn hear(&self, heard: Heard) {
+        match heard {
+            Heard::Said(said, at) => self.name_address(said, at),
+            Heard::Lost(names) => {
+                self.lost_names.fetch_add(names, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Add what was said of an address. Of more than there is room for the first stays.
-    pub fn name_address(&self, said: Said) {
+    pub fn name_address(&self, said: Said, at: Timestamp) {
         let mut known = self.known();
         let address = said.address();
         let room = known.len() < self.limits.named_addresses || known.contains_key(&address);
-        if room && self.values.spend(said.size()) {
+        let lost = if room && self.values.spend(said.size()) {
             let known = known.entry(address).or_insert_with(|| Growing::new(KnownAs::default()));
-            known.change().add(said, &self.limits);
-        }
+            known.change().add(said, Hours::at(at), &self.limits)
+        } else {
+            1
+        };
+        self.lost_names.fetch_add(lost, Ordering::Relaxed);
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<Address, Growing<KnownAs>>> {
@@ -206,6 +222,7 @@ impl Census {
                 .map(|entry| (*entry.key(), Arc::clone(entry.value().value())))
                 .collect(),
             known: self.known().iter().map(|(ip, known)| (*ip, known.value().clone())).collect(),
+            lost_names: self.lost_names.load(Ordering::Relaxed),
             coverage,
             latency,
             sources: self
@@ -245,6 +262,7 @@ impl Census {
                 .iter_mut()
                 .filter_map(|(ip, known)| Some((*ip, known.take()?)))
                 .collect(),
+            lost_names: self.lost_names.load(Ordering::Relaxed),
             coverage,
             latency,
             ..Snapshot::listing(hosts, servers)

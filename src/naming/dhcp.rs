@@ -32,6 +32,7 @@ const INFORM: u8 = 8;
 pub(super) struct Requests {
     names: HashMap<(u32, Mac), Box<str>, RandomState>,
     limit: usize,
+    given_up: u64,
 }
 
 /// What a message says.
@@ -48,7 +49,12 @@ struct Message {
 
 impl Requests {
     pub(super) fn new(limit: usize) -> Self {
-        Self { names: HashMap::default(), limit }
+        Self { names: HashMap::default(), limit, given_up: 0 }
+    }
+
+    /// Names that were given up before their answers came.
+    pub(super) const fn given_up(&self) -> u64 {
+        self.given_up
     }
 
     pub(super) fn read(&mut self, payload: &[u8], sink: &mut dyn FnMut(Said)) {
@@ -59,6 +65,7 @@ impl Requests {
                 if let Some(name) = &name {
                     // An answer takes milliseconds: what waits for longer gets none.
                     if self.names.len() >= self.limit {
+                        self.given_up = self.given_up.saturating_add(self.names.len() as u64);
                         self.names.clear();
                     }
                     self.names.insert((transaction, mac), name.clone());

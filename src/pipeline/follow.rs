@@ -213,7 +213,7 @@ impl Tables {
                 self.segment(segment, &place, at, batcher);
             }
             Packet::Datagram(datagram) => {
-                names.read(datagram, &mut |said| batcher.name(name, said));
+                names.read(datagram, at, &mut |heard| batcher.name(name, heard));
                 if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
                     datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
                 }

@@ -9,8 +9,10 @@ use super::batch::{Batch, Job};
 use super::faults::{Provoked, contain};
 use super::judge::Judge;
 use super::{Fact, Progress, Recorder, Settings};
+use crate::census::Window;
 use crate::flow::Side;
 use crate::json;
+use crate::naming::Heard;
 use crate::packet::Layers;
 use crate::quic;
 use crate::record::community::{self, community_id};
@@ -85,9 +87,16 @@ impl<'a> Worker<'a> {
                 }
             }
             batch.jobs = jobs;
-            for (source, said) in batch.names.drain(..) {
-                if let Some(census) = self.census {
-                    census(Fact::Said(&source, said));
+            let window = Window { since: self.settings.since, until: self.settings.until };
+            for (source, heard) in batch.names.drain(..) {
+                let within = match &heard {
+                    Heard::Said(_, at) => {
+                        window.meets_hours(at.start_of_hour(), at.start_of_hour())
+                    }
+                    Heard::Lost(_) => true,
+                };
+                if let Some(census) = self.census.filter(|_| within) {
+                    census(Fact::Heard(&source, heard));
                 }
             }
             self.progress.add_connections(connections);

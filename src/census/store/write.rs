@@ -96,16 +96,16 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
     sql.query_row(
         "INSERT INTO sources (sensor, kind, identity, name, has_identity, first, last, packets,
              bytes, cut, dropped, flows, midstream, evicted, fault, skipped, coverage, handshake_us,
-             lost)
+             lost, lost_names)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-             ?19)
+             ?19, ?20)
          ON CONFLICT (sensor, kind, identity) DO UPDATE SET
              name = excluded.name, first = excluded.first, last = excluded.last,
              packets = excluded.packets, bytes = excluded.bytes, cut = excluded.cut,
              dropped = excluded.dropped, flows = excluded.flows, midstream = excluded.midstream,
              evicted = excluded.evicted, fault = excluded.fault, skipped = excluded.skipped,
              coverage = excluded.coverage, handshake_us = excluded.handshake_us,
-             lost = excluded.lost
+             lost = excluded.lost, lost_names = excluded.lost_names
          RETURNING id",
         params![
             entry.sensor,
@@ -127,6 +127,7 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
             json(&coverage),
             samples(&part.latency),
             json(&lost),
+            int(part.lost_names),
         ],
         |row| row.get(0),
     )
@@ -253,17 +254,26 @@ impl Writer<'_> {
     /// What an address is called; names only become more.
     fn known(&self, ip: Address, known: &KnownAs) -> Result<()> {
         let ip = ip.to_string();
-        for (name, said_by) in &known.names {
+        for ((name, said_by), hours) in known.names.iter() {
             self.run(
-                "INSERT OR IGNORE INTO name_seen (source, ip, name, said_by)
-                 VALUES (?1, ?2, ?3, ?4)",
-                params![self.source, ip, name, said_by.name()],
+                "INSERT INTO name_seen (source, ip, name, said_by, first, last)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET first = excluded.first, last = excluded.last",
+                params![
+                    self.source,
+                    ip,
+                    name,
+                    said_by.name(),
+                    moment(hours.first),
+                    moment(hours.last)
+                ],
             )?;
         }
-        for mac in &known.leases {
+        for (mac, hours) in known.leases.iter() {
             self.run(
-                "INSERT OR IGNORE INTO lease_seen (source, ip, mac) VALUES (?1, ?2, ?3)",
-                params![self.source, ip, mac.to_string()],
+                "INSERT INTO lease_seen (source, ip, mac, first, last) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET first = excluded.first, last = excluded.last",
+                params![self.source, ip, mac.to_string(), moment(hours.first), moment(hours.last)],
             )?;
         }
         Ok(())

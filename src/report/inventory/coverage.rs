@@ -119,12 +119,15 @@ pub struct UnlistedLine {
     pub edges: u64,
     /// Of evidence.
     pub evidence: u64,
+    /// Names and leases that were heard and that a bound left no room for.
+    pub names: u64,
 }
 
-impl From<Unlisted> for UnlistedLine {
-    fn from(unlisted: Unlisted) -> Self {
-        let Unlisted { hosts, stacks, edges, evidence } = unlisted;
-        Self { hosts, stacks, edges, evidence }
+impl UnlistedLine {
+    /// Those of a snapshot.
+    fn of(snapshot: &Snapshot) -> Self {
+        let Unlisted { hosts, stacks, edges, evidence } = snapshot.unlisted();
+        Self { hosts, stacks, edges, evidence, names: snapshot.lost_names }
     }
 }
 
@@ -160,7 +163,7 @@ pub(super) fn coverage(snapshot: &Snapshot) -> CoverageLine {
         first_seen: span.map(|(first, _)| first),
         last_seen: span.map(|(_, last)| last),
         connections: snapshot.coverage,
-        unlisted: snapshot.unlisted().into(),
+        unlisted: UnlistedLine::of(snapshot),
         handshake_ms: HandshakeTimes::of(&snapshot.latency),
         ..CoverageLine::default()
     };

@@ -79,6 +79,12 @@ pub(in crate::report) fn connections(coverage: &CoverageLine) -> Vec<String> {
             count(coverage.evicted_flows, "flow was", "flows were"),
         ));
     }
+    if coverage.unlisted.names > 0 {
+        lines.push(format!(
+            "{} heard, but not kept: a bound on memory was reached",
+            count(coverage.unlisted.names, "name of a host was", "names of hosts were"),
+        ));
+    }
     let unlisted = &coverage.unlisted;
     let unlisted = unlisted.hosts + unlisted.stacks + unlisted.edges + unlisted.evidence;
     if unlisted > 0 {
