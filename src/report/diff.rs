@@ -214,7 +214,7 @@ fn macs(client: &Client) -> Vec<String> {
 /// The names that a host gave itself.
 fn own_names(client: &Client) -> Vec<String> {
     let is_own = |by: &&str| NameSource::from_name(by).is_some_and(NameSource::is_own);
-    let own = client.named_by.iter().filter(|(_, by)| by.iter().any(|by| is_own(by)));
+    let own = client.named_by.iter().filter(|(_, by)| by.iter().any(is_own));
     own.map(|(name, _)| name.clone()).collect()
 }
 

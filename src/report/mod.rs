@@ -20,6 +20,7 @@ pub mod schema;
 pub mod scope;
 pub mod summary;
 mod text;
+mod vendors;
 
 pub use diff::Diff;
 pub use exceptions::Exceptions;
@@ -28,3 +29,4 @@ pub use html::{Pack, Peers, Rows};
 pub use inventory::{Inventory, Question};
 pub use names::Names;
 pub use summary::Style;
+pub use vendors::Vendors;
