@@ -29,6 +29,8 @@ pub struct Limits {
     pub datagram_flows: usize,
     /// Datagram flows whose handshake is being watched at the same time.
     pub watched_datagram_flows: usize,
+    /// Connections that are watched between the same two ports at the same time (QUIC).
+    pub flow_connections: usize,
     /// Log-ins to networks (EAP in 802.1X and RADIUS) that are under way at the same time.
     pub logins: usize,
     /// Bytes that all of them together may hold.
@@ -64,6 +66,8 @@ pub struct Limits {
     pub transcript_records: usize,
     /// Bytes of cleartext that are kept of each direction before TLS begins, to name the protocol.
     pub preamble_bytes: usize,
+    /// Flows that were given up before TLS began, of which that cleartext is kept.
+    pub kept_cleartexts: usize,
     /// Bytes that one direction may send before a start of TLS is no longer looked for, in a protocol
     /// that is known to start TLS in its middle.
     pub search_bytes: usize,
@@ -138,6 +142,7 @@ impl Default for Limits {
             watched_flows: 1 << 17,
             datagram_flows: 1 << 18,
             watched_datagram_flows: 1 << 15,
+            flow_connections: 16,
             logins: 4_096,
             login_bytes: 32 << 20,
             watched_bytes: 256 << 20,
@@ -155,6 +160,7 @@ impl Default for Limits {
             transcript_bytes: 2 << 20,
             transcript_records: 256,
             preamble_bytes: 2_048,
+            kept_cleartexts: 4_096,
             search_bytes: 64 << 10,
             search_bytes_unknown: 4 << 10,
             search_bytes_proxied: 16 << 20,

@@ -102,6 +102,38 @@ fn what_was_saved_outlives_a_kill_and_later_runs_add_to_it() {
     assert_eq!(fs::read(later).unwrap(), fs::read(inventory).unwrap());
 }
 
+/// Of a build for use on two idle cores: a second of both. A development build computes up to twelve
+/// times as long.
+const END: Duration = Duration::from_secs(if cfg!(debug_assertions) { 24 } else { 2 });
+
+#[test]
+fn fifty_thousand_hosts_are_saved_and_reported_in_time() {
+    let Some(net) = Net::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (census, name) = path(&folder, "office.db");
+    let (json, json_name) = path(&folder, "report.json");
+    let reports = ["html", "csv", "md"].map(|ending| path(&folder, &format!("report.{ending}")));
+    // Nothing is saved before the end.
+    let mut arguments = vec!["--census", &*name, "--save-every", "1d", "--report", &*json_name];
+    arguments.extend(["--buffer", "1GB"]);
+    for (_, name) in &reports {
+        arguments.extend(["--report", name]);
+    }
+    let live = net.live(&arguments);
+    // Only what carries something: the rest says nothing of hosts.
+    let sent = net.send(Some(60_000), handshakes(0..50_000).filter(|frame| frame.len() > 66));
+    std::thread::sleep(Duration::from_secs(1));
+    let (code, _, err, took, busy) = live.stop_timed(Signal::TERM);
+    assert_eq!(code, Some(0), "{err}");
+    eprintln!("{sent} packets of 50,000 hosts: ended in {took:?}, of which {busy:?} computing");
+    let report = report(&json);
+    assert_eq!(net::account(&json), (sent, [0; 4]));
+    assert_eq!(report["summary"]["policies"][0]["client_hosts"]["seen"], 50_000);
+    assert_eq!(connections(&census), 50_000);
+    assert!(reports.iter().all(|(path, _)| path.exists()));
+    assert!(busy < END, "it computed for {busy:?}");
+}
+
 #[test]
 fn it_is_written_as_the_user_that_the_run_becomes() {
     let Some(net) = Net::new() else { return };

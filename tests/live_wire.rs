@@ -27,9 +27,8 @@ use net::{Net, SPAN, WIRE, frames, handshakes, path, wait_for};
 
 /// What a report says was read, and lost.
 fn account(report: &Path) -> (u64, u64) {
-    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
-    let source = &report["sources"][0];
-    (source["packets"].as_u64().unwrap(), source["dropped"].as_u64().unwrap())
+    let (packets, lost) = net::account(report);
+    (packets, lost.iter().sum())
 }
 
 /// Captures of Ethernet that tcpreplay can send: those of the project, and of the corpus beside it.

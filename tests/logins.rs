@@ -65,6 +65,105 @@ fn copies_of_every_packet_change_nothing() {
     }
 }
 
+/// The captures of RADIUS.
+const RADIUS: [&str; 4] =
+    ["eap-tls-radius.pcap", "eap-ttls-radius.pcap", "peap-radius.pcap", "eap-wired.pcap"];
+
+/// Whether a packet is of RADIUS and goes to the server.
+fn is_request((_, packet): &Packet) -> bool {
+    packet[12..14] == [8, 0] && packet[36..38] == 1812_u16.to_be_bytes()
+}
+
+/// The same packets in an order of their own, at the times of the old one.
+fn reordered(packets: &[Packet], place: impl Fn(usize, &Packet) -> usize) -> Vec<Packet> {
+    let mut order: Vec<_> = packets.iter().enumerate().collect();
+    order.sort_by_key(|(n, packet)| place(*n, packet));
+    order.iter().zip(packets).map(|((_, packet), (head, _))| (*head, packet.1.clone())).collect()
+}
+
+/// A packet with a VLAN tag.
+fn tagged((head, packet): &Packet, vlan: u8) -> Packet {
+    let (macs, rest) = packet.split_at(12);
+    (*head, [macs, &[0x81, 0, 0, vlan], rest].concat())
+}
+
+/// Says in which facts records differ, whatever their order.
+fn same_facts(what: &str, wanted: &[Value], found: &[Value]) {
+    let histories = |records: &[Value]| -> Vec<_> {
+        records.iter().map(|record| record["history"].to_string()).collect()
+    };
+    assert_eq!(
+        wanted.len(),
+        found.len(),
+        "{what}: {:?}, {:?}",
+        histories(wanted),
+        histories(found)
+    );
+    let mut left: Vec<_> = found.to_vec();
+    for wanted in wanted {
+        let same = |found: &Value| FACTS.iter().all(|fact| found[fact] == wanted[fact]);
+        let Some(place) = left.iter().position(same) else {
+            panic!("{what}: {} is not among {:?}", wanted["history"], histories(&left))
+        };
+        left.remove(place);
+    }
+}
+
+#[test]
+fn copies_that_come_late_change_nothing() {
+    for name in CAPTURES {
+        let (head, once) = packets(name);
+        let wanted = records("in-time", &head, &once);
+        for late in 1..12 {
+            let mut twice: Vec<_> = once.iter().enumerate().map(|(n, p)| (2 * n, p)).collect();
+            twice.extend(once.iter().enumerate().map(|(n, p)| (2 * (n + late) + 1, p)));
+            twice.sort_by_key(|(place, _)| *place);
+            let twice: Vec<_> = twice.into_iter().map(|(_, packet)| packet.clone()).collect();
+            let found = records("late-copies", &head, &twice);
+            assert_eq!(wanted, found, "{name}, {late} packets late");
+        }
+    }
+}
+
+#[test]
+fn copies_of_another_vlan_change_nothing() {
+    for name in RADIUS {
+        let (head, once) = packets(name);
+        let here: Vec<_> = once.iter().map(|packet| tagged(packet, 10)).collect();
+        let twice: Vec<_> =
+            once.iter().flat_map(|packet| [tagged(packet, 10), tagged(packet, 20)]).collect();
+        let radius = |records: Vec<Value>| -> Vec<Value> {
+            let is_radius = |record: &Value| record["tunnel"] == json!(["radius"]);
+            records.into_iter().filter(is_radius).collect()
+        };
+        let wanted = radius(records("one-vlan", &head, &here));
+        same_facts(name, &wanted, &radius(records("two-vlans", &head, &twice)));
+    }
+}
+
+#[test]
+fn one_direction_may_be_late_or_in_another_vlan() {
+    for name in RADIUS {
+        let (head, all) = packets(name);
+        let only: Vec<_> = all.into_iter().filter(|packet| packet.1[12..14] == [8, 0]).collect();
+        let wanted = records("straight", &head, &only);
+        for requests in [false, true] {
+            for by in 1..8 {
+                let late = reordered(&only, |n, packet| {
+                    2 * n + if is_request(packet) == requests { 2 * by + 1 } else { 0 }
+                });
+                let what = format!("{name}: requests {requests}, by {by}");
+                same_facts(&what, &wanted, &records("late", &head, &late));
+            }
+            let apart: Vec<_> = only
+                .iter()
+                .map(|packet| tagged(packet, if is_request(packet) == requests { 10 } else { 20 }))
+                .collect();
+            same_facts(&format!("{name}: VLANs"), &wanted, &records("apart", &head, &apart));
+        }
+    }
+}
+
 #[test]
 fn neighbours_that_changed_places_change_no_fact() {
     for name in CAPTURES {

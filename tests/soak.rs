@@ -82,9 +82,14 @@ impl Traffic {
                 tcp(from, port, 1, Tcp::syn, &[])
             }
             // Hellos that nobody answers, each with a name of its own.
-            25..=64 => {
+            25..=61 => {
                 let name = self.name();
                 tcp(host, port, 1, |step| step.ack(1), &hello(&name))
+            }
+            // Names of addresses, each new.
+            62..=64 => {
+                let (label, of) = (format!("{:x}", self.random(u64::MAX)), self.random(1 << 24));
+                dns(host, port, &named(&label, of))
             }
             // A hello that drips, and never ends.
             65..=74 => {
@@ -183,6 +188,26 @@ fn udp(host: u64, port: u16, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// From a name server.
+fn dns(host: u64, port: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1])
+        .ipv4([203, 0, 113, 53], address(host), 64)
+        .udp(53, port)
+        .write(&mut frame, payload)
+        .unwrap();
+    frame
+}
+
+/// The answer that an address has a name.
+fn named(label: &str, host: u64) -> Vec<u8> {
+    let head = [0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+    let length = u8::try_from(label.len()).unwrap();
+    let question = [&[length][..], label.as_bytes(), b"\x07example\0", &[0, 1, 0, 1]].concat();
+    let answer = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4][..], &address(host)].concat();
+    [&head[..], &question, &answer].concat()
+}
+
 /// A ClientHello of TLS 1.0 that asks for a name.
 fn hello(name: &str) -> Vec<u8> {
     let name = name.as_bytes();
@@ -240,10 +265,16 @@ impl Memory {
         self.samples.push((self.begun.elapsed(), resident(pid)));
     }
 
+    /// Twenty moments of it, or one a minute.
     fn show(&self) {
-        let step = (self.samples.len() / 20).max(1);
-        for (at, megabytes) in self.samples.iter().step_by(step) {
-            eprintln!("{:6.1} s  {megabytes:5} MB", at.as_secs_f64());
+        let whole = self.samples.last().map_or(0.0, |(at, _)| at.as_secs_f64());
+        let step = (whole / 20.0).min(60.0);
+        let mut next = 0.0;
+        for (at, megabytes) in &self.samples {
+            if at.as_secs_f64() >= next {
+                eprintln!("{:6.1} s  {megabytes:5} MB", at.as_secs_f64());
+                next += step;
+            }
         }
     }
 
@@ -354,6 +385,7 @@ fn a_stream_of_hostile_traffic_leaves_memory_flat() {
         census_edges: 6_000,
         census_values: 1 << 16,
         census_value_bytes: 3 << 20,
+        named_addresses: 500,
         ..Limits::default()
     };
     let (memory, census, flows) = soak(limits, seconds(25), 1_000);
@@ -363,6 +395,8 @@ fn a_stream_of_hostile_traffic_leaves_memory_flat() {
     eprintln!("{} connections, {} flows, {unlisted:?}", snapshot.coverage.connections, flows);
     // Beyond each bound: counted.
     assert!(unlisted.hosts > 0 && unlisted.edges > 0 && unlisted.evidence > 0, "{unlisted:?}");
+    assert!(snapshot.coverage.names_refused > 0);
+    assert_eq!(snapshot.known.len(), 500);
     let listed: u64 = snapshot.hosts.iter().map(|(_, host)| host.tally.connections).sum();
     assert_eq!(listed + unlisted.hosts, snapshot.coverage.connections);
     assert_eq!(snapshot.hosts.len(), 4_000);
@@ -408,6 +442,8 @@ fn a_long_watch_of_a_wire() {
         "{sent} sent, {} read, {} lost; ended in {took:?}",
         source["packets"], source["dropped"]
     );
+    eprintln!("{}", serde_json::to_string_pretty(&report["coverage"]).unwrap());
+    eprintln!("census file of {} MB", fs::metadata(&census).unwrap().len() >> 20);
     let counted = source["packets"].as_u64().unwrap() + source["dropped"].as_u64().unwrap();
     assert_eq!(counted, sent);
     memory.assert_flat(0.5);

@@ -104,6 +104,16 @@ counters! {
     ech: |record| record.client_hello.as_ref().is_some_and(|hello| hello.offer.ech()),
     /// Over QUIC, which can offer nothing below TLS 1.3.
     quic: |record| record.transport == Transport::Quic,
+    /// What was said of addresses (names, leases) and found no room. No connection says it: it is
+    /// counted where it is refused.
+    names_refused: |_| false,
+}
+
+impl Counters {
+    /// So many names of addresses found no room.
+    pub(super) fn refuse_names(&self, names: u64) {
+        self.names_refused.fetch_add(names, Ordering::Relaxed);
+    }
 }
 
 /// A source: a file, a stream or an interface, and how its reading went.

@@ -52,6 +52,11 @@ impl Budget {
         let less = |left: usize| left.checked_sub(bytes);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
+
+    /// What so many bytes were spent on is gone.
+    pub(super) fn refund(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
@@ -70,5 +75,7 @@ mod tests {
     fn what_is_spent_is_gone() {
         let budget = Budget::new(10);
         assert!(budget.spend(7) && !budget.spend(4) && budget.spend(3) && !budget.spend(1));
+        budget.refund(2);
+        assert!(!budget.spend(3) && budget.spend(2));
     }
 }

@@ -12,7 +12,8 @@ use super::growing::Budget;
 /// A table of shared values.
 #[derive(Debug)]
 pub(super) struct Interner<T: Eq + Hash + ?Sized> {
-    values: DashMap<Arc<T>, (), RandomState>,
+    /// With the bytes that were spent on each.
+    values: DashMap<Arc<T>, usize, RandomState>,
     limit: usize,
 }
 
@@ -34,6 +35,28 @@ impl<T: Eq + Hash + ?Sized> Interner<T> {
             return None;
         }
         // Another thread may have been faster: its value is the one to share.
-        Some(Arc::clone(self.values.entry(value.into()).or_insert(()).key()))
+        Some(Arc::clone(self.values.entry(value.into()).or_insert(bytes).key()))
+    }
+
+    /// Let go of the values that nobody else holds; returns how many they were. Nobody may be
+    /// about to hold one that was just shared.
+    pub(super) fn sweep(&self, budget: &Budget) -> usize {
+        let mut swept = 0;
+        self.values.retain(|value, bytes| {
+            let held = Arc::strong_count(value) > 1;
+            if !held {
+                swept += 1;
+                budget.refund(*bytes);
+            }
+            held
+        });
+        swept
+    }
+
+    /// Do something with each value.
+    pub(super) fn for_each(&self, mut act: impl FnMut(&T)) {
+        for value in &self.values {
+            act(value.key());
+        }
     }
 }

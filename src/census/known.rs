@@ -5,6 +5,7 @@ use crate::limits::Limits;
 use crate::naming::{NameSource, Said};
 use crate::packet::Mac;
 
+use super::growing::Budget;
 use super::{Sorted, Window};
 
 /// What was said of an address, and when. Lists that are full keep their smallest items, so that the
@@ -61,6 +62,40 @@ impl KnownAs {
             None => refused = 1,
         }
         refused
+    }
+
+    /// The same within a budget; how much there was no room for.
+    pub(super) fn add_within(
+        &mut self,
+        budget: &Budget,
+        said: Said,
+        hours: Hours,
+        limits: &Limits,
+    ) -> u64 {
+        let before = self.size();
+        let bytes = said.size();
+        if !budget.spend(bytes) {
+            return 1;
+        }
+        let refused = self.add(said, hours, limits);
+        // What had to give way, was not kept, or was known, takes no room.
+        budget.refund(before.saturating_add(bytes).saturating_sub(self.size()));
+        refused
+    }
+
+    /// Whether it was said before, in these hours.
+    pub(super) fn has(&self, said: &Said, hours: Hours) -> bool {
+        let known = match said {
+            Said::Name { name, source, .. } => self.names.get(&(name.clone(), *source)),
+            Said::Lease { mac, .. } => self.leases.get(mac),
+        };
+        known.is_some_and(|known| known.first <= hours.first && hours.last <= known.last)
+    }
+
+    /// Bytes of what is kept, as [`Said::size`] counts them.
+    fn size(&self) -> usize {
+        let names = self.names.iter().map(|((name, _), _)| size_of::<Said>() + name.len());
+        names.sum::<usize>() + self.leases.len() * size_of::<Said>()
     }
 
     /// What another part of the census knows of the same address.

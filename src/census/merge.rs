@@ -45,7 +45,6 @@ pub struct Merger {
     offers: BTreeMap<OfferId, Arc<Offer>>,
     certificates: BTreeMap<Fingerprint, Arc<Certificate>>,
     known: BTreeMap<Address, KnownAs>,
-    lost_names: u64,
     coverage: Coverage,
     latency: Latency,
     sources: BTreeMap<SourceKey, SourceEntry>,
@@ -66,7 +65,6 @@ impl Merger {
             offers: BTreeMap::new(),
             certificates: BTreeMap::new(),
             known: BTreeMap::new(),
-            lost_names: 0,
             coverage: Coverage::default(),
             latency: Latency::default(),
             sources: BTreeMap::new(),
@@ -123,7 +121,6 @@ impl Merger {
                 }
             }
         }
-        rule.count(&mut self.lost_names, part.lost_names);
         match rule {
             Rule::Add => {
                 self.coverage.add(&part.coverage);
@@ -150,7 +147,6 @@ impl Merger {
             offers: self.offers,
             certificates: self.certificates.into_iter().collect(),
             known: self.known,
-            lost_names: self.lost_names,
             coverage: self.coverage,
             latency: self.latency,
             sources,

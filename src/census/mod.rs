@@ -13,8 +13,10 @@
 //!
 //! Everything that peers can grow is bounded by [`Limits`]. What a host, a stack or an edge may list
 //! is bounded by its smallest keys, which depend on no order either; only beyond the bounds of the
-//! whole census (a million hosts, half a gigabyte of what peers make up) what comes first stays. Nothing refused goes uncounted: every
-//! level has its own tally, so what is missing below it is the difference of the sums.
+//! whole census (a million hosts, half a gigabyte of what peers make up) what comes first stays. Of
+//! what peers make up, what no listed edge speaks of any more is swept out where a table is full.
+//! Nothing refused goes uncounted: every level has its own tally, so what is missing below it is
+//! the difference of the sums.
 
 mod bins;
 mod coverage;
@@ -30,10 +32,11 @@ mod server;
 mod snapshot;
 mod sorted;
 pub mod store;
+mod sweep;
 mod window;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
@@ -52,6 +55,7 @@ use host::Sighting;
 use intern::Interner;
 use offers::Offers;
 use sorted::keep_smallest;
+use sweep::Sweeper;
 
 pub use bins::Bins;
 pub use coverage::{Coverage, Lost, SourceEntry, SourceKey, SourceKind};
@@ -79,6 +83,7 @@ pub struct Census {
     names: Interner<str>,
     /// Bytes that offers, certificates, names and evidence may still take.
     values: Budget,
+    sweeper: Sweeper,
     /// How many hosts, servers and edges there are: counting the tables themselves is slow.
     host_count: AtomicUsize,
     server_count: AtomicUsize,
@@ -86,8 +91,6 @@ pub struct Census {
     counters: Counters,
     sources: Mutex<Sources>,
     known: Mutex<BTreeMap<Address, Growing<KnownAs>>>,
-    /// Names and leases that bounds left no room for.
-    lost_names: AtomicU64,
     latency: Mutex<Latency>,
 }
 
@@ -103,13 +106,13 @@ impl Census {
             evidence: Interner::new(limits.census_values),
             names: Interner::new(limits.census_values),
             values: Budget::new(limits.census_value_bytes),
+            sweeper: Sweeper::new(limits),
             host_count: AtomicUsize::new(0),
             server_count: AtomicUsize::new(0),
             edge_count: AtomicUsize::new(0),
             counters: Counters::default(),
             sources: Mutex::default(),
             known: Mutex::default(),
-            lost_names: AtomicU64::new(0),
             latency: Mutex::default(),
         }
     }
@@ -121,6 +124,14 @@ impl Census {
 
     /// Add a connection whose handshake is over or was given up.
     pub fn add(&self, record: &FlowRecord) {
+        if self.insert(record) {
+            self.sweeper.refused(|| self.sweep());
+        }
+    }
+
+    /// Add it; whether a table of what peers make up had no room for a part of it.
+    fn insert(&self, record: &FlowRecord) -> bool {
+        let _use = self.sweeper.hold();
         // Every table is left before the host's lock is taken: no two locks are ever held at once.
         let offered = record
             .client_hello
@@ -130,9 +141,11 @@ impl Census {
         let certified = certificates.all(|certificate| self.certify(certificate));
         let server = self.serve(record);
         let name = record.sni().map(|name| self.name(name));
+        let evidence = if certified { self.prove(record) } else { None };
+        let refused = !offered || evidence.is_none() || name == Some(None);
         let seen = Sighting {
             record,
-            evidence: if certified { self.prove(record) } else { None },
+            evidence,
             offered,
             edge: match name {
                 None => server.map(|server| EdgeKey { server, sni: None }),
@@ -144,15 +157,14 @@ impl Census {
         self.visit(record.client.ip, seen);
         // Last, so that nothing is counted that is not there yet: see `snapshot`.
         self.counters.count(record);
+        refused
     }
 
     /// Add what was heard of an address.
     pub fn hear(&self, heard: Heard) {
         match heard {
             Heard::Said(said, at) => self.name_address(said, at),
-            Heard::Lost(names) => {
-                self.lost_names.fetch_add(names, Ordering::Relaxed);
-            }
+            Heard::Lost(names) => self.counters.refuse_names(names),
         }
     }
 
@@ -160,14 +172,22 @@ impl Census {
     pub fn name_address(&self, said: Said, at: Timestamp) {
         let mut known = self.known();
         let address = said.address();
-        let room = known.len() < self.limits.named_addresses || known.contains_key(&address);
-        let lost = if room && self.values.spend(said.size()) {
-            let known = known.entry(address).or_insert_with(|| Growing::new(KnownAs::default()));
-            known.change().add(said, Hours::at(at), &self.limits)
-        } else {
-            1
+        let hours = Hours::at(at);
+        let room = known.len() < self.limits.named_addresses;
+        let refused = match known.get_mut(&address) {
+            Some(known) if known.value().has(&said, hours) => 0,
+            Some(known) => known.change().add_within(&self.values, said, hours, &self.limits),
+            None if room => {
+                let mut fresh = KnownAs::default();
+                let refused = fresh.add_within(&self.values, said, hours, &self.limits);
+                if refused == 0 {
+                    known.insert(address, Growing::new(fresh));
+                }
+                refused
+            }
+            None => 1,
         };
-        self.lost_names.fetch_add(lost, Ordering::Relaxed);
+        self.counters.refuse_names(refused);
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<Address, Growing<KnownAs>>> {
@@ -190,6 +210,7 @@ impl Census {
     /// A census that is still growing is copied host by host: each host is whole in itself, and
     /// lists at least what the counters count.
     pub fn snapshot(&self) -> Snapshot {
+        let _use = self.sweeper.hold();
         let totals = self.totals();
         let hosts = self.hosts.iter().map(|entry| (*entry.key(), entry.value().value().clone()));
         let hosts = hosts.collect();
@@ -222,7 +243,6 @@ impl Census {
                 .map(|entry| (*entry.key(), Arc::clone(entry.value().value())))
                 .collect(),
             known: self.known().iter().map(|(ip, known)| (*ip, known.value().clone())).collect(),
-            lost_names: self.lost_names.load(Ordering::Relaxed),
             coverage,
             latency,
             sources: self
@@ -239,6 +259,7 @@ impl Census {
     /// What is new since the last time that this was asked: hosts, servers, offers and certificates
     /// that have changed, each as a whole, and the totals.
     pub fn take_changes(&self) -> Snapshot {
+        let _use = self.sweeper.hold();
         let (coverage, latency) = self.totals();
         let hosts = self.hosts.iter_mut();
         let hosts =
@@ -262,7 +283,6 @@ impl Census {
                 .iter_mut()
                 .filter_map(|(ip, known)| Some((*ip, known.take()?)))
                 .collect(),
-            lost_names: self.lost_names.load(Ordering::Relaxed),
             coverage,
             latency,
             ..Snapshot::listing(hosts, servers)
@@ -271,6 +291,7 @@ impl Census {
 
     /// What was taken could not be saved: it is to be taken again.
     pub fn put_back(&self, changes: &Snapshot) {
+        let _use = self.sweeper.hold();
         for (ip, _) in &changes.hosts {
             if let Some(mut host) = self.hosts.get_mut(ip) {
                 host.change();

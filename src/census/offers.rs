@@ -48,6 +48,20 @@ impl Offers {
         true
     }
 
+    /// Let go of the offers for which this does not hold; returns how many they were.
+    pub(super) fn sweep(&self, held: impl Fn(&OfferId) -> bool, budget: &Budget) -> usize {
+        let mut swept = 0;
+        self.table.retain(|id, offer| {
+            let held = held(id);
+            if !held {
+                swept += 1;
+                budget.refund(weight(offer.value()));
+            }
+            held
+        });
+        swept
+    }
+
     pub(super) fn sorted(&self) -> BTreeMap<OfferId, Arc<Offer>> {
         let offer = |offer: &Growing<Arc<Offer>>| Arc::clone(offer.value());
         self.table.iter().map(|entry| (*entry.key(), offer(entry.value()))).collect()

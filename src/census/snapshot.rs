@@ -23,8 +23,6 @@ pub struct Snapshot {
     pub certificates: Certificates,
     /// What addresses are called on the wire.
     pub known: BTreeMap<Address, KnownAs>,
-    /// Names and leases that bounds left no room for.
-    pub lost_names: u64,
     /// How many connections were seen, and what was missing of them.
     pub coverage: Coverage,
     /// How long handshakes took, over all servers.

@@ -1,9 +1,10 @@
 //! What the commands that judge have in common: report files, the summary, `--fail-on`.
 
-use std::io;
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::args::{FailOn, Global};
 use super::exit::Failure;
@@ -11,24 +12,31 @@ use super::words::Words;
 use crate::report::{Format, Inventory, Style};
 use crate::sink::OutputFile;
 
-/// Write the report files: all that can be written, whatever becomes of the others.
-pub(super) fn reports(files: &[(PathBuf, Format)], inventory: &Inventory) -> Result<(), Failure> {
-    let mut failed = None;
-    for (path, format) in files {
-        let written = write(path, *format, inventory)
-            .with_context(|| format!("cannot write report `{}`", path.display()));
-        if let Err(error) = written {
-            failed.get_or_insert(error);
-        }
-    }
-    failed.map_or(Ok(()), |error| Err(Failure::impossible(error)))
+/// Bytes of a report that are written at once: its parts are a few bytes each.
+const PIECE: usize = 1 << 18;
+
+/// Write the report files side by side: all that can be written, whatever becomes of the others.
+/// The first error is returned.
+pub(super) fn reports(files: &[(PathBuf, Format)], inventory: &Inventory) -> anyhow::Result<()> {
+    let one = |path: &Path, format: Format| {
+        write(path, format, inventory)
+            .with_context(|| format!("cannot write report `{}`", path.display()))
+    };
+    thread::scope(|scope| {
+        let writing: Vec<_> =
+            files.iter().map(|(path, format)| scope.spawn(|| one(path, *format))).collect();
+        let lost = |_| Err(anyhow!("a report was not written"));
+        let written: Vec<_> =
+            writing.into_iter().map(|one| one.join().unwrap_or_else(lost)).collect();
+        written.into_iter().collect()
+    })
 }
 
 /// Write one report file.
-pub(super) fn write(path: &Path, format: Format, inventory: &Inventory) -> io::Result<()> {
-    let mut file = OutputFile::create(path)?;
+fn write(path: &Path, format: Format, inventory: &Inventory) -> io::Result<()> {
+    let mut file = BufWriter::with_capacity(PIECE, OutputFile::create(path)?);
     inventory.write(format, &mut file)?;
-    file.finish()
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
 }
 
 /// The summary is the result, unless standard output was asked to carry records: then it is said

@@ -21,7 +21,6 @@ use super::words::Words;
 use crate::capture::paths::{self, Expansion, Input};
 use crate::census::{Census, SourceEntry, SourceKind, Store};
 use crate::limits::Limits;
-use crate::packet::Skip;
 use crate::pipeline::{self, Finished, Progress, Settings, SourceReport};
 use crate::report::{Format, Inventory};
 use crate::sink::{FlowSink, OutputFile, Sink, Stdout};
@@ -296,7 +295,7 @@ fn judge(
     let inventory = Inventory::judge(&snapshot, &plan.judging.question(&plan.settings.limits));
     let written = publish::reports(&plan.reports, &inventory);
     publish::summary(&inventory, plan.streams_to_stdout(), global, words)?;
-    written?;
+    written.map_err(Failure::impossible)?;
     let matched = publish::matches(plan.fail_on, &inventory);
     // The program is about to end: to give back millions of small pieces one by one is for nothing.
     mem::forget((snapshot, inventory));
@@ -332,35 +331,11 @@ fn hint(source: &SourceReport) -> Option<&'static str> {
 /// What the census keeps of an input.
 fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
     let kind = if &*source.name == "-" { SourceKind::Stream } else { SourceKind::File };
-    let mut entry = SourceEntry::new(Arc::clone(sensor), kind, Arc::clone(&source.name));
+    let mut entry = source.entry(sensor, kind);
     if kind == SourceKind::File {
         // A file that cannot be read has no identity, and needs none: nothing was read of it.
         entry.id = paths::file_id(Path::new(&*source.name)).ok().map(|id| id.to_string());
     }
-    entry.first = source.span.map(|(first, _)| first);
-    entry.last = source.span.map(|(_, last)| last);
-    entry.packets = source.capture.frames.saturating_sub(source.filtered);
-    entry.bytes = source.capture.frame_bytes;
-    entry.cut = source.capture.cut_frames;
-    entry.dropped = source.capture.dropped;
-    entry.skipped = Skip::ALL
-        .into_iter()
-        .map(|skip| (skip, source.packets.skipped(skip)))
-        .filter(|(_, count)| *count > 0)
-        .collect();
-    entry.flows = [source.flows.flows, source.datagrams.flows, source.logins.logins]
-        .into_iter()
-        .fold(0, u64::saturating_add);
-    entry.midstream = source.joined_late;
-    entry.evicted = [
-        source.flows.evicted,
-        source.flows.evicted_watched,
-        source.datagrams.evicted,
-        source.datagrams.evicted_watched,
-        source.logins.evicted,
-    ]
-    .into_iter()
-    .fold(0, u64::saturating_add);
     let lost = Some(source.faults).filter(|faults| !faults.is_none());
     entry.fault =
         source.error.as_ref().map(ToString::to_string).or_else(|| lost.map(|it| it.to_string()));

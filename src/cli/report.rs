@@ -35,7 +35,7 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
     if let Some(key) = &key {
         inventory.anonymize(key);
     }
-    publish::reports(&files, &inventory)?;
+    publish::reports(&files, &inventory).map_err(Failure::impossible)?;
     publish::summary(&inventory, false, global, words)?;
     Ok(if publish::matches(args.judgement.fail_on, &inventory) {
         Exit::Matched

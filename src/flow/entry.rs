@@ -1,7 +1,8 @@
 //! [`Entry`]: what is kept of every flow for its whole life.
 
+use super::slots::{Slot, VACANT};
 use super::watched::data_seq;
-use super::{FlowKey, Side};
+use super::{FlowKey, Side, syn};
 use crate::packet::{Domain, Segment, SeqNumber};
 
 /// What is kept of every flow. A packet costs one line of the cache here, not two.
@@ -11,7 +12,7 @@ pub(super) struct Entry {
     pub(super) key: FlowKey,
     /// Second of the last packet.
     pub(super) last_seen: u32,
-    /// Where in `watched`, or one of the two states below.
+    /// Where in [`Watched`](super::slots::Watched), or one of two states besides.
     pub(super) state: u32,
     /// Sequence numbers at which the streams began, where they are known, to tell a repeated packet
     /// from a new connection.
@@ -31,15 +32,28 @@ pub(super) const HAS_JOINED: u8 = 2;
 /// `openings` and `ttl` hold for the low end; a bit higher, for the high end.
 pub(super) const HAS_OPENING: u8 = 4;
 
-pub(super) const SHUNTED: u32 = u32::MAX;
-pub(super) const VACANT: u32 = u32::MAX - 1;
+impl Slot for Entry {
+    #[inline]
+    fn key(&self) -> FlowKey {
+        self.key
+    }
 
-impl Entry {
-    /// The key under which its packets are seen as well.
-    pub(super) fn joined_key(&self) -> Option<FlowKey> {
+    #[inline]
+    fn joined_key(&self) -> Option<FlowKey> {
         (self.flags & HAS_JOINED != 0).then(|| self.key.within(self.joined))
     }
 
+    #[inline]
+    fn state(&self) -> u32 {
+        self.state
+    }
+
+    fn vacate(&mut self) {
+        self.state = VACANT;
+    }
+}
+
+impl Entry {
     /// Where the stream of this end began, if that is known.
     pub(super) const fn opening(&self, side: Side) -> Option<SeqNumber> {
         let [low, high] = self.openings;
@@ -48,6 +62,12 @@ impl Entry {
             Side::Low => Some(low),
             Side::High => Some(high),
         }
+    }
+
+    /// Whether a segment stands where the connection that was watched here began, or not far behind.
+    pub(super) fn began_near(&self, side: Side, segment: &Segment<'_>) -> bool {
+        let offset = |opening| data_seq(segment).offset_from(opening);
+        self.opening(side).is_some_and(|opening| (0..syn::REACH).contains(&offset(opening)))
     }
 
     /// Whether a segment in another VLAN is a copy, from beyond a router, of the beginning of this

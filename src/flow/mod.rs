@@ -14,8 +14,10 @@
 pub mod datagram;
 mod entry;
 mod halves;
+mod keepsake;
 mod key;
 mod overlap;
+mod slots;
 mod stream;
 mod syn;
 pub mod table;
@@ -27,6 +29,7 @@ use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Endpoint, Layers};
 
+pub use keepsake::Cleartext;
 pub use key::{FlowKey, Side};
 pub use stream::{Chunk, Start, StreamAssembler};
 
@@ -48,6 +51,20 @@ pub trait StreamConsumer: Sized {
 
     /// Whether a stream of which no SYN was seen may begin with these bytes.
     fn start(&self, side: Side, bytes: &[u8]) -> Start;
+
+    /// What a packet may begin on a flow of which nothing more was expected. Asked of each of them: the
+    /// first byte has to tell.
+    fn opening(_payload: &[u8]) -> Opening {
+        Opening::None
+    }
+
+    /// What was said on a flow on which what it looks for has not begun, if that may still come.
+    fn cleartext(&self) -> Option<Cleartext> {
+        None
+    }
+
+    /// Go on where another consumer was, with what was said to it.
+    fn resume(&mut self, _: Cleartext) {}
 
     /// Both ends are closed: little more will come, and perhaps not soon.
     fn settle(&mut self);
@@ -74,6 +91,18 @@ pub enum Control {
     Continue,
     /// Nothing more is wanted of it.
     Shunt,
+}
+
+/// What a packet may begin on a flow of which nothing more was expected: after a connection that is
+/// over, and whose ports are used again, or after one that was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing of interest.
+    None,
+    /// What is looked for.
+    Sought,
+    /// Words after which that may come.
+    Words,
 }
 
 /// Why a flow is over for its consumer.
@@ -146,4 +175,6 @@ pub struct TableStats {
     pub evicted: u64,
     /// Handshakes given up because too many, or too large, were watched at once.
     pub evicted_watched: u64,
+    /// Flows that were given up before TLS began, and of which what was said before is lost.
+    pub cleartexts_lost: u64,
 }

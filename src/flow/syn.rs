@@ -89,6 +89,16 @@ impl SynCache {
         }
     }
 
+    /// The SYN that `side` sent, if it is still there, was that of a connection that is over.
+    pub(super) fn forget(&mut self, key: &FlowKey, side: Side) {
+        let (index, tag) = self.place(key, side);
+        if let Some(slot) = self.slots.get_mut(index)
+            && slot.tag & !(CLOSED | ANSWER) == tag
+        {
+            *slot = Slot::default();
+        }
+    }
+
     /// The SYN that `side` sent, if it is still there.
     pub(super) fn of(&self, key: &FlowKey, side: Side) -> Option<Syn> {
         let (index, tag) = self.place(key, side);
@@ -129,6 +139,9 @@ mod tests {
         assert_eq!(cache.of(&key, side.other()), Some(answer));
         cache.note_reset(&key, side.other());
         assert_eq!(cache.of(&key, side.other()), Some(Syn { reset: true, ..answer }));
+        assert_eq!(cache.of(&key, side), Some(syn));
+        cache.forget(&key, side.other());
+        assert_eq!(cache.of(&key, side.other()), None);
         assert_eq!(cache.of(&key, side), Some(syn));
     }
 }

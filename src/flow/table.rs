@@ -2,21 +2,19 @@
 //!
 //! An entry is small and stays for the life of the connection. The state of a watched flow (two
 //! assemblers and the consumer) is boxed beside it and goes when the consumer has seen enough. No
-//! entry comes from packets without payload. Expiry runs on capture time: each packet moves a hand
-//! over a few entries, so that time passes for all of them without a scan.
+//! entry comes from packets without payload. Expiry runs on capture time. A flow that is given up
+//! leaves what was said on it to the one that it may go on as.
 
-use std::hash::BuildHasher;
 use std::mem;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-
-use super::entry::{CLOSED, Entry, HAS_JOINED, SHUNTED, VACANT, opening_flag};
+use super::entry::{CLOSED, Entry, HAS_JOINED, opening_flag};
 use super::halves::Halves;
+use super::keepsake::Keepsakes;
+use super::slots::{HAND_STEPS, SHUNTED, Slot, Slots, VACANT, Watched, seconds};
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
-use super::{Control, FlowEnd, FlowKey, FlowMeta, Side, StreamConsumer, TableStats, around};
+use super::{Control, FlowEnd, FlowKey, FlowMeta, Opening, Side, StreamConsumer, TableStats};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Domain, Segment, SeqNumber};
@@ -36,18 +34,14 @@ pub struct Finished<C> {
 #[derive(Debug)]
 pub struct FlowTable<C> {
     limits: Arc<Limits>,
-    index: HashTable<u32>,
-    entries: Vec<Entry>,
-    free: Vec<u32>,
-    watched: Vec<Option<Box<Flow<C>>>>,
-    free_watched: Vec<u32>,
+    slots: Slots<Entry>,
+    watched: Watched<Flow<C>>,
     /// Consumers for flows to come.
     spares: Vec<C>,
     held_bytes: usize,
-    hand: usize,
-    hash: RandomState,
     syns: SynCache,
     halves: Halves,
+    keepsakes: Keepsakes,
     stats: TableStats,
 }
 
@@ -61,12 +55,6 @@ pub struct Place {
     slot: Option<u32>,
 }
 
-/// Set on a slot in the index that stands there a second time, under the tags that were joined.
-const JOINED: u32 = 1 << 31;
-
-/// Entries that the hand moves over with each packet.
-const HAND_STEPS: usize = 2;
-
 /// Consumers that are kept for flows to come.
 const SPARES: usize = 256;
 
@@ -75,17 +63,13 @@ impl<C: StreamConsumer> FlowTable<C> {
     pub fn new(limits: &Limits) -> Self {
         Self {
             limits: Arc::new(limits.clone()),
-            index: HashTable::new(),
-            entries: Vec::new(),
-            free: Vec::new(),
-            watched: Vec::new(),
-            free_watched: Vec::new(),
+            slots: Slots::new(),
+            watched: Watched::new(),
             spares: Vec::new(),
             held_bytes: 0,
-            hand: 0,
-            hash: RandomState::default(),
             syns: SynCache::new(),
             halves: Halves::new(),
+            keepsakes: Keepsakes::new(limits.kept_cleartexts),
             stats: TableStats::default(),
         }
     }
@@ -97,17 +81,17 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// Flows that are remembered now, watched or shunted.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.slots.len()
     }
 
     /// Whether no flow is remembered.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.slots.is_empty()
     }
 
     /// Flows whose handshake is being watched now.
-    pub fn watched(&self) -> usize {
-        self.watched.len().saturating_sub(self.free_watched.len())
+    pub const fn watched(&self) -> usize {
+        self.watched.len()
     }
 
     /// Heap bytes that all watched flows together hold.
@@ -132,7 +116,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     #[inline]
     pub fn place(&self, segment: &Segment<'_>) -> Place {
         let (key, side) = FlowKey::of(segment.source, segment.target, segment.domain);
-        Place { key, side, hash: self.hash.hash_one(key), slot: None }
+        Place { key, side, hash: self.slots.hash_of(&key), slot: None }
     }
 
     /// Find the likely entry: whether it is the one is seen when it is the segment's turn.
@@ -141,43 +125,29 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// after the other: then it waits for all of them together.
     #[inline]
     pub fn find(&self, place: &mut Place) {
-        place.slot = self.index.find(place.hash, |_| true).map(|slot| slot & !JOINED);
+        place.slot = self.slots.likely(place.hash);
     }
 
     /// Read what the segment will need of its flow, again for several segments right after each
     /// other. What comes out means nothing.
     #[inline]
     pub fn fetch(&self, place: &Place) -> usize {
-        let Some(entry) = place.slot.and_then(|slot| self.entries.get(slot as usize)) else {
-            return 0;
-        };
-        match self.watched.get(entry.state as usize) {
-            Some(Some(flow)) => flow
+        let Some(entry) = place.slot.and_then(|slot| self.slots.get(slot)) else { return 0 };
+        match self.watched.get(entry.state) {
+            Some(flow) => flow
                 .consumer
                 .fetch(place.side)
                 .wrapping_add(place.side.of(&flow.streams).held_bytes())
                 .wrapping_add(usize::from(flow.meta.reset)),
             // Every entry has its flow there, or none.
-            _ => usize::from(entry.flags),
+            None => usize::from(entry.flags),
         }
     }
 
     /// Read the entries that the hand will move over with so many packets, likewise.
     #[inline]
     pub fn fetch_hand(&self, packets: usize) -> u32 {
-        let ahead = self.entries.iter().skip(self.hand).take(packets.saturating_mul(HAND_STEPS));
-        ahead.fold(0, |sum, entry| sum.wrapping_add(entry.state))
-    }
-
-    #[inline]
-    fn slot(&self, key: FlowKey, hash: u64) -> Option<u32> {
-        let found = self.index.find(hash, |&slot| {
-            let joined = slot & JOINED != 0;
-            self.entries.get((slot & !JOINED) as usize).is_some_and(|entry| {
-                if joined { entry.joined_key() == Some(key) } else { entry.key == key }
-            })
-        });
-        found.map(|slot| slot & !JOINED)
+        self.slots.ahead(packets).fold(0, |sum, entry| sum.wrapping_add(entry.state))
     }
 
     /// Take one segment whose place was found before. What was taken since may have changed it.
@@ -193,8 +163,8 @@ impl<C: StreamConsumer> FlowTable<C> {
         let is_it = |entry: &Entry| {
             entry.state != VACANT && (entry.key == key || entry.joined_key() == Some(key))
         };
-        let slot = slot.filter(|slot| self.entries.get(*slot as usize).is_some_and(is_it));
-        let found = slot.or_else(|| self.slot(key, hash));
+        let slot = slot.filter(|slot| self.slots.get(*slot).is_some_and(is_it));
+        let found = slot.or_else(|| self.slots.find(key, hash));
         let found = found.or_else(|| self.join(key, side, hash, segment));
         let Some(slot) = found else {
             if segment.payload.is_empty() && segment.cut == 0 {
@@ -204,11 +174,11 @@ impl<C: StreamConsumer> FlowTable<C> {
             }
             return;
         };
-        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
+        let Some(entry) = self.slots.get_mut(slot) else { return };
         let before = mem::replace(&mut entry.last_seen, seconds(at));
         if entry.state == SHUNTED {
             self.stats.shunted_segments = self.stats.shunted_segments.saturating_add(1);
-            if segment.flags.syn() || looks_like_client_hello(segment.payload) {
+            if segment.flags.syn() || C::opening(segment.payload) != Opening::None {
                 self.reopen(slot, before, key, side, segment, at, finish);
             }
         } else {
@@ -225,23 +195,16 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// Time has passed without packets.
     pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
-        for _ in 0..self.entries.len().div_ceil(HAND_STEPS) {
+        for _ in 0..self.slots.begin_round() {
             self.advance(at, finish);
         }
     }
 
     /// The capture is over: give up all that is watched, oldest entry first, and forget all flows.
     pub fn finish_all(&mut self, finish: &mut impl FnMut(Finished<C>)) {
-        let slots: Vec<u32> = self
-            .entries
-            .iter()
-            .zip(0..)
-            .filter(|(entry, _)| entry.state != VACANT)
-            .map(|(_, slot)| slot)
-            .collect();
-        for slot in slots {
+        for slot in self.slots.taken() {
             self.give_up(slot, FlowEnd::EndOfCapture, finish);
-            self.forget(slot);
+            self.slots.forget(slot);
         }
     }
 
@@ -252,8 +215,8 @@ impl<C: StreamConsumer> FlowTable<C> {
             return None;
         }
         let slot = self.halves.of(&key)?;
-        let entry = self.entries.get_mut(slot as usize)?;
-        let watched = self.watched.get(entry.state as usize).and_then(Option::as_ref);
+        let entry = self.slots.get_mut(slot)?;
+        let watched = self.watched.get(entry.state);
         let joins = watched.map_or_else(
             || entry.state == SHUNTED && entry.is_copied_by(side, segment),
             |flow| flow.joins(side, segment),
@@ -265,21 +228,8 @@ impl<C: StreamConsumer> FlowTable<C> {
         entry.joined = key.domain();
         entry.flags |= HAS_JOINED;
         self.stats.joined = self.stats.joined.saturating_add(1);
-        self.insert(hash, slot | JOINED);
+        self.slots.join(slot, hash);
         Some(slot)
-    }
-
-    /// Let an entry be found.
-    fn insert(&mut self, hash: u64, slot: u32) {
-        let (entries, hasher) = (&self.entries, &self.hash);
-        self.index.insert_unique(hash, slot, |&slot| {
-            let entry = entries.get((slot & !JOINED) as usize);
-            let key = entry.and_then(|entry| match slot & JOINED {
-                0 => Some(entry.key),
-                _ => entry.joined_key(),
-            });
-            key.map_or(0, |key| hasher.hash_one(key))
-        });
     }
 
     /// A packet without payload and without a flow: of interest if it begins or refuses one.
@@ -316,7 +266,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             return; // Some stacks put a text into a RST; it belongs to no stream.
         }
         self.note_syn(&key, side, segment);
-        if self.index.len() >= self.limits.flows {
+        if self.slots.len() >= self.limits.flows {
             self.make_room(finish);
         }
         let entry = Entry {
@@ -328,18 +278,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             ttl: [0; 2],
             flags: 0,
         };
-        let slot = if let Some(slot) = self.free.pop() {
-            if let Some(place) = self.entries.get_mut(slot as usize) {
-                *place = entry;
-            }
-            slot
-        } else {
-            let slot = u32::try_from(self.entries.len()).ok().filter(|slot| slot & JOINED == 0);
-            let Some(slot) = slot else { return };
-            self.entries.push(entry);
-            slot
-        };
-        self.insert(hash, slot);
+        let Some(slot) = self.slots.insert(entry, hash) else { return };
         self.stats.flows = self.stats.flows.saturating_add(1);
         self.halves.note(&key, slot);
         self.watch(slot, key, side, segment, at, finish);
@@ -362,6 +301,12 @@ impl<C: StreamConsumer> FlowTable<C> {
         let first_seq = data_seq(segment);
         let consumer = self.spares.pop().unwrap_or_else(|| C::open(&self.limits));
         let mut flow = Box::new(Flow::new(&key, consumer, at));
+        if let Some(text) = self.keepsakes.take(&key, side, segment) {
+            // It goes on where it was given up, and does not begin anew at its SYNs.
+            flow.consumer.resume(text);
+            self.syns.forget(&key, side);
+            self.syns.forget(&key, side.other());
+        }
         // The SYN of this end is believed if its number fits; that of the other one cannot be
         // checked yet, and is when its first segment comes.
         let own = self.syns.of(&key, side).filter(|syn| syn.fits(first_seq));
@@ -377,16 +322,8 @@ impl<C: StreamConsumer> FlowTable<C> {
                 flow.meta.reset |= syn.reset;
             }
         }
-        if let Some(entry) = self.entries.get_mut(slot as usize) {
-            if let Some(place) = self.free_watched.pop() {
-                entry.state = place;
-                if let Some(vacant) = self.watched.get_mut(place as usize) {
-                    *vacant = Some(flow);
-                }
-            } else {
-                entry.state = u32::try_from(self.watched.len()).unwrap_or(SHUNTED);
-                self.watched.push(Some(flow));
-            }
+        if let Some(entry) = self.slots.get_mut(slot) {
+            entry.state = self.watched.insert(flow);
         }
     }
 
@@ -404,24 +341,40 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        let Some(entry) = self.entries.get(slot as usize) else { return };
+        let Some(entry) = self.slots.get(slot) else { return };
         // A flow that was silent for so long is over, whether the hand has come by or not.
         let silent = u64::from(seconds(at).saturating_sub(before));
         let is_alive = silent <= self.limits.shunted_idle.as_secs();
         if is_alive && entry.opening(side) == Some(data_seq(segment)) {
             return; // A copy of what was seen already.
         }
+        // Words are those of another connection if its numbers are others, and of this one if TLS has
+        // not begun on it.
+        if !segment.flags.syn()
+            && C::opening(segment.payload) == Opening::Words
+            && entry.began_near(side, segment)
+            && !self.keepsakes.contains(&entry.key)
+        {
+            return;
+        }
         if segment.flags.syn() && segment.flags.ack() {
             // Only the SYN itself tells a new connection from a late copy of the answer.
             self.note_syn(&key, side, segment);
             return;
         }
+        // The SYNs that are known are those of the connection before, unless they are newer.
+        for side in [Side::Low, Side::High] {
+            let syn = self.syns.of(&key, side).map(|syn| syn.isn.plus(1));
+            if syn.is_some() && syn == entry.opening(side) {
+                self.syns.forget(&key, side);
+            }
+        }
         self.stats.reopened = self.stats.reopened.saturating_add(1);
-        self.forget(slot);
+        self.slots.forget(slot);
         if segment.payload.is_empty() {
             self.note_syn(&key, side, segment);
         } else {
-            self.open(key, side, self.hash.hash_one(key), segment, at, finish);
+            self.open(key, side, self.slots.hash_of(&key), segment, at, finish);
         }
     }
 
@@ -435,17 +388,15 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        let Some(&Entry { state, .. }) = self.entries.get(slot as usize) else { return };
-        let Some(flow) = self.watched.get_mut(state as usize).and_then(Option::as_mut) else {
-            return;
-        };
+        let Some(&Entry { state, .. }) = self.slots.get(slot) else { return };
+        let Some(flow) = self.watched.get_mut(state) else { return };
         if segment.flags.syn() && flow.is_reused_by(side, segment) {
             self.give_up(slot, FlowEnd::Reused, finish);
-            self.forget(slot);
+            self.slots.forget(slot);
             if segment.payload.is_empty() && segment.cut == 0 {
                 self.note_syn(&key, side, segment);
             } else {
-                self.open(key, side, self.hash.hash_one(key), segment, at, finish);
+                self.open(key, side, self.slots.hash_of(&key), segment, at, finish);
             }
             return;
         }
@@ -453,7 +404,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         let control = flow.push(side, segment, at, &self.syns, &key, &self.limits);
         self.held_bytes = self.held_bytes.saturating_sub(before).saturating_add(flow.held_bytes());
         if flow.closed.is_some()
-            && let Some(entry) = self.entries.get_mut(slot as usize)
+            && let Some(entry) = self.slots.get_mut(slot)
         {
             entry.flags |= CLOSED;
         }
@@ -466,11 +417,8 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// End the watching of a flow; its entry stays, shunted.
     fn give_up(&mut self, slot: u32, end: FlowEnd, finish: &mut impl FnMut(Finished<C>)) {
-        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
-        let place = entry.state;
-        let Some(flow) = self.watched.get_mut(place as usize).and_then(Option::take) else {
-            return;
-        };
+        let Some(entry) = self.slots.get_mut(slot) else { return };
+        let Some(flow) = self.watched.remove(entry.state) else { return };
         entry.state = SHUNTED;
         for side in [Side::Low, Side::High] {
             let start = side.of(&flow.streams).start().or_else(|| *side.of(&flow.first_seq));
@@ -480,43 +428,29 @@ impl<C: StreamConsumer> FlowTable<C> {
                 *side.of_mut(&mut entry.ttl) = *side.of(&flow.ttl);
             }
         }
-        self.free_watched.push(place);
         self.held_bytes = self.held_bytes.saturating_sub(flow.held_bytes());
-        finish(flow.finish(end));
-    }
-
-    /// Take an entry out of the table.
-    fn forget(&mut self, slot: u32) {
-        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
-        entry.state = VACANT;
-        let hash = self.hash.hash_one(entry.key);
-        if let Some(joined) = entry.joined_key() {
-            let hash = self.hash.hash_one(joined);
-            if let Ok(found) = self.index.find_entry(hash, |&found| found == slot | JOINED) {
-                found.remove();
-            }
+        let (key, stood) = (entry.key, flow.stands());
+        let finished = flow.finish(end);
+        // It may go on: nobody has closed it.
+        if matches!(end, FlowEnd::Shunted | FlowEnd::Idle | FlowEnd::Evicted)
+            && !finished.meta.reset
+            && let Some(text) = finished.consumer.cleartext()
+            && self.keepsakes.keep(key, text, stood)
+        {
+            self.stats.cleartexts_lost = self.stats.cleartexts_lost.saturating_add(1);
         }
-        if let Ok(found) = self.index.find_entry(hash, |&candidate| candidate == slot) {
-            found.remove();
-            self.free.push(slot);
-        }
+        finish(finished);
     }
 
     /// Move the hand on: what has been silent for too long goes.
     fn advance(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
         for _ in 0..HAND_STEPS {
-            let slot = self.hand;
-            let Some(entry) = self.entries.get(slot) else {
-                self.hand = 0;
-                return;
-            };
-            self.hand = slot.wrapping_add(1);
+            let Some((slot, entry)) = self.slots.step() else { return };
             let silent = u64::from(seconds(at).saturating_sub(entry.last_seen));
             let state = entry.state;
-            let Ok(slot) = u32::try_from(slot) else { return };
             if state == SHUNTED {
                 if silent > self.limits.shunted_idle.as_secs() {
-                    self.forget(slot);
+                    self.slots.forget(slot);
                 }
             } else if state != VACANT
                 && (entry.flags & CLOSED != 0 || silent > self.limits.watched_idle.as_secs())
@@ -534,7 +468,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        let Some(Some(flow)) = self.watched.get(state as usize) else { return };
+        let Some(flow) = self.watched.get(state) else { return };
         let end = if flow.closed.is_some_and(|closed| at.since(closed) > self.limits.linger) {
             if flow.meta.reset { FlowEnd::Reset } else { FlowEnd::Fin }
         } else if silent > self.limits.watched_idle.as_secs() {
@@ -545,40 +479,20 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.give_up(slot, end, finish);
     }
 
-    /// Forget the flow under the hand, a shunted one if one is near.
+    /// Forget a flow, so that there is room for another one.
     #[cold]
     fn make_room(&mut self, finish: &mut impl FnMut(Finished<C>)) {
-        const NEAR: usize = 256;
-        let near = || around(&self.entries, self.hand).take(NEAR);
-        let shunted = near().find(|(entry, _)| entry.state == SHUNTED);
-        let any = near().find(|(entry, _)| entry.state != VACANT);
-        let Some((_, slot)) = shunted.or(any) else { return };
-        self.hand = (slot as usize).wrapping_add(1);
+        let Some(slot) = self.slots.superfluous() else { return };
         self.stats.evicted = self.stats.evicted.saturating_add(1);
         self.give_up(slot, FlowEnd::Evicted, finish);
-        self.forget(slot);
+        self.slots.forget(slot);
     }
 
-    /// Give up a watched flow, the one under the hand, to keep within the bounds.
+    /// Give up a watched flow, to keep within the bounds.
     #[cold]
     fn evict_watched(&mut self, finish: &mut impl FnMut(Finished<C>)) {
-        let is_watched = |entry: &Entry| !matches!(entry.state, SHUNTED | VACANT);
-        let watched = around(&self.entries, self.hand).find(|(entry, _)| is_watched(entry));
-        let Some((_, slot)) = watched else { return };
-        self.hand = (slot as usize).wrapping_add(1);
+        let Some(slot) = self.slots.superfluous_watched() else { return };
         self.stats.evicted_watched = self.stats.evicted_watched.saturating_add(1);
         self.give_up(slot, FlowEnd::Evicted, finish);
     }
-}
-
-/// The second of a moment, for the entries; it wraps only in 2106.
-fn seconds(at: Timestamp) -> u32 {
-    u32::try_from(at.as_secs()).unwrap_or(u32::MAX)
-}
-
-/// Whether a payload begins with a ClientHello in a TLS record: enough, on a flow that nothing more
-/// was expected of, to look at it again (a connection that reuses the ports and whose SYN was lost,
-/// or TLS that begins late).
-fn looks_like_client_hello(payload: &[u8]) -> bool {
-    matches!(payload, [0x16, 0x03, 0..=4, _, _, 0x01, 0x00, _, _, 0x03, 0..=4, ..])
 }

@@ -60,6 +60,12 @@ impl<C: StreamConsumer> Flow<C> {
             .saturating_add(self.consumer.held_bytes())
     }
 
+    /// Where its streams stand.
+    pub(super) fn stands(&self) -> [Option<SeqNumber>; 2] {
+        [Side::Low, Side::High]
+            .map(|side| side.of(&self.streams).next().or_else(|| *side.of(&self.first_seq)))
+    }
+
     /// Whether a SYN belongs to another connection than this one.
     pub(super) fn is_reused_by(&self, side: Side, segment: &Segment<'_>) -> bool {
         if segment.flags.ack() {
@@ -81,8 +87,8 @@ impl<C: StreamConsumer> Flow<C> {
         let near = |number: SeqNumber, stands: Option<SeqNumber>| {
             stands.is_some_and(|at| number.offset_from(at).unsigned_abs() < JOIN_REACH)
         };
-        let stands =
-            |side: Side| side.of(&self.streams).next().or_else(|| *side.of(&self.first_seq));
+        let stood = self.stands();
+        let stands = |side: Side| *side.of(&stood);
         let other = side.other();
         let seq = data_seq(segment);
         if segment.flags.syn() && !segment.flags.ack() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Batcher};
+use super::counted::Counted;
 use super::faults::{Faults, Provoked, contain};
 use super::follow::Follower;
 use super::stdin::Stdin;
@@ -14,6 +15,7 @@ use crate::capture::file::FileSource;
 use crate::capture::filter::{Filter, Filtering};
 use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Offset, Poll, Source};
+use crate::census::{SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
@@ -47,6 +49,24 @@ pub struct SourceReport {
     pub joined_late: u64,
     /// What faults of this program lost.
     pub faults: Faults,
+}
+
+impl SourceReport {
+    /// As a source of a census: what the filter left out was not read.
+    pub fn entry(&self, sensor: &Arc<str>, kind: SourceKind) -> SourceEntry {
+        let counted = Counted {
+            span: self.span,
+            capture: &self.capture,
+            packets: &self.packets,
+            flows: &self.flows,
+            datagrams: &self.datagrams,
+            logins: &self.logins,
+            joined_late: self.joined_late,
+        };
+        let mut entry = counted.entry(sensor, kind, &self.name);
+        entry.packets = entry.packets.saturating_sub(self.filtered);
+        entry
+    }
 }
 
 /// Read all inputs, one after the other, into batches.

@@ -14,6 +14,7 @@
 
 mod batch;
 mod capture;
+mod counted;
 mod faults;
 mod follow;
 mod judge;

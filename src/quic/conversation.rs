@@ -14,7 +14,7 @@ use super::watch::{self, opens_another};
 use crate::bytes::Reader;
 use crate::clock::Timestamp;
 use crate::flow::Side;
-use crate::flow::datagram::{DatagramConsumer, Fed, Glance};
+use crate::flow::datagram::{Claim, DatagramConsumer, Fed, Glance};
 use crate::limits::Limits;
 use crate::tls::dtls::{self, record};
 use crate::tls::message::Event;
@@ -109,6 +109,14 @@ impl DatagramConsumer for DatagramConversation {
             _ => Protocol::Dtls(dtls_watch::Watch::default()),
         };
         Self { limits: limits.clone(), protocol, transcript: Transcript::default() }
+    }
+
+    fn claims(&self, side: Side, payload: &[u8], cut: u32) -> Claim {
+        match &self.protocol {
+            // Its records name no connection.
+            Protocol::Dtls(_) => Claim::Perhaps,
+            Protocol::Quic(watch) => watch.claims(side, payload, cut),
+        }
     }
 
     fn feed(

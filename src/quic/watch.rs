@@ -12,7 +12,7 @@ use super::version::{PacketKind, protections};
 use crate::bytes::Reader;
 use crate::clock::Timestamp;
 use crate::flow::Side;
-use crate::flow::datagram::Fed;
+use crate::flow::datagram::{Claim, Fed};
 use crate::limits::Limits;
 use crate::tls::transcript::{Kind, Transcript};
 
@@ -36,7 +36,7 @@ pub(crate) struct Watch {
 }
 
 /// What was seen of one end.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct End {
     /// The connection id that it chose for itself.
     id: Option<ConnectionId>,
@@ -107,6 +107,39 @@ impl Watch {
     /// Heap bytes that it holds.
     pub(crate) const fn held_bytes(&self) -> usize {
         self.known.capacity().saturating_mul(size_of::<ConnectionId>())
+    }
+
+    /// Whether a datagram is of this connection, by the ids of its first packet.
+    ///
+    /// Several connections between the same ports need ids (RFC 9000 §5.1): an end without one has
+    /// one connection there at a time.
+    pub(crate) fn claims(&self, side: Side, payload: &[u8], cut: u32) -> Claim {
+        let own = side.of(&self.ends).id;
+        let other = side.other().of(&self.ends).id;
+        let cut = usize::try_from(cut).unwrap_or(usize::MAX);
+        let Some(packet) = next_packet(&mut Reader::new(payload), cut) else {
+            return match (payload, other) {
+                ([0x40..=0x7f, target @ ..], Some(id)) if id.len > 0 => {
+                    if target.starts_with(id.as_bytes()) { Claim::Yes } else { Claim::No }
+                }
+                _ => Claim::Perhaps,
+            };
+        };
+        let (target, source) = (ConnectionId::new(packet.target), ConnectionId::new(packet.source));
+        let is_known = |id: ConnectionId| id.len > 0 && self.known.contains(&id);
+        if is_known(target) || is_known(source) {
+            return Claim::Yes;
+        }
+        // A client first sends to an id of its own choice, which is not the server's. A Retry has an
+        // id of its own, and after a negotiation of the version all may be new.
+        let differs = |chosen: Option<ConnectionId>, id| chosen.is_some_and(|chosen| chosen != id);
+        let may_be_first = source.len == 0;
+        let another = differs(own, source) || !may_be_first && differs(other, target);
+        if another && !self.negotiated && packet.kind != PacketKind::Retry {
+            Claim::No
+        } else {
+            Claim::Perhaps
+        }
     }
 
     /// The next datagram. `is_earlier` tells the ids of connections that are over.
@@ -196,7 +229,7 @@ impl Watch {
         packet: &LongPacket<'_>,
         is_earlier: &impl Fn(&[u8]) -> bool,
     ) -> Fed {
-        let end = side.of(&self.ends);
+        let end = *side.of(&self.ends);
         if !end.spoke || self.known.contains(&ConnectionId::new(packet.target)) {
             return Fed::Continue;
         }
@@ -210,7 +243,12 @@ impl Watch {
             return Fed::Ignored;
         }
         self.trials = self.trials.saturating_add(1);
-        if self.trials <= TRIALS && is_first(packet) { Fed::Another } else { Fed::Continue }
+        if self.trials > TRIALS || !is_first(packet) {
+            return Fed::Continue;
+        }
+        // Without an id there is one connection at a time.
+        let has_id = end.id.is_some_and(|id| id.len > 0) && !packet.source.is_empty();
+        if has_id { Fed::Beside } else { Fed::Another }
     }
 
     fn learn(&mut self, side: Side, packet: &LongPacket<'_>) {

@@ -195,6 +195,30 @@ impl Inventory {
         for error in self.sources.iter().filter_map(|source| source.error.as_ref()) {
             let _ = writeln!(text, "* {}", safe(error));
         }
+        self.interfaces(text);
+    }
+
+    /// What each interface lost, and who lost it.
+    fn interfaces(&self, text: &mut String) {
+        let rows = self.sources.iter().filter_map(|source| {
+            let lost = source.lost.as_ref()?;
+            let numbers = [source.packets, lost.interface, lost.ring, lost.backlog, lost.unread];
+            let mut row = vec![safe(&source.name)];
+            row.extend(numbers.map(|number| number.to_string()));
+            row.extend([unglued(&lost.open_share()), source.evicted_flows.to_string()]);
+            Some(row)
+        });
+        let header = [
+            "interface",
+            "packets read",
+            "lost by it",
+            "ring full",
+            "workers behind",
+            "unread",
+            "lost while a handshake was open",
+            "flows given up at a bound",
+        ];
+        section(text, "Interfaces", &header, rows.collect());
     }
 }
 

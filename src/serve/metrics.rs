@@ -259,13 +259,6 @@ impl Out<'_> {
             "Connections counted, but not listed: a bound on memory was reached",
             Gauge,
             unlisted.map(|(level, count)| ([("level", level)], count)),
-        )?;
-        let names = view.inventory.coverage.unlisted.names;
-        self.family(
-            "unlisted_names",
-            "Names and leases heard, but not kept: a bound on memory was reached",
-            Gauge,
-            [([("level", "names")], names)],
         )
     }
 }

@@ -191,6 +191,11 @@ impl Transcript {
         }
     }
 
+    /// What was said before is known from an earlier look at the same connection.
+    pub fn set_preamble(&mut self, preamble: [Vec<u8>; 2]) {
+        self.preamble = preamble;
+    }
+
     /// What an end sent so far does not matter for what follows.
     pub fn restart_preamble(&mut self, side: Side) {
         side.of_mut(&mut self.preamble).clear();

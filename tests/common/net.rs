@@ -15,12 +15,13 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde_json::Value;
 use tlscensus::capture::file::FileSource;
 use tlscensus::capture::{LinkType, Poll, Source};
 use tlscensus::limits::Limits;
@@ -135,8 +136,18 @@ impl Net {
 
     /// Send frames from the other end, so many a second. Returns how many were sent.
     pub fn send(&self, rate: Option<u32>, frames: impl Iterator<Item = Vec<u8>> + Send) -> u64 {
+        self.send_from(WIRE, rate, frames)
+    }
+
+    /// The same from another interface.
+    pub fn send_from(
+        &self,
+        name: &str,
+        rate: Option<u32>,
+        frames: impl Iterator<Item = Vec<u8>> + Send,
+    ) -> u64 {
         self.within(|| {
-            let mut wire = pcap::Capture::from_device(WIRE).unwrap().open().unwrap();
+            let mut wire = pcap::Capture::from_device(name).unwrap().open().unwrap();
             let begun = Instant::now();
             let mut sent = 0_u64;
             for frame in frames {
@@ -188,10 +199,28 @@ impl Running {
 
     /// Time that it has computed for.
     pub fn busy(&self) -> Duration {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let fields: Vec<_> = text.rsplit(')').next().unwrap().split_whitespace().collect();
-        let ticks: u64 = [11, 12].map(|place| fields[place].parse::<u64>().unwrap()).iter().sum();
-        Duration::from_millis(ticks * 10)
+        busy(self.pid()).unwrap()
+    }
+
+    /// Ask it to end, as `stop` does; besides, how long it computed meanwhile.
+    pub fn stop_timed(self, signal: Signal) -> (Option<i32>, String, String, Duration, Duration) {
+        let pid = self.pid();
+        let before = self.busy();
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let watching = scope.spawn(|| {
+                let mut last = before;
+                while !over.load(Ordering::Relaxed) {
+                    // What has ended and was not waited for still says it.
+                    last = last.max(busy(pid).unwrap_or_default());
+                    thread::sleep(Duration::from_millis(5));
+                }
+                last
+            });
+            let (code, out, err, took) = self.stop(signal);
+            over.store(true, Ordering::Relaxed);
+            (code, out, err, took, watching.join().unwrap().saturating_sub(before))
+        })
     }
 
     /// Ask it to end. How it ended, its two outputs, and how long that took.
@@ -218,6 +247,14 @@ impl Drop for Running {
             let _ = child.wait();
         }
     }
+}
+
+/// Time that a process has computed for.
+fn busy(pid: Pid) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<_> = text.rsplit(')').next()?.split_whitespace().collect();
+    let ticks = [11, 12].map(|place| fields.get(place).and_then(|one| one.parse::<u64>().ok()));
+    Some(Duration::from_millis(ticks.into_iter().flatten().sum::<u64>() * 10))
 }
 
 pub fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
@@ -258,6 +295,16 @@ pub fn handshakes(numbers: Range<u32>) -> impl Iterator<Item = Vec<u8>> + Send {
             frame
         })
     })
+}
+
+/// What a report says was read, and what was lost by whom.
+pub fn account(report: &Path) -> (u64, [u64; 4]) {
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let source = &report["sources"][0];
+    let lost =
+        ["interface", "ring", "backlog", "unread"].map(|who| source["lost"][who].as_u64().unwrap());
+    assert_eq!(source["dropped"].as_u64().unwrap(), lost.iter().sum::<u64>());
+    (source["packets"].as_u64().unwrap(), lost)
 }
 
 pub fn path(folder: &tempfile::TempDir, name: &str) -> (PathBuf, String) {

@@ -103,10 +103,20 @@ pub const CHANGES: &[Change] = &[
         may_differ: &["how an unfinished one ends"],
     },
     Change { name: "with ports used again", apply: used_again, seeds: 1, may_differ: &[] },
+    Change {
+        name: "with ports used again, no SYNs",
+        apply: used_again_unseen,
+        seeds: 1,
+        may_differ: WATCHED,
+    },
+    Change { name: "silent before TLS", apply: silent, seeds: 2, may_differ: LATER },
 ];
 
 /// What the copies beyond a router show otherwise.
 pub const MACS: &[&str] = &["vlan", "client.mac", "server.mac"];
+
+/// What moves with a silence; of what was said before it only the words are kept.
+const LATER: &[&str] = &["ts", "seen.client_bytes", "seen.server_bytes", "handshake_ms"];
 
 /// Bytes that come later come with the first ones.
 const GLUED: &[&str] = &["seen.client_bytes", "seen.server_bytes", "handshake_ms"];
@@ -451,5 +461,48 @@ fn used_again(packets: &[Packet], _: &mut Dice) -> Vec<Packet> {
         }
     }
     out.extend(packets.iter().cloned());
+    out
+}
+
+/// The same, and of the later connection no SYN was captured.
+fn used_again_unseen(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
+    let first = packets.first().map_or(0, |packet| packet.at);
+    let mut packets = used_again(packets, dice);
+    packets.retain(|packet| packet.at < first || !(packet.is(SYN) && packet.is_bare()));
+    packets
+}
+
+/// A silence longer than a flow is watched, and shorter than it is remembered or longer than that:
+/// before the hello, or before TLS is asked for.
+fn silent(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
+    let (silence, before) = (200 + 200 * dice.below(2) as u64, dice.below(2));
+    let hellos: HashMap<_, _> = packets
+        .iter()
+        .enumerate()
+        .filter(|(_, packet)| matches!(packet.payload[..], [0x16, 3, _, _, _, 1, ..]))
+        .rev()
+        .map(|(n, packet)| (flow(packet), n))
+        .collect();
+    let mut late: HashMap<_, Vec<usize>> = HashMap::new();
+    for (n, packet) in packets.iter().enumerate() {
+        let hello = hellos.get(&flow(packet)).copied().unwrap_or(packets.len());
+        if n < hello && !packet.is_bare() {
+            late.entry(flow(packet)).or_default().push(n);
+        } else if n == hello {
+            // What the client said last, and its answer.
+            let asked = late.entry(flow(packet)).or_default();
+            let from = asked.len().saturating_sub(2 * before);
+            let first = asked.get(from).copied().unwrap_or(hello);
+            *asked = vec![if from == 0 { hello } else { first }];
+        }
+    }
+    let mut out = packets.to_vec();
+    for (n, packet) in out.iter_mut().enumerate() {
+        let from = late.get(&flow(packet)).filter(|_| hellos.contains_key(&flow(packet)));
+        if from.is_some_and(|from| n >= from[0]) {
+            packet.at += silence * 1_000_000_000;
+        }
+    }
+    out.sort_by_key(|packet| packet.at);
     out
 }

@@ -6,6 +6,11 @@ use serde_json::Value;
 pub struct Records(Vec<Value>);
 
 impl Records {
+    /// These and others.
+    pub fn and(self, other: Self) -> Self {
+        Self::new([self.0, other.0].concat())
+    }
+
     pub fn new(mut records: Vec<Value>) -> Self {
         records.sort_by_key(|record| {
             let text = |value: &Value| value.to_string();

@@ -18,6 +18,18 @@ const CHANGES: &[Change] = &[
     Change { name: "permuted", apply: permuted, seeds: 6, may_differ: ORDER },
     Change { name: "one direction late", apply: one_late, seeds: 8, may_differ: ORDER },
     Change { name: "doubled between VLANs", apply: routed_vlans, seeds: 2, may_differ: MACS },
+    Change {
+        name: "one VLAN for each direction",
+        apply: one_way_vlans,
+        seeds: 1,
+        may_differ: &["vlan"],
+    },
+    Change {
+        name: "a VLAN tag in one direction only",
+        apply: one_way_tag,
+        seeds: 2,
+        may_differ: &["vlan"],
+    },
 ];
 
 fn doubled(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
@@ -50,6 +62,75 @@ fn routed_vlans(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
     with_copies(&tagged, dice, |packet, _| {
         Some(Packet { vlans: vec![20], ..beyond_router(packet) })
     })
+}
+
+fn one_way_vlans(packets: &[Packet], _: &mut Dice) -> Vec<Packet> {
+    let vlan = |packet: &Packet| if packet.from < packet.to { 10 } else { 20 };
+    packets.iter().map(|packet| Packet { vlans: vec![vlan(packet)], ..packet.clone() }).collect()
+}
+
+fn one_way_tag(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
+    let low = dice.one_in(2);
+    let tag = |packet: &Packet| if (packet.from < packet.to) == low { vec![10] } else { vec![] };
+    packets.iter().map(|packet| Packet { vlans: tag(packet), ..packet.clone() }).collect()
+}
+
+/// The connections of two captures between the same two ports, their datagrams in turns.
+#[test]
+fn connections_of_quic_between_the_same_ports() {
+    let bench = Bench::new();
+    let cases: Vec<_> =
+        bench.datagrams().into_iter().filter(|case| case.name.starts_with("quic-")).collect();
+    let mut failures = Vec::new();
+    let mut pairs = 0;
+    for one in &cases {
+        for other in cases.iter().filter(|other| other.name != one.name) {
+            let (Some(ours), Some(theirs)) = (connection(&one.packets), connection(&other.packets))
+            else {
+                continue;
+            };
+            let start = ours[0].at;
+            let moved: Vec<_> = theirs
+                .iter()
+                .enumerate()
+                .map(|(n, packet)| {
+                    let [from, to] = [packet.from, packet.to]
+                        .map(|end| if end == theirs[0].from { ours[0].from } else { ours[0].to });
+                    let at = start + (2 * n as u64 + 1) * 1_000_000;
+                    Packet { at, from, to, macs: ours[0].macs, ..packet.clone() }
+                })
+                .collect();
+            let ours: Vec<_> = ours
+                .iter()
+                .enumerate()
+                .map(|(n, packet)| {
+                    let macs = ours[0].macs;
+                    Packet { at: start + 2 * n as u64 * 1_000_000, macs, ..packet.clone() }
+                })
+                .collect();
+            let expected = bench.read(&plain(&ours)).and(bench.read(&plain(&moved)));
+            let mut both = [ours, moved].concat();
+            both.sort_by_key(|packet| packet.at);
+            let found = bench.read(&plain(&both));
+            let what = format!("{} and {}", one.name, other.name);
+            failures.extend(assert_same(&what, &expected, &found, &["client.mac", "server.mac"]));
+            pairs += 1;
+        }
+    }
+    assert!(pairs >= 6, "only {pairs} pairs");
+    assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// The datagrams of the first connection, if its client has an id: without one there can be no other
+/// connection beside it.
+fn connection(packets: &[Packet]) -> Option<Vec<Packet>> {
+    let first = packets.first()?;
+    let ids = &first.payload[5..];
+    let own = ids.get(1 + usize::from(ids[0])).copied()?;
+    let same = |packet: &&Packet| {
+        [(first.from, first.to), (first.to, first.from)].contains(&(packet.from, packet.to))
+    };
+    (own > 0).then(|| packets.iter().filter(same).cloned().collect())
 }
 
 /// One change in every capture of datagrams.
@@ -91,4 +172,14 @@ fn datagrams_of_one_direction_late() {
 #[test]
 fn datagrams_doubled_between_vlans() {
     every_capture("doubled between VLANs");
+}
+
+#[test]
+fn datagrams_in_one_vlan_for_each_direction() {
+    every_capture("one VLAN for each direction");
+}
+
+#[test]
+fn datagrams_with_a_tag_in_one_direction_only() {
+    every_capture("a VLAN tag in one direction only");
 }

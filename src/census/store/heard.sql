@@ -10,6 +10,3 @@ UPDATE name_seen SET
 UPDATE lease_seen SET
     first = coalesce((SELECT first - first % 3600000000000 FROM sources WHERE id = source), 0),
     last = coalesce((SELECT last - last % 3600000000000 FROM sources WHERE id = source), 0);
-
--- Names and leases that bounds left no room for.
-ALTER TABLE sources ADD COLUMN lost_names INTEGER NOT NULL DEFAULT 0;

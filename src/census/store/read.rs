@@ -379,7 +379,7 @@ pub(super) fn sources(sql: &Connection) -> Result<Vec<SourceKey>> {
 fn source(sql: &Connection, key: &SourceKey) -> Result<Option<(i64, Snapshot)>> {
     let mut statement = sql.prepare_cached(
         "SELECT id, name, has_identity, first, last, packets, bytes, cut, dropped, flows,
-             midstream, evicted, fault, skipped, coverage, handshake_us, lost, lost_names
+             midstream, evicted, fault, skipped, coverage, handshake_us, lost
          FROM sources WHERE sensor = ?1 AND kind = ?2 AND identity = ?3",
     )?;
     let mut rows = statement.query(params![key.sensor, key.kind.name(), key.id])?;
@@ -418,13 +418,7 @@ fn source(sql: &Connection, key: &SourceKey) -> Result<Option<(i64, Snapshot)>> 
         *known.ok_or(Fault::Value("sources"))?.1 = count;
     }
     let latency = latency(row.get_ref(15)?.as_str().map_err(wrong)?)?;
-    let part = Snapshot {
-        coverage,
-        latency,
-        lost_names: number(row, 17)?,
-        sources: vec![entry],
-        ..Snapshot::default()
-    };
+    let part = Snapshot { coverage, latency, sources: vec![entry], ..Snapshot::default() };
     Ok(Some((row.get(0)?, part)))
 }
 

@@ -142,12 +142,12 @@ fn names_and_leases_are_kept_per_source_and_merged() {
         narrow.name_address(said.clone(), hour(0));
     }
     let lossy = narrow.snapshot();
-    assert_eq!(lossy.lost_names, 1);
+    assert_eq!(lossy.coverage.names_refused, 1);
     let mut file = store(&folder.path().join("lossy.db"));
     for name in ["a", "b", "a"] {
         file.save(&entry(name, 1), &lossy).unwrap();
     }
-    assert_eq!(whole(&mut [file]).lost_names, 2);
+    assert_eq!(whole(&mut [file]).coverage.names_refused, 2);
     // What no census holds is damage.
     let sql = Connection::open(&path).unwrap();
     sql.execute("UPDATE name_seen SET ip = 'nowhere'", []).unwrap();

@@ -96,16 +96,16 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
     sql.query_row(
         "INSERT INTO sources (sensor, kind, identity, name, has_identity, first, last, packets,
              bytes, cut, dropped, flows, midstream, evicted, fault, skipped, coverage, handshake_us,
-             lost, lost_names)
+             lost)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-             ?19, ?20)
+             ?19)
          ON CONFLICT (sensor, kind, identity) DO UPDATE SET
              name = excluded.name, first = excluded.first, last = excluded.last,
              packets = excluded.packets, bytes = excluded.bytes, cut = excluded.cut,
              dropped = excluded.dropped, flows = excluded.flows, midstream = excluded.midstream,
              evicted = excluded.evicted, fault = excluded.fault, skipped = excluded.skipped,
              coverage = excluded.coverage, handshake_us = excluded.handshake_us,
-             lost = excluded.lost, lost_names = excluded.lost_names
+             lost = excluded.lost
          RETURNING id",
         params![
             entry.sensor,
@@ -127,7 +127,6 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
             json(&coverage),
             samples(&part.latency),
             json(&lost),
-            int(part.lost_names),
         ],
         |row| row.get(0),
     )

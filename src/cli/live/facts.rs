@@ -20,27 +20,20 @@ pub(super) struct Facts {
 impl Facts {
     /// Everything that the census tells as of now, judged.
     pub(super) fn inventory(&self) -> Inventory {
+        self.inventory_with(self.earlier.clone())
+    }
+
+    /// The same with `earlier`, of which nobody else has need.
+    pub(super) fn inventory_with(&self, earlier: Snapshot) -> Inventory {
         let now = self.watch.snapshot();
-        if self.earlier.sources.is_empty() {
-            return self.judge(&now);
-        }
-        self.judge(&together(self.earlier.clone(), now, &self.limits))
+        let all = if earlier.sources.is_empty() {
+            now
+        } else {
+            let mut merger = Merger::new(&self.limits);
+            merger.add(earlier);
+            merger.add(now);
+            merger.finish()
+        };
+        Inventory::judge(&all, &self.judging.question(&self.limits))
     }
-
-    /// The same at the end, when nothing more is to come.
-    pub(super) fn into_inventory(mut self) -> Inventory {
-        let earlier = std::mem::take(&mut self.earlier);
-        self.judge(&together(earlier, self.watch.snapshot(), &self.limits))
-    }
-
-    fn judge(&self, snapshot: &Snapshot) -> Inventory {
-        Inventory::judge(snapshot, &self.judging.question(&self.limits))
-    }
-}
-
-fn together(earlier: Snapshot, now: Snapshot, limits: &Limits) -> Snapshot {
-    let mut merger = Merger::new(limits);
-    merger.add(earlier);
-    merger.add(now);
-    merger.finish()
 }

@@ -13,6 +13,7 @@ mod saver;
 mod signals;
 mod status;
 
+use std::mem;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +27,7 @@ use super::exit::{Exit, Failure};
 use super::publish;
 use super::words::Words;
 use crate::capture::live::{Condition, LiveSource};
-use crate::census::Store;
+use crate::census::{Snapshot, Store};
 use crate::pipeline::live::{InterfaceReport, LiveFinished, Watch, live};
 #[cfg(feature = "serve")]
 use crate::serve::Listener;
@@ -95,11 +96,30 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
         trouble: [None, None],
     };
     let finished = watch_over(keeper, sources, sink.as_mut(), page);
-    // First of all: what was learned is safe then, whatever reports take.
-    let saved = saver.as_ref().map_or(Ok(()), |saver| saver.save(&facts.watch));
-    let exit = conclude(&plan, facts, &finished, sink.as_ref(), global, words)?;
+    // Nobody else asks for what was known before, unless the page is still being written.
+    let (facts, earlier) = match Arc::try_unwrap(facts) {
+        Ok(mut facts) => {
+            let earlier = mem::take(&mut facts.earlier);
+            (Arc::new(facts), earlier)
+        }
+        Err(facts) => (Arc::clone(&facts), facts.earlier.clone()),
+    };
+    // Side by side: what was learned is safe soon, whatever reports take.
+    let (saved, exit) = thread::scope(|scope| {
+        let watch = &facts.watch;
+        let saving = saver.as_ref().map(|saver| scope.spawn(|| saver.save(watch)));
+        let exit = conclude(&plan, &facts, earlier, &finished, sink.as_ref(), global, words);
+        (saving.map(thread::ScopedJoinHandle::join), exit)
+    });
+    let exit = exit?;
     drop(saver);
-    saved?;
+    match saved {
+        Some(Ok(saved)) => saved?,
+        Some(Err(_)) => return Err(Failure::impossible(anyhow!("the census was not saved"))),
+        None => {}
+    }
+    // The process ends: to give back millions of small pieces one by one is for nothing.
+    mem::forget(facts);
     Ok(exit)
 }
 
@@ -165,7 +185,8 @@ fn watch_over(
 /// Say what went wrong, write the reports, print the summary, and find the exit code.
 fn conclude(
     plan: &Plan,
-    facts: Arc<Facts>,
+    facts: &Facts,
+    earlier: Snapshot,
     finished: &LiveFinished,
     sink: Option<&LiveSink>,
     global: &Global,
@@ -180,11 +201,7 @@ fn conclude(
     }
     // Judging takes time: it is done where anybody wants to know.
     let wanted = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();
-    let inventory = wanted.then(|| match Arc::try_unwrap(facts) {
-        Ok(facts) => facts.into_inventory(),
-        // The page is still being written for somebody.
-        Err(facts) => facts.inventory(),
-    });
+    let inventory = wanted.then(|| facts.inventory_with(earlier));
     if let Some(inventory) = &inventory {
         plan.write_reports(inventory).map_err(Failure::impossible)?;
         if !words.quiet {
@@ -208,7 +225,8 @@ fn conclude(
     if broken > 0 && broken == interfaces.len() {
         return Ok(Exit::Impossible);
     }
-    let matched = inventory.is_some_and(|inventory| publish::matches(plan.fail_on, &inventory));
+    let matched = inventory.as_ref().is_some_and(|one| publish::matches(plan.fail_on, one));
+    mem::forget(inventory);
     Ok(if matched {
         Exit::Matched
     } else if broken > 0 || !finished.faults.is_none() {
@@ -228,13 +246,16 @@ fn accounts(interfaces: &[InterfaceReport]) -> String {
         let _ = writeln!(
             text,
             "{}: {} packets read; lost: {} by the interface, {} ring full, {} workers behind, \
-             {} unread at the end",
+             {} unread at the end; {:.2} % of what came while a handshake was open; {} flows \
+             given up at a bound",
             report.name,
             report.capture.frames,
             lost.interface,
             lost.ring,
             lost.backlog,
             lost.unread,
+            lost.open_share() * 100.0,
+            report.refused(),
         );
     }
     text

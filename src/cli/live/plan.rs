@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 
 use super::amounts::{age, rotation, size};
 use super::outputs::LiveSink;
@@ -154,11 +154,7 @@ impl Plan {
     }
 
     pub(super) fn write_reports(&self, inventory: &Inventory) -> anyhow::Result<()> {
-        for (path, format) in &self.reports {
-            publish::write(path, *format, inventory)
-                .with_context(|| format!("cannot write report `{}`", path.display()))?;
-        }
-        Ok(())
+        publish::reports(&self.reports, inventory)
     }
 }
 

@@ -1,9 +1,11 @@
 //! The table with a consumer that takes its orders from the bytes.
 
 use super::*;
-use crate::packet::{Address, Domain, Endpoint, Layers};
+use crate::flow::FlowEnd;
+use crate::packet::{Address, Datagram, Domain, Endpoint, Layers};
 
-/// `o` opens, `l` belongs, `e` ends, `a` begins another one; the second byte is the name.
+/// `o` opens, `l` belongs, `e` ends, `a` begins another one, `n` and `s` belong to and end the one
+/// that they name; the second byte is the name.
 #[derive(Debug)]
 struct Orders {
     name: u8,
@@ -15,7 +17,7 @@ impl DatagramConsumer for Orders {
 
     fn glance(payload: &[u8], _: u32) -> Glance {
         match payload {
-            [b'o' | b'a', ..] => Glance::Opening,
+            [b'o' | b'a' | b'n' | b's', ..] => Glance::Opening,
             [b'l' | b'e', ..] => Glance::Later,
             _ => Glance::Nothing,
         }
@@ -25,12 +27,20 @@ impl DatagramConsumer for Orders {
         Self { name: payload[1], taken: Vec::new() }
     }
 
+    fn claims(&self, _: Side, payload: &[u8], _: u32) -> Claim {
+        match payload {
+            [b'n' | b's', name, ..] if *name == self.name => Claim::Yes,
+            [b'n' | b's', ..] => Claim::No,
+            _ => Claim::Perhaps,
+        }
+    }
+
     fn feed(&mut self, _: Side, _: Timestamp, payload: &[u8], _: u32, _: &u8) -> Fed {
         if payload[0] == b'a' && payload[1] != self.name {
             return Fed::Another;
         }
         self.taken.push(payload[0]);
-        if payload[0] == b'e' { Fed::Shunt } else { Fed::Continue }
+        if matches!(payload[0], b'e' | b's') { Fed::Shunt } else { Fed::Continue }
     }
 
     fn reopens(earlier: &u8, payload: &[u8]) -> bool {
@@ -90,7 +100,7 @@ fn what_does_not_matter_leaves_no_trace() {
         run.push(0, port, false, b"x");
         run.push(0, port, true, b"l");
     }
-    assert!(run.table.is_empty() && run.table.entries.is_empty());
+    assert!(run.table.is_empty() && run.table.slots.is_empty());
     assert_eq!(run.table.stats().datagrams, 2_000);
     assert_eq!(run.end(), []);
 }
@@ -186,6 +196,22 @@ fn copies_in_another_vlan_are_joined_and_nothing_else_is() {
     assert_eq!((run.table.stats().joined, run.table.stats().copies), (1, 2));
     assert_eq!(run.end(), [(b'A', 3, FlowEnd::Shunted)]);
 
+    // The answer, under the tag of the other direction.
+    let mut run = Run::new(&Limits::default());
+    run.push(0, 1, false, b"oA");
+    run.push_in(other, 5, 1, true, b"nA");
+    assert_eq!(run.table.stats().joined, 1);
+    assert_eq!(run.end(), [(b'A', 2, FlowEnd::EndOfCapture)]);
+
+    // What names another connection is no answer to this one, and what comes late neither.
+    for (seconds, payload) in [(0, b"nB"), (11, b"nA")] {
+        let mut run = Run::new(&Limits::default());
+        run.push(0, 1, false, b"oA");
+        run.push_in(other, seconds, 1, true, payload);
+        assert_eq!(run.table.stats().joined, 0);
+        assert_eq!(run.end().len(), 2);
+    }
+
     // The same ends with other bytes, or the same bytes long afterwards.
     for (seconds, payload) in [(0, b"oB"), (9, b"oA")] {
         let mut run = Run::new(&Limits::default());
@@ -194,4 +220,28 @@ fn copies_in_another_vlan_are_joined_and_nothing_else_is() {
         assert_eq!(run.table.stats().joined, 0);
         assert_eq!(run.end().len(), 2);
     }
+}
+
+#[test]
+fn several_connections_between_the_same_ports_are_told_apart() {
+    let limits = Limits { flow_connections: 3, ..Limits::default() };
+    let mut run = Run::new(&limits);
+    run.push(0, 1, false, b"nA");
+    run.push(0, 1, false, b"nB");
+    run.push(0, 1, true, b"nA1");
+    run.push(0, 1, true, b"nB1");
+    assert_eq!(run.table.watched(), 2);
+    run.push(0, 1, false, b"sA");
+    assert_eq!(run.over, [(b'A', 3, FlowEnd::Shunted)]);
+    // A late packet of the one that is over begins nothing.
+    run.push(0, 1, true, b"nA2");
+    run.push(0, 1, true, b"nB2");
+    assert_eq!(run.table.watched(), 1);
+    // One more than there may be: the oldest goes.
+    for name in [b"nC", b"nD", b"nE"] {
+        run.push(0, 1, false, name);
+    }
+    assert_eq!(run.over[1..], [(b'B', 3, FlowEnd::Evicted)]);
+    assert_eq!(run.table.stats().evicted_watched, 1);
+    assert_eq!(run.end().len(), 5);
 }

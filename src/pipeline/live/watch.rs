@@ -10,7 +10,8 @@ use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
 use crate::limits::Limits;
 use crate::naming::Heard;
-use crate::packet::{PacketStats, Skip};
+use crate::packet::PacketStats;
+use crate::pipeline::counted::Counted;
 use crate::pipeline::faults::Faults;
 use crate::pipeline::{Progress, Settings};
 use crate::record::FlowRecord;
@@ -126,10 +127,15 @@ impl Watch {
 
     /// The facts as they are now.
     pub fn snapshot(&self) -> Snapshot {
-        let mut merger = Merger::new(&self.limits());
-        for (entry, census) in self.censuses() {
+        let mut parts = self.censuses().into_iter().map(|(entry, census)| {
             let mut part = census.snapshot();
             part.sources = vec![entry];
+            part
+        });
+        let first = parts.next().unwrap_or_default();
+        let Some(second) = parts.next() else { return first };
+        let mut merger = Merger::new(&self.limits());
+        for part in [first, second].into_iter().chain(parts) {
             merger.add(part);
         }
         merger.finish()
@@ -215,26 +221,10 @@ impl InterfaceReport {
 
     /// As a source of a census.
     fn entry(&self, sensor: &Arc<str>, id: Option<String>) -> SourceEntry {
-        let mut entry =
-            SourceEntry::new(Arc::clone(sensor), SourceKind::Live, Arc::clone(&self.name));
+        let mut entry = self.counted().entry(sensor, SourceKind::Live, &self.name);
         entry.id = id;
-        entry.first = self.span.map(|(first, _)| first);
-        entry.last = self.span.map(|(_, last)| last);
-        entry.packets = self.capture.frames;
-        entry.bytes = self.capture.frame_bytes;
-        entry.cut = self.capture.cut_frames;
         entry.dropped = self.lost.total();
         entry.lost = self.lost;
-        entry.skipped = Skip::ALL
-            .into_iter()
-            .map(|skip| (skip, self.packets.skipped(skip)))
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        entry.flows = [self.flows.flows, self.datagrams.flows, self.logins.logins]
-            .into_iter()
-            .fold(0, u64::saturating_add);
-        entry.midstream = self.joined_late;
-        entry.evicted = self.refused();
         let lost = Some(self.faults).filter(|faults| !faults.is_none());
         entry.fault = self.fault.clone().or_else(|| lost.map(|faults| faults.to_string()));
         entry
@@ -242,15 +232,19 @@ impl InterfaceReport {
 
     /// Flows that were given up because a bound was reached.
     pub fn refused(&self) -> u64 {
-        [
-            self.flows.evicted,
-            self.flows.evicted_watched,
-            self.datagrams.evicted,
-            self.datagrams.evicted_watched,
-            self.logins.evicted,
-        ]
-        .into_iter()
-        .fold(0, u64::saturating_add)
+        self.counted().refused()
+    }
+
+    const fn counted(&self) -> Counted<'_> {
+        Counted {
+            span: self.span,
+            capture: &self.capture,
+            packets: &self.packets,
+            flows: &self.flows,
+            datagrams: &self.datagrams,
+            logins: &self.logins,
+            joined_late: self.joined_late,
+        }
     }
 
     /// Add what another thread saw of the same interface.

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::report::inventory::Inventory;
+use crate::report::inventory::{Inventory, SourceLine};
 use crate::report::summary::coverage;
 use crate::report::text::{grouped, minute, printable};
 
@@ -10,6 +10,7 @@ use crate::report::text::{grouped, minute, printable};
 pub(super) fn section(inventory: &Inventory) -> Markup {
     let mut blind = coverage::connections(&inventory.coverage);
     blind.extend(coverage::packets(&inventory.coverage, true));
+    blind.extend(coverage::interfaces(inventory));
     html! {
         section #seen aria-labelledby="seen-h" {
             h2 #seen-h { "What was seen, and what was not" }
@@ -56,7 +57,33 @@ pub(super) fn section(inventory: &Inventory) -> Markup {
     }
 }
 
+/// Who loses what of an interface.
+const LOST: [&str; 6] = [
+    "by the interface",
+    "ring full",
+    "workers behind",
+    "unread",
+    "while a handshake was open",
+    "flows at a bound",
+];
+
+/// A cell for each of these.
+fn lost(source: &SourceLine) -> Markup {
+    html! {
+        @if let Some(lost) = &source.lost {
+            @for count in [lost.interface, lost.ring, lost.backlog, lost.unread] {
+                td.number { (grouped(count)) }
+            }
+            td.number { (lost.open_share()) }
+            td.number { (grouped(source.evicted_flows)) }
+        } @else {
+            @for _ in LOST { td {} }
+        }
+    }
+}
+
 fn sources(inventory: &Inventory) -> Markup {
+    let live = inventory.sources.iter().any(|source| source.lost.is_some());
     html! {
         h3 { "Sources" }
         div.scroll tabindex="0" role="region" aria-label="Sources" {
@@ -65,7 +92,9 @@ fn sources(inventory: &Inventory) -> Markup {
                 thead { tr {
                     th scope="col" { "Sensor" } th scope="col" { "Source" } th scope="col" { "From" }
                     th scope="col" { "To" } th.number scope="col" { "Packets" }
-                    th.number scope="col" { "Lost" } th scope="col" { "Fault" }
+                    th.number scope="col" { "Lost" }
+                    @if live { @for kind in LOST { th.number scope="col" { (kind) } } }
+                    th scope="col" { "Fault" }
                 } }
                 tbody {
                     @for source in &inventory.sources {
@@ -76,6 +105,7 @@ fn sources(inventory: &Inventory) -> Markup {
                             td { @if let Some(at) = source.last_seen { (minute(at)) } }
                             td.number { (grouped(source.packets)) }
                             td.number { (grouped(source.dropped)) }
+                            @if live { (lost(source)) }
                             td { @if let Some(error) = &source.error { (printable(error)) } }
                         }
                     }

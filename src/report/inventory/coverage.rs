@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::packet::{Layer, Skip};
 
 use super::{HandshakeTimes, WatchLine};
+use crate::report::text::percent;
 
 /// A source, as reports name it.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +35,8 @@ pub struct SourceLine {
     /// Of an interface: the lost packets, apart by who lost them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<LostLine>,
+    /// Flows of it that were given up because a bound was reached.
+    pub evicted_flows: u64,
     /// Why it could not be opened, or not be read to its end.
     pub error: Option<String>,
 }
@@ -55,6 +58,13 @@ pub struct LostLine {
     pub open_lost: u64,
     /// Seconds in which packets were lost.
     pub seconds: u64,
+}
+
+impl LostLine {
+    /// The share of packets that were lost while a handshake was open, in words.
+    pub fn open_share(&self) -> String {
+        percent(self.open_lost, self.open_lost.saturating_add(self.open_read))
+    }
 }
 
 impl From<Lost> for LostLine {
@@ -119,15 +129,12 @@ pub struct UnlistedLine {
     pub edges: u64,
     /// Of evidence.
     pub evidence: u64,
-    /// Names and leases that were heard and that a bound left no room for.
-    pub names: u64,
 }
 
-impl UnlistedLine {
-    /// Those of a snapshot.
-    fn of(snapshot: &Snapshot) -> Self {
-        let Unlisted { hosts, stacks, edges, evidence } = snapshot.unlisted();
-        Self { hosts, stacks, edges, evidence, names: snapshot.lost_names }
+impl From<Unlisted> for UnlistedLine {
+    fn from(unlisted: Unlisted) -> Self {
+        let Unlisted { hosts, stacks, edges, evidence } = unlisted;
+        Self { hosts, stacks, edges, evidence }
     }
 }
 
@@ -151,6 +158,7 @@ pub(super) fn sources(snapshot: &Snapshot) -> Vec<SourceLine> {
             bytes: source.bytes,
             dropped: source.dropped,
             lost: (source.kind == SourceKind::Live).then_some(source.lost.into()),
+            evicted_flows: source.evicted,
             error: source.fault.clone(),
         })
         .collect()
@@ -163,7 +171,7 @@ pub(super) fn coverage(snapshot: &Snapshot) -> CoverageLine {
         first_seen: span.map(|(first, _)| first),
         last_seen: span.map(|(_, last)| last),
         connections: snapshot.coverage,
-        unlisted: UnlistedLine::of(snapshot),
+        unlisted: snapshot.unlisted().into(),
         handshake_ms: HandshakeTimes::of(&snapshot.latency),
         ..CoverageLine::default()
     };

@@ -1,7 +1,7 @@
 //! What could not be seen, in words.
 
 use super::page::{Ink, Page};
-use crate::report::inventory::{CoverageLine, Inventory, LostLine};
+use crate::report::inventory::{CoverageLine, Inventory, LostLine, SourceLine};
 use crate::report::text::{count, grouped, percent, printable, span};
 
 /// Faulty sources that are named without `verbose`.
@@ -11,6 +11,7 @@ const FAULTS: usize = 5;
 pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
     let mut lines = connections(&inventory.coverage);
     lines.extend(packets(&inventory.coverage, verbose));
+    lines.extend(interfaces(inventory));
     let faults = faults(inventory, verbose);
     if !(lines.is_empty() && faults.is_empty()) {
         page.heading("What could not be seen");
@@ -79,18 +80,18 @@ pub(in crate::report) fn connections(coverage: &CoverageLine) -> Vec<String> {
             count(coverage.evicted_flows, "flow was", "flows were"),
         ));
     }
-    if coverage.unlisted.names > 0 {
-        lines.push(format!(
-            "{} heard, but not kept: a bound on memory was reached",
-            count(coverage.unlisted.names, "name of a host was", "names of hosts were"),
-        ));
-    }
     let unlisted = &coverage.unlisted;
     let unlisted = unlisted.hosts + unlisted.stacks + unlisted.edges + unlisted.evidence;
     if unlisted > 0 {
         lines.push(format!(
             "{} counted, but not listed in full: a bound on memory was reached",
             count(unlisted, "connection is", "connections are"),
+        ));
+    }
+    if seen.names_refused > 0 {
+        lines.push(format!(
+            "{} of addresses passed that found no room: a bound on memory was reached",
+            count(seen.names_refused, "name", "names"),
         ));
     }
     lines
@@ -107,7 +108,6 @@ pub(in crate::report) fn packets(coverage: &CoverageLine, verbose: bool) -> Vec<
             count(packets.dropped, "packet was", "packets were"),
             percent(packets.dropped, all),
         ));
-        lines.extend(packets.lost.as_ref().and_then(lost));
     }
     if packets.cut > 0 {
         lines.push(format!(
@@ -124,8 +124,13 @@ pub(in crate::report) fn packets(coverage: &CoverageLine, verbose: bool) -> Vec<
     lines
 }
 
-/// Who lost the packets of interfaces, and whether that can have cost handshakes.
-fn lost(lost: &LostLine) -> Option<String> {
+/// What each interface lost, and whether that can have cost handshakes.
+pub(in crate::report) fn interfaces(inventory: &Inventory) -> Vec<String> {
+    inventory.sources.iter().filter_map(|source| lost(source, source.lost.as_ref()?)).collect()
+}
+
+/// Who lost the packets of an interface.
+fn lost(source: &SourceLine, lost: &LostLine) -> Option<String> {
     let kinds = [
         (lost.interface, "by the interface or its driver"),
         (lost.ring, "as the ring was full (a larger --buffer, --capture-threads or --filter help)"),
@@ -137,16 +142,20 @@ fn lost(lost: &LostLine) -> Option<String> {
         .filter(|(packets, _)| *packets > 0)
         .map(|(packets, words)| format!("{} {words}", grouped(*packets)))
         .collect();
-    if kinds.is_empty() {
-        return None;
+    let mut parts = Vec::new();
+    if !kinds.is_empty() {
+        parts.push(format!(
+            "lost {}; in {}; {} of the packets that came while a handshake was open",
+            kinds.join(", "),
+            count(lost.seconds, "second", "seconds"),
+            lost.open_share(),
+        ));
     }
-    let all = lost.open_lost.saturating_add(lost.open_read);
-    Some(format!(
-        "of interfaces: {}; in {}; {} of the packets that came while a handshake was open",
-        kinds.join(", "),
-        count(lost.seconds, "second", "seconds"),
-        percent(lost.open_lost, all),
-    ))
+    if source.evicted_flows > 0 {
+        let flows = count(source.evicted_flows, "flow", "flows");
+        parts.push(format!("{flows} given up at a bound"));
+    }
+    (!parts.is_empty()).then(|| format!("{}: {}", printable(&source.name), parts.join("; ")))
 }
 
 /// Words for a reason to skip packets, and whether every network has such packets.

@@ -264,6 +264,7 @@ fn what_an_interface_lost_is_told_by_who_lost_it() {
     let mut facts = snapshot(&office()[7..8]);
     let source = &mut facts.sources[0];
     source.kind = crate::census::SourceKind::Live;
+    (source.name, source.evicted) = ("eth1".into(), 5);
     (source.packets, source.dropped) = (9_959, 41);
     source.lost = crate::census::Lost {
         ring: 30,
@@ -278,13 +279,31 @@ fn what_an_interface_lost_is_told_by_who_lost_it() {
     let words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         words.contains(
-            "41 packets were lost while capturing (under 1 %) of interfaces: 30 as the ring was full \
+            "41 packets were lost while capturing (under 1 %) eth1: lost 30 as the ring was full \
              (a larger --buffer, --capture-threads or --filter help), 11 as the workers were behind \
              (more --threads help); in 3 seconds; 4 % of the packets that came while a handshake was \
-             open"
+             open; 5 flows given up at a bound"
         ),
         "{words}"
     );
+    // Every report has them, interface by interface.
+    let written = |format| {
+        let mut out = Vec::new();
+        inventory.write(format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let row = "| eth1 | 9959 | 0 | 30 | 11 | 0 | 4 % | 5 |";
+    let markdown = written(crate::report::Format::Markdown);
+    assert!(markdown.contains(row), "{markdown}");
+    let cells = "<td class=\"number\">0</td><td class=\"number\">30</td>\
+                 <td class=\"number\">11</td><td class=\"number\">0</td>\
+                 <td class=\"number\">4\u{a0}%</td><td class=\"number\">5</td>";
+    assert!(written(crate::report::Format::Html).contains(cells));
+    let json: serde_json::Value =
+        serde_json::from_str(&written(crate::report::Format::Json)).unwrap();
+    let source = &json["sources"][0];
+    assert_eq!((&source["lost"]["ring"], &source["lost"]["backlog"]), (&30.into(), &11.into()));
+    assert_eq!(source["evicted_flows"], 5);
 }
 
 #[test]

@@ -27,11 +27,12 @@ use classify::{Context, Found, Within, classify, hello_within, record_within};
 use record::{ALERT, APPLICATION_DATA, Body, CHANGE_CIPHER_SPEC, HANDSHAKE, PROBE, Past, Record};
 
 use super::sslv2;
+use super::starttls;
 use super::starttls::framing::{Framing, Piece};
 use super::starttls::patience::{self, Patience};
 use super::transcript::{Kind, Transcript};
 use crate::clock::Timestamp;
-use crate::flow::{Chunk, Control, Side, Start, StreamConsumer};
+use crate::flow::{Chunk, Cleartext, Control, Opening, Side, Start, StreamConsumer};
 use crate::limits::Limits;
 
 /// The capture thread's view of one TLS connection over TCP.
@@ -463,6 +464,39 @@ impl StreamConsumer for Conversation {
             Found::Nothing if patience::is_beginning(bytes) => Start::Plausible,
             Found::Nothing => Start::Doubtful,
         }
+    }
+
+    fn opening(payload: &[u8]) -> Opening {
+        match payload {
+            [HANDSHAKE, 3, 0..=4, _, _, 1, 0, _, _, 3, 0..=4, ..] => Opening::Sought,
+            [HANDSHAKE, ..] => Opening::None,
+            [0x80..=0xff, _, 1, 0 | 3, ..]
+                if matches!(classify(payload, Context::Cleartext), Found::SslV2) =>
+            {
+                Opening::Sought
+            }
+            _ if patience::is_opening(payload) => Opening::Words,
+            _ => Opening::None,
+        }
+    }
+
+    fn cleartext(&self) -> Option<Cleartext> {
+        let said = self.transcript.preamble();
+        let matters =
+            |text: &Vec<u8>| Patience::of(text) > Patience::Unknown || patience::is_opening(text);
+        let is_named = || {
+            [Side::Low, Side::High]
+                .iter()
+                .any(|client| starttls::application(said, *client, &[], None).name.is_some())
+        };
+        (self.transcript.is_empty()
+            && said.iter().any(|text| !text.is_empty())
+            && (said.iter().any(matters) || is_named()))
+        .then(|| said.clone())
+    }
+
+    fn resume(&mut self, cleartext: Cleartext) {
+        self.transcript.set_preamble(cleartext);
     }
 
     fn settle(&mut self) {

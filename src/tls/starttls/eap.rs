@@ -50,6 +50,9 @@ impl Party {
     }
 }
 
+/// Answers that may be captured before the request to the first of them.
+const EARLY: u8 = 16;
+
 const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
 const SUCCESS: u8 = 3;
@@ -158,8 +161,8 @@ impl Login {
         let copy = packet.party == Party::Server
             && match self.server.last {
                 Some(last) => last == packet.id,
-                // The answer to it was captured first.
-                None => self.peer.last == Some(packet.id),
+                // The answers to it were captured first.
+                None => self.peer.last.is_some_and(|last| last.wrapping_sub(packet.id) < EARLY),
             };
         self.method != Some(method) || packet.flags.start && !copy
     }

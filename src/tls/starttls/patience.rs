@@ -55,13 +55,72 @@ pub(in crate::tls) fn is_beginning(bytes: &[u8]) -> bool {
                 // SOCKS 4 and 5.
                 | [4, 1, _, _, _, _, _, _, ..] | [5, 1..=8, 0..=9, ..]
                 // Their answers: a request granted, a method chosen.
-                | [0, 0x5a, _, _, _, _, _, _] | [5, 0..=2]
+                | [0, 0x5a, _, _, _, _, _, _] | [5, 0..=2] | [5, 0, 0, 1 | 3 | 4, ..]
                 // PROXY protocol, version 2.
                 | [0x0d, 0x0a, 0x0d, 0x0a, 0, 0x0d, 0x0a, b'Q', b'U', b'I', b'T', 0x0a, ..]
                 // Telnet's negotiation.
                 | [0xff, 0xfa..=0xfe, ..]
         )
 }
+
+/// Whether bytes begin a connection, or ask for TLS, in a way that hardly anything else looks like: a
+/// request to a proxy, a greeting, a request for TLS. Asked of every packet of flows that are not
+/// watched: the first byte decides for nearly all.
+pub(in crate::tls) fn is_opening(bytes: &[u8]) -> bool {
+    let is_whole = |high: u8, low: u8| usize::from(u16::from_be_bytes([high, low])) == bytes.len();
+    match bytes {
+        [b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'*' | b'+' | b'"' | b'<', second, ..]
+            if *second >= b' ' =>
+        {
+            let word = bytes.get(..16).unwrap_or(bytes).to_ascii_uppercase();
+            WORDS.iter().any(|start| word.starts_with(start))
+        }
+        [0x0d, ..] => bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n"),
+        // SOCKS 5: methods and nothing else, or a request for a tunnel. SOCKS 4: port, address, names
+        // that end with zero.
+        [5, 1, 0, 1, ..] if bytes.len() == 10 => true,
+        [5, 1, 0, 3, size, ..] if bytes.len() == usize::from(*size).saturating_add(7) => true,
+        [5, 1, 0, 4, ..] if bytes.len() == 22 => true,
+        [5, count @ 1..=8, methods @ ..] => methods.len() == usize::from(*count),
+        [4, 1, _, _, _, _, _, _, .., 0] => bytes.len() <= 512,
+        // PostgreSQL, RDP, MS-SQL.
+        [0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f | 0x30] => true,
+        [3, 0, high, low, _, 0xe0, ..] | [0x12, 1, high, low, 0, 0, ..] => is_whole(*high, *low),
+        // LDAP's extended operation (RFC 4511 §4.14).
+        [0x30, ..] => message_id(bytes).and_then(|rest| rest.first()) == Some(&0x77),
+        // MySQL's greeting.
+        [size, 0, 0, 0, 10, b'1'..=b'9', ..] => bytes.len() == usize::from(*size).saturating_add(4),
+        _ => false,
+    }
+}
+
+/// How text begins that begins a session, or asks for TLS in it.
+const WORDS: [&[u8]; 24] = [
+    b"CONNECT ",
+    b"PROXY ",
+    b"220 ",
+    b"220-",
+    b"200 ",
+    b"201 ",
+    b"+OK",
+    b"* OK",
+    b"EHLO ",
+    b"LHLO ",
+    b"HELO ",
+    b"STARTTLS",
+    b"STLS",
+    b"AUTH TLS",
+    b"AUTH SSL",
+    b"CAP LS",
+    b"CAP REQ",
+    b"NICK ",
+    b"CAPABILIT",
+    b"MODE READER",
+    b"\"IMPLEMENTATION\"",
+    b"<?XML ",
+    b"<STREAM:STREAM",
+    b"234 ",
+];
 
 /// Text in the first few bytes.
 fn is_text(bytes: &[u8]) -> bool {

@@ -1,10 +1,19 @@
 //! EAP over LAN: which log-in a frame belongs to, by the stations that it is from and for.
 
+use std::hash::BuildHasher;
+use std::time::Duration;
+
 use super::{FinishedLogin, Key, LoginTable, Slot};
 use crate::clock::Timestamp;
 use crate::packet::Eapol;
 use crate::tls::starttls::eap::{Party, eapol};
 use crate::tls::starttls::radius::Station;
+
+/// Frames of one log-in that are told from their copies.
+const FRAMES: usize = 32;
+
+/// How late a copy may be.
+const LATE: Duration = Duration::from_secs(1);
 
 impl LoginTable {
     /// A frame of EAP over LAN. Log-ins that are over, this one or another, go to `finish`.
@@ -48,7 +57,23 @@ impl LoginTable {
                 }
             }
         });
+        // A copy that comes a little late, when others came in between. The same log-in again later has
+        // some of the same frames.
+        let mark = self.hash.hash_one((supplicant, authenticator, eap));
+        if let Some(found) = known.and_then(|slot| self.slot_mut(slot)) {
+            let recent =
+                |(seen, since): &(u64, Timestamp)| *seen == mark && at.since(*since) <= LATE;
+            let again = found.over && found.login.begins(eap);
+            if found.frames.iter().any(recent) && !again {
+                self.stats.copies = self.stats.copies.saturating_add(1);
+                return;
+            }
+        }
         let Some(slot) = self.take(known, party, eap, at, layers, finish) else { return };
+        if let Some(found) = self.slot_mut(slot) {
+            found.frames.truncate(FRAMES - 1);
+            found.frames.push_front((mark, at));
+        }
         let Some(found) = self.slot_mut(slot) else { return };
         found.supplicant = found.supplicant.or_else(|| supplicant.map(Station::Mac));
         found.authenticator = found.authenticator.or(authenticator);

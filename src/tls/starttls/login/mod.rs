@@ -13,6 +13,7 @@
 //! [`Conversation`] that reads it over TCP; expiry runs on capture time.
 
 mod lan;
+mod recent;
 mod rounds;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use recent::Recent;
 use rounds::Round;
 
 use super::eap::{Login, Method, Party, Pushed};
@@ -43,6 +45,8 @@ pub struct LoginTable {
     free: Vec<u32>,
     /// Packets of RADIUS that were captured before what they follow, or without it.
     early: VecDeque<Round>,
+    /// Packets of RADIUS that were seen.
+    copies: Recent,
     held_bytes: usize,
     hand: usize,
     hash: RandomState,
@@ -54,6 +58,8 @@ pub struct LoginTable {
 pub struct LoginStats {
     /// EAP packets that belong to a log-in with TLS.
     pub packets: u64,
+    /// Copies of packets that were seen before.
+    pub copies: u64,
     /// Log-ins with TLS that began.
     pub logins: u64,
     /// Log-ins given up because too many, or too large, were under way.
@@ -89,12 +95,12 @@ enum Key {
     Authenticator(Domain, Mac),
     /// An EAP packet that was sent to all stations, by its identifier.
     Group(Domain, u8),
-    /// A RADIUS request: client, server, identifier.
-    Request(Domain, Endpoint, Endpoint, u8),
+    /// A RADIUS request, in a VLAN or in whichever: client, server, identifier.
+    Request(Option<Domain>, Endpoint, Endpoint, u8),
     /// The State attribute that a server gave to a client, hashed.
-    State(Domain, Address, u64),
+    State(Option<Domain>, Address, u64),
     /// A station behind a RADIUS client.
-    Station(Domain, Address, Station),
+    Station(Option<Domain>, Address, Station),
 }
 
 /// One log-in.
@@ -104,6 +110,8 @@ struct Slot {
     stations: [Option<Key>; 2],
     /// Keys of the last packets, oldest first.
     rounds: VecDeque<Key>,
+    /// Frames of this log-in, hashed, and when they were seen.
+    frames: VecDeque<(u64, Timestamp)>,
     login: Login,
     /// `None` when nothing more is wanted of it.
     watched: Option<Conversation>,
@@ -117,8 +125,9 @@ struct Slot {
     over: bool,
 }
 
-/// Keys of packets that one log-in keeps: the last two rounds, so that copies find it.
-const ROUNDS: usize = 4;
+/// Keys of packets that one log-in keeps, four of each round: what one direction sends may be
+/// captured some rounds late.
+const ROUNDS: usize = 64;
 
 /// Where a key leads that could lead to several log-ins.
 const NOBODY: u32 = u32::MAX;
@@ -145,6 +154,7 @@ impl LoginTable {
             slots: Vec::new(),
             free: Vec::new(),
             early: VecDeque::new(),
+            copies: Recent::default(),
             held_bytes: 0,
             hand: 0,
             hash: RandomState::default(),
@@ -289,6 +299,7 @@ impl LoginTable {
         let new = Box::new(Slot {
             stations: [None; 2],
             rounds: VecDeque::new(),
+            frames: VecDeque::new(),
             login: Login::default(),
             watched: None,
             meta: meta(at),
@@ -318,6 +329,9 @@ impl LoginTable {
         let Some(found) = self.slot_mut(slot) else { return };
         found.watched = Some(watched);
         found.meta = meta(at);
+        if found.over {
+            found.frames.clear();
+        }
         found.answered = false;
         found.over = false;
         // On the same wires there are the same stations; in RADIUS there may be others.
@@ -364,8 +378,14 @@ impl LoginTable {
         }
         // Two that wait for an answer with the same identifier: nobody can tell whose the next is.
         let other = self.index.get(&key).copied().filter(|other| *other != slot);
-        let doubtful =
-            matches!(key, Key::Group(..)) && other.is_some_and(|other| self.waits(other));
+        let doubtful = match key {
+            Key::Group(..) => other.is_some_and(|other| self.waits(other)),
+            // The same addresses in two networks.
+            Key::Request(None, ..) | Key::State(None, ..) => {
+                other.is_some_and(|other| self.slot(other).is_none_or(|found| !found.over))
+            }
+            _ => false,
+        };
         self.index.insert(key, if doubtful { NOBODY } else { slot });
     }
 

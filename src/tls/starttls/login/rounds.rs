@@ -8,11 +8,14 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use super::{FinishedLogin, Key, LoginTable};
+use super::{FinishedLogin, Key, LoginTable, NOBODY};
 use crate::clock::Timestamp;
-use crate::packet::{Datagram, Endpoint, Layers, Tunnel};
+use crate::packet::{Datagram, Domain, Endpoint, Layers, Tunnel};
 use crate::tls::starttls::eap::{self, Party};
 use crate::tls::starttls::radius::{self, Station};
+
+/// A key within its VLAN, and in whichever: a mirror port may tag the directions differently.
+type Names = [Key; 2];
 
 /// A packet of RADIUS with EAP in it.
 #[derive(Debug)]
@@ -21,9 +24,9 @@ pub(super) struct Round {
     /// Client and server.
     ends: [Endpoint; 2],
     calling_station: Option<Station>,
-    request: Key,
-    state: Option<Key>,
-    station: Option<Key>,
+    request: Names,
+    state: Option<Names>,
+    station: Option<Names>,
     eap: Vec<u8>,
     layers: Layers,
     pub(super) at: Timestamp,
@@ -39,15 +42,18 @@ impl Round {
         let (domain, source, target) = (datagram.domain, datagram.source, datagram.target);
         let (nas, server) = if message.request { (source, target) } else { (target, source) };
         let state = message.state.map(|state| hash.hash_one(state));
+        let names = |key: &dyn Fn(Option<Domain>) -> Key| [key(Some(domain)), key(None)];
         let mut layers = datagram.layers;
         layers.push_tunnel(Tunnel::Radius);
         Self {
             party: if message.request { Party::Peer } else { Party::Server },
             ends: [nas, server],
             calling_station: message.calling_station,
-            request: Key::Request(domain, nas, server, message.identifier),
-            state: state.map(|state| Key::State(domain, nas.address, state)),
-            station: message.calling_station.map(|id| Key::Station(domain, nas.address, id)),
+            request: names(&|domain| Key::Request(domain, nas, server, message.identifier)),
+            state: state.map(|state| names(&|domain| Key::State(domain, nas.address, state))),
+            station: message
+                .calling_station
+                .map(|id| names(&|domain| Key::Station(domain, nas.address, id))),
             eap: message.eap,
             layers,
             at,
@@ -66,6 +72,11 @@ impl LoginTable {
     ) -> bool {
         let Some(message) = radius::parse(datagram.payload, datagram.cut) else { return false };
         self.advance(at, finish);
+        // RFC 2865 §3: each request has another authenticator, and each answer one that is made of it.
+        if self.copies.is_copy(&(datagram.source, datagram.target, datagram.payload)) {
+            self.stats.copies = self.stats.copies.saturating_add(1);
+            return true;
+        }
         let round = Round::of(datagram, message, at, &self.hash);
         if self.follow(&round, finish) {
             self.follow_early(finish);
@@ -109,17 +120,17 @@ impl LoginTable {
 
     /// The log-in that a packet of RADIUS belongs to.
     fn locate(&mut self, round: &Round, finish: &mut impl FnMut(FinishedLogin)) -> Option<u32> {
-        let asked = self.find(&round.request, round.at, finish);
+        let asked = self.find_named(&round.request, round.at, finish);
         if round.party == Party::Server {
             return asked;
         }
         // RFC 2865 §5.24: State is sent back as it was received. The next request may go out from
         // another port, or to another server.
-        let state = round.state.and_then(|state| self.find(&state, round.at, finish));
+        let state = round.state.and_then(|state| self.find_named(&state, round.at, finish));
         let is_same = |slot: &u32| self.slot(*slot).is_some_and(|found| !found.answered);
         let asked = asked.filter(|slot| round.state.is_none() && is_same(slot));
         // The answer with that State, or the attribute itself, was not captured.
-        let station = round.station.and_then(|station| self.find(&station, round.at, finish));
+        let station = round.station.and_then(|station| self.find_named(&station, round.at, finish));
         let is_open = |slot: &u32| self.slot(*slot).is_some_and(|found| !found.over);
         state.or(asked).or_else(|| station.filter(is_open))
     }
@@ -130,8 +141,9 @@ impl LoginTable {
         let Some(slot) = taken else {
             // Another log-in: of the same identifier, as they come round, and of the same station.
             if is_request {
-                self.index.remove(&round.request);
-                round.station.map(|station| self.index.remove(&station));
+                for key in round.request.into_iter().chain(round.station.into_iter().flatten()) {
+                    self.index.remove(&key);
+                }
             }
             return;
         };
@@ -139,14 +151,25 @@ impl LoginTable {
         found.supplicant = found.supplicant.or(round.calling_station);
         found.datagrams.get_or_insert(round.ends);
         found.answered |= !is_request;
-        let [first, _] = &mut found.stations;
-        *first = first.or(round.station);
-        self.bind(slot, round.request);
-        if let Some(state) = round.state {
-            self.bind(slot, state);
-        }
         if let Some(station) = round.station {
-            self.index.insert(station, slot);
+            let places = found.stations.iter_mut().zip(station);
+            places.for_each(|(place, key)| *place = (*place).or(Some(key)));
         }
+        for key in round.request.into_iter().chain(round.state.into_iter().flatten()) {
+            self.bind(slot, key);
+        }
+        for key in round.station.into_iter().flatten() {
+            self.index.insert(key, slot);
+        }
+    }
+
+    /// The log-in that a key leads to within its VLAN, else in another one.
+    fn find_named(
+        &mut self,
+        names: &Names,
+        at: Timestamp,
+        finish: &mut impl FnMut(FinishedLogin),
+    ) -> Option<u32> {
+        names.iter().find_map(|key| self.find(key, at, finish).filter(|slot| *slot != NOBODY))
     }
 }

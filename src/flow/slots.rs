@@ -1,0 +1,259 @@
+//! [`Slots`]: the entries of a flow table, found by key, that age as capture time passes.
+//!
+//! Both tables, of streams and of datagrams, keep a small entry for each flow here and the state of
+//! those that are watched in a [`Watched`] beside it. Expiry needs no scan: with each packet a hand
+//! moves over a few entries, and it is also the hand that says who goes when a bound is reached.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::{FlowKey, around};
+use crate::clock::Timestamp;
+
+/// What a table keeps of every flow.
+pub(super) trait Slot {
+    /// The key of its packets.
+    fn key(&self) -> FlowKey;
+
+    /// The key under which its packets are seen as well.
+    fn joined_key(&self) -> Option<FlowKey>;
+
+    /// Where its state is in [`Watched`], or [`SHUNTED`] or [`VACANT`].
+    fn state(&self) -> u32;
+
+    /// Nothing is here any more.
+    fn vacate(&mut self);
+}
+
+/// The state of an entry of whose flow nothing more is wanted.
+pub(super) const SHUNTED: u32 = u32::MAX;
+
+/// The state of an entry that is none.
+pub(super) const VACANT: u32 = u32::MAX - 1;
+
+/// Set on a slot in the index that stands there a second time, under the tags that were joined.
+const JOINED: u32 = 1 << 31;
+
+/// Entries that the hand moves over with each packet.
+pub(super) const HAND_STEPS: usize = 2;
+
+/// Entries, found by their keys.
+#[derive(Debug)]
+pub(super) struct Slots<E> {
+    index: HashTable<u32>,
+    entries: Vec<E>,
+    free: Vec<u32>,
+    hand: usize,
+    hash: RandomState,
+}
+
+impl<E: Slot> Slots<E> {
+    pub(super) fn new() -> Self {
+        Self {
+            index: HashTable::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            hash: RandomState::default(),
+        }
+    }
+
+    /// Flows that are remembered; one that was joined counts twice.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// What hashes its keys.
+    pub(super) const fn hasher(&self) -> &RandomState {
+        &self.hash
+    }
+
+    #[inline]
+    pub(super) fn hash_of(&self, key: &FlowKey) -> u64 {
+        self.hash.hash_one(key)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, slot: u32) -> Option<&E> {
+        self.entries.get(slot as usize)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut E> {
+        self.entries.get_mut(slot as usize)
+    }
+
+    /// The first slot with this hash, whatever its key.
+    #[inline]
+    pub(super) fn likely(&self, hash: u64) -> Option<u32> {
+        self.index.find(hash, |_| true).map(|slot| slot & !JOINED)
+    }
+
+    #[inline]
+    pub(super) fn find(&self, key: FlowKey, hash: u64) -> Option<u32> {
+        let found = self.index.find(hash, |&slot| key_in(&self.entries, slot) == Some(key));
+        found.map(|slot| slot & !JOINED)
+    }
+
+    /// A place for an entry.
+    pub(super) fn insert(&mut self, entry: E, hash: u64) -> Option<u32> {
+        let slot = if let Some(slot) = self.free.pop() {
+            *self.entries.get_mut(slot as usize)? = entry;
+            slot
+        } else {
+            let slot = u32::try_from(self.entries.len()).ok().filter(|slot| slot & JOINED == 0)?;
+            self.entries.push(entry);
+            slot
+        };
+        self.index_as(slot, hash);
+        Some(slot)
+    }
+
+    /// Let an entry be found by its joined key as well, which it has by now.
+    pub(super) fn join(&mut self, slot: u32, hash: u64) {
+        self.index_as(slot | JOINED, hash);
+    }
+
+    fn index_as(&mut self, slot: u32, hash: u64) {
+        let (entries, hasher) = (&self.entries, &self.hash);
+        self.index.insert_unique(hash, slot, |&slot| {
+            key_in(entries, slot).map_or(0, |key| hasher.hash_one(key))
+        });
+    }
+
+    /// Take an entry out of the table.
+    pub(super) fn forget(&mut self, slot: u32) {
+        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
+        let (key, joined) = (entry.key(), entry.joined_key());
+        entry.vacate();
+        if let Some(joined) = joined {
+            self.unindex(slot | JOINED, &joined);
+        }
+        if self.unindex(slot, &key) {
+            self.free.push(slot);
+        }
+    }
+
+    fn unindex(&mut self, slot: u32, key: &FlowKey) -> bool {
+        let hash = self.hash.hash_one(key);
+        let found = self.index.find_entry(hash, |&found| found == slot);
+        found.map(hashbrown::hash_table::OccupiedEntry::remove).is_ok()
+    }
+
+    /// Move the hand on by one; the entry that it was over.
+    #[inline]
+    pub(super) fn step(&mut self) -> Option<(u32, &E)> {
+        let at = self.hand;
+        let Some(entry) = self.entries.get(at) else {
+            self.hand = 0;
+            return None;
+        };
+        self.hand = at.wrapping_add(1);
+        Some((u32::try_from(at).ok()?, entry))
+    }
+
+    /// Steps after which the hand, put back to the first entry, was over all of them.
+    pub(super) fn begin_round(&mut self) -> usize {
+        self.hand = 0;
+        self.entries.len().div_ceil(HAND_STEPS)
+    }
+
+    /// The entries that the hand will move over with so many packets.
+    #[inline]
+    pub(super) fn ahead(&self, packets: usize) -> impl Iterator<Item = &E> {
+        self.entries.iter().skip(self.hand).take(packets.saturating_mul(HAND_STEPS))
+    }
+
+    /// All slots that are taken, oldest place first.
+    pub(super) fn taken(&self) -> Vec<u32> {
+        let numbered = self.entries.iter().zip(0..);
+        numbered.filter(|(entry, _)| entry.state() != VACANT).map(|(_, slot)| slot).collect()
+    }
+
+    /// Who goes when there are too many: the entry under the hand, a shunted one if one is near.
+    #[cold]
+    pub(super) fn superfluous(&mut self) -> Option<u32> {
+        const NEAR: usize = 256;
+        let near = || around(&self.entries, self.hand).take(NEAR);
+        let shunted = near().find(|(entry, _)| entry.state() == SHUNTED);
+        let any = near().find(|(entry, _)| entry.state() != VACANT);
+        let (_, slot) = shunted.or(any)?;
+        self.hand = (slot as usize).wrapping_add(1);
+        Some(slot)
+    }
+
+    /// Whose watching is given up when too many are watched: the one under the hand.
+    #[cold]
+    pub(super) fn superfluous_watched(&mut self) -> Option<u32> {
+        let is_watched = |entry: &E| !matches!(entry.state(), SHUNTED | VACANT);
+        let (_, slot) = around(&self.entries, self.hand).find(|(entry, _)| is_watched(entry))?;
+        self.hand = (slot as usize).wrapping_add(1);
+        Some(slot)
+    }
+}
+
+/// The key under which this slot of an index finds its entry.
+fn key_in<E: Slot>(entries: &[E], slot: u32) -> Option<FlowKey> {
+    let entry = entries.get((slot & !JOINED) as usize)?;
+    if slot & JOINED == 0 { Some(entry.key()) } else { entry.joined_key() }
+}
+
+/// The state of those flows that are watched; its size is that of the most there were at once.
+#[derive(Debug)]
+pub(super) struct Watched<F> {
+    places: Vec<Option<Box<F>>>,
+    free: Vec<u32>,
+}
+
+impl<F> Watched<F> {
+    pub(super) const fn new() -> Self {
+        Self { places: Vec::new(), free: Vec::new() }
+    }
+
+    /// How many there are.
+    #[inline]
+    pub(super) const fn len(&self) -> usize {
+        self.places.len().saturating_sub(self.free.len())
+    }
+
+    /// The flow of an entry in this state.
+    #[inline]
+    pub(super) fn get(&self, state: u32) -> Option<&F> {
+        self.places.get(state as usize)?.as_deref()
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, state: u32) -> Option<&mut F> {
+        self.places.get_mut(state as usize)?.as_deref_mut()
+    }
+
+    /// A place for a flow: the state of its entry from now on.
+    pub(super) fn insert(&mut self, flow: Box<F>) -> u32 {
+        if let Some(place) = self.free.pop()
+            && let Some(vacant) = self.places.get_mut(place as usize)
+        {
+            *vacant = Some(flow);
+            return place;
+        }
+        let place = u32::try_from(self.places.len()).unwrap_or(SHUNTED);
+        self.places.push(Some(flow));
+        place
+    }
+
+    pub(super) fn remove(&mut self, state: u32) -> Option<Box<F>> {
+        let flow = self.places.get_mut(state as usize)?.take()?;
+        self.free.push(state);
+        Some(flow)
+    }
+}
+
+/// The second of a moment, for the entries; it wraps only in 2106.
+pub(super) fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.as_secs()).unwrap_or(u32::MAX)
+}

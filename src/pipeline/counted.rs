@@ -1,0 +1,64 @@
+//! [`Counted`]: what was counted of a source, as a census keeps it.
+
+use std::sync::Arc;
+
+use crate::capture::CaptureStats;
+use crate::census::{SourceEntry, SourceKind};
+use crate::clock::Timestamp;
+use crate::flow::TableStats;
+use crate::flow::datagram::DatagramStats;
+use crate::packet::{PacketStats, Skip};
+use crate::tls::starttls::login::LoginStats;
+
+/// What was counted of a source, whatever kind it is of.
+pub(super) struct Counted<'a> {
+    pub(super) span: Option<(Timestamp, Timestamp)>,
+    pub(super) capture: &'a CaptureStats,
+    pub(super) packets: &'a PacketStats,
+    pub(super) flows: &'a TableStats,
+    pub(super) datagrams: &'a DatagramStats,
+    pub(super) logins: &'a LoginStats,
+    pub(super) joined_late: u64,
+}
+
+impl Counted<'_> {
+    /// The source of this name, with all that was counted.
+    pub(super) fn entry(
+        &self,
+        sensor: &Arc<str>,
+        kind: SourceKind,
+        name: &Arc<str>,
+    ) -> SourceEntry {
+        let mut entry = SourceEntry::new(Arc::clone(sensor), kind, Arc::clone(name));
+        entry.first = self.span.map(|(first, _)| first);
+        entry.last = self.span.map(|(_, last)| last);
+        entry.packets = self.capture.frames;
+        entry.bytes = self.capture.frame_bytes;
+        entry.cut = self.capture.cut_frames;
+        entry.dropped = self.capture.dropped;
+        entry.skipped = Skip::ALL
+            .into_iter()
+            .map(|skip| (skip, self.packets.skipped(skip)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        entry.flows = [self.flows.flows, self.datagrams.flows, self.logins.logins]
+            .into_iter()
+            .fold(0, u64::saturating_add);
+        entry.midstream = self.joined_late;
+        entry.evicted = self.refused();
+        entry
+    }
+
+    /// Flows that were given up because a bound was reached.
+    pub(super) fn refused(&self) -> u64 {
+        [
+            self.flows.evicted,
+            self.flows.evicted_watched,
+            self.datagrams.evicted,
+            self.datagrams.evicted_watched,
+            self.logins.evicted,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+}
