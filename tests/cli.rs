@@ -267,6 +267,36 @@ fn fail_on_matches_what_it_says() {
     assert_eq!(code(&tlscensus(&["read", OFFICE, "--fail-on", "breaks"])), 3);
     let able = "captures/tls12-ecdhe-rsa.pcap";
     assert_eq!(code(&tlscensus(&["read", able, "--fail-on", "breaks"])), 0);
+    assert_eq!(code(&tlscensus(&["read", able, "--fail-on", "findings"])), 3, "an unknown root");
+    let trust = ["--trust", "captures/roots/private-root.pem"];
+    let trusted = [&["read", able, "--fail-on", "findings"][..], &trust].concat();
+    assert_eq!(code(&tlscensus(&trusted)), 0, "{}", stdout(&tlscensus(&trusted)));
+    // The exit code speaks of the first policy: under the second one the suite is off the list.
+    let two = [&trusted[..], &["--policy", "dataverse", "--policy", "bsi-tr-02102-2"]].concat();
+    assert_eq!(code(&tlscensus(&two)), 0);
+}
+
+#[test]
+fn of_several_exit_codes_the_first_that_applies_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let cut = folder.path().join("cut.pcap");
+    let bytes = fs::read(common::project(OFFICE)).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() - 7]).unwrap();
+    let cut = cut.to_string_lossy().into_owned();
+    let fail = ["--fail-on", "breaks"];
+    let read = |words: &[&str]| code(&tlscensus(&[&["read"], words, &fail[..]].concat()));
+    // Matched (3) before partial (4); nothing matched: partial.
+    assert_eq!(read(&[&cut]), 3);
+    assert_eq!(read(&[&cut, "--scope", "*.nowhere.example"]), 4);
+    // Wrong usage (2) before all, and nothing is read; what cannot be done (1) before matched.
+    assert_eq!(read(&[&cut, "--policy", "no-such"]), 2);
+    assert_eq!(read(&[&cut, "--exceptions", "/nowhere/exceptions.toml"]), 2);
+    assert_eq!(read(&[&cut, "--trust", "/nowhere/roots.pem"]), 2);
+    assert_eq!(read(&[&cut, "--report", "/nowhere/report.json"]), 1);
+    assert_eq!(read(&["/nowhere.pcap"]), 1);
+    assert_eq!(read(&["/nowhere.pcap", OFFICE]), 3, "one was read, and it breaks");
+    let report = ["report", "/nowhere.db", "--fail-on", "breaks"];
+    assert_eq!(code(&tlscensus(&report)), 1);
 }
 
 #[test]
@@ -328,6 +358,21 @@ fn a_capture_that_a_census_holds_counts_once() {
 fn an_explanation_says_what_users_see() {
     let text = stdout(&tlscensus(&["explain", "dotnet-strong-crypto"]));
     assert!(text.contains("What users see") && text.contains("ERROR REQUESTING Token"), "{text}");
+}
+
+#[test]
+fn an_explanation_names_what_mends_it_and_no_restart_that_is_not_needed() {
+    let explain = |id: &str| tlscensus(&["explain", id]);
+    let text = stdout(&explain("offer.max_version"));
+    assert!(text.contains("  schannel-tls12-client: Switch on TLS 1.2 for Schannel clients"));
+    assert!(stdout(&explain("group")).contains("What may mend it"));
+    assert!(stdout(&explain("at_risk")).starts_with("at_risk: A server that can"));
+    let upgrade = stdout(&explain("windows-upgrade"));
+    assert!(!upgrade.contains("Restart"), "{upgrade}");
+    assert!(stdout(&explain("schannel-tls12-client")).contains("Restart\n  computer"));
+    let wrong = explain("ofer.max_versoin");
+    assert_eq!(code(&wrong), 2);
+    assert!(stderr(&wrong).contains("did you mean `offer.max_version`?"), "{}", stderr(&wrong));
 }
 
 #[test]

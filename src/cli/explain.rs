@@ -1,4 +1,4 @@
-//! `tlscensus explain`: what a finding, a reason or a remediation means, in full.
+//! `tlscensus explain`: what a finding, a reason, an outcome or a remediation means, in full.
 
 use std::fmt::Write as _;
 
@@ -6,18 +6,24 @@ use anyhow::anyhow;
 
 use super::exit::{Exit, Failure};
 use super::words::Words;
-use crate::policy::Reason;
 use crate::policy::finding::FindingId;
-use crate::recognise::{Remediation, Symptom};
+use crate::policy::reader::nearest;
+use crate::policy::{Outcome, Reason};
+use crate::recognise::{Fix, Remediation, Symptom};
 
 /// Print what is known under an id.
 pub(super) fn run(id: &str) -> Result<Exit, Failure> {
+    let outcome = || Outcome::ALL.into_iter().find(|outcome| outcome.name() == id);
     let text = Remediation::by_id(id)
         .map(remedy)
         .or_else(|| FindingId::from_name(id).map(finding))
-        .or_else(|| Reason::from_name(id).map(reason));
+        .or_else(|| Reason::from_name(id).map(reason))
+        .or_else(|| outcome().map(|it| format!("{}: {}\n", it.name(), it.explanation())));
     let Some(text) = text else {
-        return Err(Failure::usage(anyhow!("nothing is called `{id}`")).with_hint(
+        let known: Vec<&str> = ids().collect();
+        let near = nearest(id, &known).map(|near| format!("; did you mean `{near}`?"));
+        let error = anyhow!("nothing is called `{id}`{}", near.unwrap_or_default());
+        return Err(Failure::usage(error).with_hint(
             "ids of findings, reasons and remediations stand in the summary and in reports, \
              as suite.tls_rsa, cipher_suite or schannel-tls12-client",
         ));
@@ -26,14 +32,35 @@ pub(super) fn run(id: &str) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// A finding: what it is, and how bad as a rule.
+/// Everything that can be asked for.
+fn ids() -> impl Iterator<Item = &'static str> {
+    let findings = FindingId::ALL.iter().map(|id| id.name());
+    let reasons = Reason::ALL.iter().map(|reason| reason.name());
+    let outcomes = Outcome::ALL.into_iter().map(Outcome::name);
+    let remediations = Remediation::all().iter().map(|one| &*one.id);
+    findings.chain(reasons).chain(outcomes).chain(remediations)
+}
+
+/// A finding: what it is, how bad as a rule, and what may mend it.
 fn finding(id: FindingId) -> String {
-    format!("{} ({}): {}\n\n{}\n", id.name(), id.severity().name(), id.title(), id.explanation())
+    let (name, severity) = (id.name(), id.severity().name());
+    let mut text = format!("{name} ({severity}): {}\n\n{}\n", id.title(), id.explanation());
+    part(&mut text, "What may mend it (tlscensus explain ID)", &answers(id.fixes()));
+    text
 }
 
 /// A reason of an outcome.
 fn reason(reason: Reason) -> String {
-    format!("{}: {}\n", reason.name(), reason.explanation())
+    let mut text = format!("{}: {}\n", reason.name(), reason.explanation());
+    part(&mut text, "What may mend it (tlscensus explain ID)", &answers(reason.fixes()));
+    text
+}
+
+/// The remediations that answer any of these, each once.
+fn answers(fixes: &[Fix]) -> Vec<Box<str>> {
+    let answers = |one: &&Remediation| one.fixes.iter().any(|fix| fixes.contains(fix));
+    let all = Remediation::all().iter().filter(answers);
+    all.map(|one| format!("{}: {}", one.id, one.title).into()).collect()
 }
 
 /// A remediation: steps, values, what else it affects, and where it is written.
@@ -44,7 +71,8 @@ fn remedy(remediation: &Remediation) -> String {
     part(&mut text, "Steps", &remediation.steps);
     part(&mut text, "Commands", &remediation.commands);
     part(&mut text, "Configuration", &remediation.config);
-    part(&mut text, "Restart", remediation.restart.as_slice());
+    let restart: Vec<Box<str>> = remediation.restarts().map(Into::into).into_iter().collect();
+    part(&mut text, "Restart", &restart);
     part(&mut text, "Caution", remediation.caution.as_slice());
     for (title, snippet) in
         [("As a .reg file", remediation.reg_file()), ("In PowerShell", remediation.powershell())]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::{KeyKinds, Policy, VersionSet};
+use crate::recognise::Fix;
 use crate::record::Evidence;
 use crate::tls::codepoint::{
     CipherSuite, NamedGroup, ProtocolVersion, SignatureKind, SignatureScheme,
@@ -33,6 +34,35 @@ impl Outcome {
             Self::Ready => "ready",
             Self::AtRisk => "at_risk",
             Self::Breaks => "breaks",
+        }
+    }
+}
+
+impl Outcome {
+    /// Every outcome, by its harm.
+    pub const ALL: [Self; 4] = [Self::Unknown, Self::Ready, Self::AtRisk, Self::Breaks];
+
+    /// What the word means, for a reader who meets it the first time.
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::Unknown => {
+                "Too little was seen to say. It is counted among those that could not be judged, \
+                 never among those that are fine."
+            }
+            Self::Ready => {
+                "It goes on working when the policy is enforced. A client: it offers a version and \
+                 a suite that the policy accepts, whatever was negotiated. A server: it was seen to \
+                 choose what the policy accepts."
+            }
+            Self::AtRisk => {
+                "A server that can do what the policy asks and does not always do it: it chose \
+                 another suite although it had the choice, or some connections prove that it can \
+                 and others that it cannot."
+            }
+            Self::Breaks => {
+                "It stops working when the policy is enforced. The reason says why, the fix what to \
+                 change."
+            }
         }
     }
 }
@@ -73,6 +103,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// What answers it, for a reader who asks in general.
+    pub const fn fixes(self) -> &'static [Fix] {
+        match self {
+            Self::Version => &[Fix::ClientVersionBelowPolicy, Fix::ServerVersionBelowPolicy],
+            Self::CipherSuite => {
+                &[Fix::ClientSuiteMissing, Fix::ServerSuiteMissing, Fix::ServerSuiteNotAllowed]
+            }
+            Self::Group => &[Fix::ClientGroupMissing],
+            Self::Signature => &[Fix::ClientSignatureMissing],
+            Self::Root => &[Fix::RootMissing],
+            _ => &[],
+        }
+    }
+
     /// Every reason, in the order in which they are listed.
     pub const ALL: &[Self] = &[
         Self::Version,
@@ -220,7 +264,7 @@ impl Fit {
         for version in versions.intersection(policy.versions).iter() {
             let groups = has_group(policy, offer, version);
             for suite in &offer.cipher_suites {
-                if accepts_suite(policy, version, *suite) {
+                if policy.suites.allow(version, *suite) {
                     fit.suites.insert(version);
                     if groups || !needs_group(version, *suite) {
                         fit.groups.insert(version);
@@ -249,7 +293,7 @@ pub(super) fn usable_suites<'a>(
 ) -> impl Iterator<Item = CipherSuite> + 'a {
     let groups = has_group(policy, offer, version);
     let fits = move |suite: &CipherSuite| {
-        accepts_suite(policy, version, *suite) && (groups || !needs_group(version, *suite))
+        policy.suites.allow(version, *suite) && (groups || !needs_group(version, *suite))
     };
     offer.cipher_suites.iter().copied().filter(fits)
 }
@@ -286,17 +330,6 @@ pub(super) fn signed_keys(offer: &Offer, version: ProtocolVersion) -> KeyKinds {
     }
 }
 
-/// Whether a suite is in the policy and can be used with a certificate of a kind in it.
-fn accepts_suite(policy: &Policy, version: ProtocolVersion, suite: CipherSuite) -> bool {
-    let needs = suite.info().map_or(KeyKinds::EMPTY, KeyKinds::of_suite);
-    policy.suites.allow(version, suite)
-        && policy.certificate_types.is_none_or(|types| {
-            version == ProtocolVersion::TLS1_3
-                || needs.is_empty()
-                || !needs.intersection(types).is_empty()
-        })
-}
-
 /// Whether a client accepts a key on a curve in a server's certificate.
 pub(super) fn accepts_curve(offer: &Offer, version: ProtocolVersion, curve: NamedGroup) -> bool {
     match (&offer.signature_algorithms, &offer.groups) {
@@ -314,10 +347,14 @@ pub(super) fn accepts_curve(offer: &Offer, version: ProtocolVersion, curve: Name
 fn has_signature(policy: &Policy, offer: &Offer, version: ProtocolVersion) -> bool {
     let Some(types) = policy.certificate_types else { return true };
     let fits = |scheme: &SignatureScheme| scheme.kind().is_some_and(|kind| types.contains(kind));
+    // They say which certificates a client accepts, whatever version comes about; one that knows
+    // nothing from TLS 1.2 on states them for nothing (RFC 5246 §7.4.1.4.1).
+    let counts =
+        offer.max_version().and_then(ProtocolVersion::judged_as) >= Some(ProtocolVersion::TLS1_2);
     match &offer.signature_algorithms {
-        _ if version < ProtocolVersion::TLS1_2 => true,
-        Some(schemes) => schemes.iter().any(fits),
-        None => version == ProtocolVersion::TLS1_2,
+        Some(schemes) if counts => schemes.iter().any(fits),
+        Some(_) => true,
+        None => version != ProtocolVersion::TLS1_3,
     }
 }
 

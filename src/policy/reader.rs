@@ -96,8 +96,14 @@ impl<'t, 'i> Reader<'t, 'i> {
         self.text(key)?.ok_or_else(|| self.missing(key, example))
     }
 
-    /// The fault of a key that must be there.
+    /// The fault of a key that must be there; of one that is meant by it and written otherwise.
     pub(crate) fn missing(&self, key: &str, example: &str) -> Fault {
+        let is_meant = |other: &&Spanned<DeString<'i>>| nearest(other.get_ref(), &[key]).is_some();
+        if let Some(other) = self.table.keys().filter(is_meant).min_by_key(|key| key.span().start)
+            && !self.asked.borrow().contains(&other.get_ref().as_ref())
+        {
+            return unknown("key", other.get_ref(), other.span(), &[key]);
+        }
         // The span of a table from a file's top is the whole file: point at its first line.
         let start = self.span.start;
         Fault::new(start..start, format!("`{key}` is missing here; for example: {key} = {example}"))

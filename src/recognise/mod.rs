@@ -261,7 +261,8 @@ fn by_shape(marks: &Marks<'_>, highest: Option<ProtocolVersion>) -> Vec<Candidat
         .iter()
         .map(|named| candidate(named.name, named.confidence, named.remediation.to_vec()))
         .collect();
-    let runtimes = PROFILES.runtimes(family, highest);
+    let runtimes =
+        PROFILES.runtimes(family, highest).filter(|_| shape::may_be_older(marks, family));
     candidates.extend(runtimes.map(|runtime| runtime.candidate(family, clues())));
     if candidates.is_empty() {
         candidates.push(candidate(family.software(), Confidence::Low, Vec::new()));

@@ -219,6 +219,11 @@ impl Remediation {
         &FILE.remediation
     }
 
+    /// What must be restarted; nothing where the file says `none`.
+    pub fn restarts(&self) -> Option<&str> {
+        self.restart.as_deref().filter(|what| *what != "none")
+    }
+
     /// The remediation with this id.
     pub fn by_id(id: &str) -> Option<&'static Self> {
         Self::all().iter().find(|remediation| &*remediation.id == id)
@@ -254,6 +259,7 @@ impl Remediation {
     /// The same as a PowerShell snippet.
     pub fn powershell(&self) -> Option<String> {
         let mut text = String::new();
+        let mut made: Vec<&str> = Vec::new();
         for (value, number) in self.numbers() {
             let name = &value.name;
             // PowerShell takes a slash in a key's name for the end of the name; reg.exe does not.
@@ -267,10 +273,16 @@ impl Remediation {
                 "HKCU:",
                 1,
             );
+            if !made.contains(&&*value.key) {
+                made.push(&value.key);
+                let _ = writeln!(
+                    text,
+                    "if (-not (Test-Path -LiteralPath '{key}')) {{ New-Item -Path '{key}' -Force | Out-Null }}"
+                );
+            }
             let _ = writeln!(
                 text,
-                "if (-not (Test-Path -LiteralPath '{key}')) {{ New-Item -Path '{key}' -Force | Out-Null }}\n\
-                 New-ItemProperty -LiteralPath '{key}' -Name '{name}' -PropertyType DWord -Value {number} \
+                "New-ItemProperty -LiteralPath '{key}' -Name '{name}' -PropertyType DWord -Value {number} \
                  -Force | Out-Null"
             );
         }
@@ -421,6 +433,7 @@ mod tests {
             script
                 .contains(&format!("New-ItemProperty -LiteralPath 'HKLM:\\{key}' -Name 'Enabled'"))
         );
+        assert_eq!(script.matches("New-Item ").count(), 1, "a key is made once");
         let slash = Remediation::by_id("disable-rc4-3des").unwrap().powershell().unwrap();
         assert!(slash.contains(r"Ciphers\RC4 128/128' /v Enabled /t REG_DWORD /d 0 /f"));
         let both_views = Remediation::by_id("dotnet-strong-crypto").unwrap().reg_file().unwrap();

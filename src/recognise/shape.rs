@@ -379,8 +379,14 @@ fn nss_or_early_boringssl(marks: &Marks<'_>) -> Option<Shape> {
 }
 
 fn go(marks: &Marks<'_>) -> Option<Shape> {
-    let order = marks.adjacent(STATUS, GROUPS)
-        && marks.adjacent(GROUPS, POINTS)
+    let begins = marks.adjacent(STATUS, GROUPS) && marks.adjacent(GROUPS, POINTS);
+    // Below TLS 1.2 it states no signature algorithms; Schannel, alike so far, never asks for
+    // certificate timestamps.
+    if begins && marks.adjacent(POINTS, RENEGOTIATION) && marks.ordered(RENEGOTIATION, SCT) {
+        let clue = "renegotiation_info directly after the point formats, certificate timestamps";
+        return Some(Shape::is(Family::Go, clue));
+    }
+    let order = begins
         && marks.ordered(POINTS, SIGNATURES)
         && (marks.adjacent(SIGNATURES, RENEGOTIATION)
             || marks.adjacent(SIGNATURES_CERT, RENEGOTIATION))
@@ -443,6 +449,12 @@ pub(super) fn windows_programs(
             "neither status_request nor ALPN, as .NET Framework programs do",
         )
     }
+}
+
+/// Whether the documented defaults of a family's older releases may be meant. Go states
+/// supported_versions since 1.12, whatever its highest: a program that was told to offer less.
+pub(super) fn may_be_older(marks: &Marks<'_>, family: Family) -> bool {
+    family != Family::Go || !marks.has(VERSIONS)
 }
 
 /// Whether the hello carries a session ticket extension, which Windows 7 and older never send.

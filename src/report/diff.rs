@@ -329,9 +329,10 @@ fn findings(inventory: &Inventory, followed: Option<&Followed>) -> BTreeMap<Whos
         let findings = server.findings.iter();
         findings.map(move |finding| (None, Some(server.name.clone()), name.clone(), finding))
     });
+    let first = inventory.policies.first().map(|policy| &policy.id);
     let mut all = BTreeMap::new();
     for (client, server, name, finding) in of_clients.chain(of_servers) {
-        if finding.is_serious() {
+        if finding.is_serious() && finding.is_under(first) {
             let entry = all.entry((client, server, finding.id)).or_insert((name, true));
             entry.1 &= finding.excepted.is_some();
         }

@@ -8,7 +8,7 @@ use super::exceptions::Excepted;
 use super::inventory::{Client, Edge, Finding, Inventory, Remedy, Server, Stack};
 use super::summary::Style;
 use super::summary::page::{Ink, Page};
-use super::text::{count, listed, minute, named, printable};
+use super::text::{count, listed, named, printable, span};
 use super::vendors::described;
 use crate::packet::Address;
 use crate::policy::{Outcome, Reason};
@@ -54,10 +54,9 @@ impl Inventory {
         page.item(
             Ink::Plain,
             &format!(
-                "{} as a client, {} to {}",
+                "{} as a client, {}",
                 count(client.connections, "connection", "connections"),
-                minute(client.first_seen),
-                minute(client.last_seen),
+                span(client.first_seen, client.last_seen),
             ),
         );
         for verdict in &client.verdicts {
@@ -159,11 +158,10 @@ fn answers(page: &mut Page, server: &Server, verbose: bool) {
     let names: Vec<String> = server.snis.iter().map(|name| named(name)).collect();
     entry(page, "asked for as", Ink::Plain, &listed(&names, limit(verbose)));
     let used = format!(
-        "{}, {}, {} to {}",
+        "{}, {}, {}",
         count(server.clients, "client host", "client hosts"),
         count(server.connections, "connection", "connections"),
-        minute(server.first_seen),
-        minute(server.last_seen),
+        span(server.first_seen, server.last_seen),
     );
     entry(page, "used by", Ink::Plain, &used);
     for (label, map) in [("versions", &server.versions), ("suites", &server.cipher_suites)] {

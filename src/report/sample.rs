@@ -114,6 +114,16 @@ pub(crate) fn judge_except(
     scope: &[&str],
     exceptions: &str,
 ) -> Inventory {
+    judge_with(snapshot, (policies, scope), &Networks::default(), exceptions)
+}
+
+/// Judge with all that can be asked.
+pub(crate) fn judge_with(
+    snapshot: &Snapshot,
+    (policies, scope): (&[&str], &[&str]),
+    internal: &Networks,
+    exceptions: &str,
+) -> Inventory {
     let policies: Vec<_> = policies.iter().map(|id| Policy::by_id(id).unwrap()).collect();
     let scope = Scope::new(scope.iter().map(|pattern| pattern.parse().unwrap()).collect());
     Inventory::judge(
@@ -122,7 +132,7 @@ pub(crate) fn judge_except(
             policies: &policies,
             trust: &TrustStores::default(),
             scope: &scope,
-            internal: &Networks::default(),
+            internal,
             names: &Names::new(),
             exceptions: &exceptions::file::parse("exceptions.toml", exceptions).unwrap(),
             limits: &Limits::default(),

@@ -162,6 +162,17 @@ impl Networks {
     pub fn contain(&self, address: Address) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
+
+    /// Whether a server is ours. Behind a proxy it is what was asked for: by its address; a name
+    /// proves nothing.
+    pub fn contain_server(&self, server: &ServerKey) -> bool {
+        match server.target.as_deref().map(split_port) {
+            None => self.contain(server.ip),
+            Some((host, _)) => {
+                host.parse::<IpAddr>().is_ok_and(|address| self.contain(address.into()))
+            }
+        }
+    }
 }
 
 impl Default for Networks {
@@ -361,6 +372,14 @@ mod tests {
         for ip in ["172.32.0.1", "11.0.0.1", "2001:db8::1", "::2", "203.0.113.1"] {
             assert!(!has(ip), "{ip}");
         }
+    }
+
+    #[test]
+    fn behind_a_proxy_of_ours_a_server_is_ours_by_the_address_that_was_asked_for() {
+        let ours = Networks::default();
+        let via = |target| ours.contain_server(&server("10.0.0.1", 3128, target));
+        assert!(via(None) && via(Some("10.9.0.1:443")) && via(Some("[fd00::1]:443")));
+        assert!(!via(Some("203.0.113.7:443")) && !via(Some("org.dynamics.com:443")));
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub struct Enforced {
     old: Vec<String>,
     /// OpenSSL's names.
     groups: Vec<String>,
+    /// The policy names no group: a server that it is laid on keeps those that it has.
+    keeps_groups: bool,
     old_groups: Vec<String>,
     /// The kinds of certificate: `rsa`, `ecdsa`.
     pub certificates: Vec<&'static str>,
@@ -113,10 +115,14 @@ impl Enforced {
         let mut versions = words(&file, "allowed_versions");
         versions.sort();
         let groups = words(&file, "groups");
-        // A policy that names no group leaves them free.
-        let free = groups.is_empty();
-        let named =
-            |group: &&(&str, &str, Option<&str>)| free || groups.iter().any(|word| word == group.0);
+        // A policy that names no group accepts any named curve.
+        let named = |group: &&(&str, &str, Option<&str>)| {
+            if groups.is_empty() {
+                !group.0.starts_with("ffdhe")
+            } else {
+                groups.iter().any(|word| word == group.0)
+            }
+        };
         let types = words(&file, "certificate_types");
         let inside: Vec<&Suite> = known.iter().filter(|suite| accepts(&file, suite)).collect();
         let of = |tls13: bool| inside.iter().filter(move |suite| suite.tls13 == tls13);
@@ -131,6 +137,7 @@ impl Enforced {
                 .filter(|suite| suite.openssl.is_none())
                 .map(|suite| suite.name.clone())
                 .collect(),
+            keeps_groups: groups.is_empty(),
             groups: GROUPS.iter().filter(named).map(|group| group.1.to_owned()).collect(),
             old_groups: GROUPS
                 .iter()
@@ -146,16 +153,33 @@ impl Enforced {
 
     /// The words for `openssl s_server` and `s_client`.
     pub fn openssl(&self) -> Vec<String> {
+        self.openssl_with(&self.max, &self.groups.join(":"))
+    }
+
+    /// The same for a server that has these groups, as far as the policy names none.
+    pub fn openssl_on(&self, groups: &str) -> Vec<String> {
+        let own = self.groups.join(":");
+        self.openssl_with(&self.max, if self.keeps_groups { groups } else { &own })
+    }
+
+    /// The same for servers that know the policy's versions only up to one of them.
+    pub fn openssl_up_to_each(&self) -> Vec<Vec<String>> {
+        let versions = ["TLS1.0", "TLS1.1", "TLS1.2"].into_iter();
+        let lower = versions.filter(|version| (&*self.min..&*self.max).contains(version));
+        lower.map(|version| self.openssl_with(version, &self.groups.join(":"))).collect()
+    }
+
+    fn openssl_with(&self, max: &str, groups: &str) -> Vec<String> {
         let ciphers = format!("{}:@SECLEVEL=0", self.ciphers.join(":"));
         let mut args = vec![
             ("-min_protocol", self.min.replace("TLS", "TLSv").replace("v1.0", "v1")),
-            ("-max_protocol", self.max.replace("TLS", "TLSv").replace("v1.0", "v1")),
-            ("-groups", self.groups.join(":")),
+            ("-max_protocol", max.replace("TLS", "TLSv").replace("v1.0", "v1")),
+            ("-groups", groups.to_owned()),
         ];
         if self.min != "TLS1.3" {
             args.push(("-cipher", ciphers));
         }
-        if self.max == "TLS1.3" {
+        if max == "TLS1.3" {
             args.push(("-ciphersuites", self.ciphersuites.join(":")));
         }
         args.into_iter().flat_map(|(key, value)| [key.to_owned(), value]).collect()

@@ -147,24 +147,12 @@ impl Table {
             assert!(holds || !asked, "limits.toml: all of this agrees: {:?}", limit.subjects);
         }
     }
-
-    /// The pairs that were said to work, fail, and work with this server, as limits.toml says.
-    pub fn served_by(&self, server: &str) -> Vec<(String, String)> {
-        let limits: Vec<Limit> = limits(self.kind);
-        let served = |pair: &&Pair| {
-            let by = |limit: &Limit| limit.served_by.as_deref() == Some(server);
-            pair.fared() == Fared::False && limits.iter().any(|own| by(own) && own.covers(pair))
-        };
-        let pairs = self.pairs.iter().filter(served);
-        pairs.map(|pair| (pair.subject.clone(), pair.policy.clone())).collect()
-    }
 }
 
 /// Where a difference is known, and why.
 struct Limit {
     subjects: Vec<String>,
     policies: Vec<String>,
-    served_by: Option<String>,
 }
 
 impl Limit {
@@ -188,11 +176,7 @@ fn limits(kind: &str) -> Vec<Limit> {
         .filter(|limit| limit["kind"].as_str() == Some(kind))
         .map(|limit| {
             assert!(limit["why"].as_str().is_some_and(|why| why.len() > 40), "a limit says why");
-            Limit {
-                subjects: words(limit, "subjects"),
-                policies: words(limit, "policies"),
-                served_by: limit.get("served_by").map(|by| by.as_str().unwrap().to_owned()),
-            }
+            Limit { subjects: words(limit, "subjects"), policies: words(limit, "policies") }
         })
         .collect()
 }

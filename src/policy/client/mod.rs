@@ -96,10 +96,8 @@ fn by_offer(
     cases: &[Case<'_>],
 ) -> ClientOutcome {
     let offered = VersionSet::offered(offer, transport);
-    // A server picks its highest mutual version first (RFC 5246 appendix E.1, RFC 8446 §4.1.1):
-    // what the offer could do at a lower one does not come to pass.
-    let mutual = offered.intersection(policy.versions).highest();
-    let fit = Fit::of(policy, offer, mutual.into_iter().collect());
+    // Any version of the policy will do: a server that holds to it may know but one of them.
+    let fit = Fit::of(policy, offer, offered);
     let mut judged = ClientOutcome {
         outcome: Outcome::Ready,
         reasons: Vec::new(),
@@ -139,14 +137,10 @@ fn missing(policy: &Policy, offered: VersionSet, fit: Fit) -> Vec<Reason> {
     if fit.suites.is_empty() {
         return vec![Reason::CipherSuite];
     }
-    let mut reasons = Vec::new();
-    if fit.groups.is_empty() {
-        reasons.push(Reason::Group);
-    }
-    if fit.signatures.is_empty() {
-        reasons.push(Reason::Signature);
-    }
-    reasons
+    // What is missing at the highest version that has a suite.
+    let lacks = |what: VersionSet| fit.suites.highest().is_some_and(|at| !what.contains(at));
+    let missing = [(Reason::Group, lacks(fit.groups)), (Reason::Signature, lacks(fit.signatures))];
+    missing.into_iter().filter(|(_, lacks)| *lacks).map(|(reason, _)| reason).collect()
 }
 
 /// Whether what was read of a cut hello shows that the rest could not help.

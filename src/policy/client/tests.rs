@@ -89,22 +89,21 @@ fn a_client_that_offers_only_what_is_beyond_breaks() {
 }
 
 #[test]
-fn the_highest_version_in_common_decides() {
-    // A server picks the version first: DHE at TLS 1.2 is no way out of a missing group at TLS 1.3.
+fn any_version_of_the_policy_that_the_offer_can_use_will_do() {
+    // DHE at TLS 1.2 is a way out of a missing group at TLS 1.3.
     let dhe = ("TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", "TLS1.2", "allowed");
-    let groups = "groups = ['secp256r1']";
-    let modern = policy("'TLS1.2', 'TLS1.3'", "only", groups, &[dhe]);
+    let modern = policy("'TLS1.2', 'TLS1.3'", "only", "groups = ['secp256r1']", &[dhe]);
     let offer = changed(sample::offer(V::TLS1_3, &[0x1301, 0x009e]), |offer| {
         offer.groups = Some(vec![NamedGroup::X25519]);
     });
-    assert_eq!(judged(&modern, &offer), breaks(Reason::Group));
-    let older = policy("'TLS1.2'", "only", groups, &[dhe]);
-    assert_eq!(judged(&older, &offer), READY, "here TLS 1.2 is the highest");
+    assert_eq!(judged(&modern, &offer), READY);
+    let only13 = changed(offer, |offer| offer.supported_versions = Some(vec![V::TLS1_3]));
+    assert_eq!(judged(&modern, &only13), breaks(Reason::Group));
     // The same for suites.
     let listed = [GCM, ("TLS_AES_128_GCM_SHA256", "TLS1.3", "allowed")];
     let strict = policy("'TLS1.2', 'TLS1.3'", "only", "", &listed);
     let chacha = sample::offer(V::TLS1_3, &[0x1303, 0xc02f]);
-    assert_eq!(judged(&strict, &chacha), breaks(Reason::CipherSuite));
+    assert_eq!(judged(&strict, &chacha), READY);
 }
 
 #[test]
@@ -218,8 +217,11 @@ fn a_suite_that_needs_a_group_needs_one_of_the_policy() {
 #[test]
 fn hybrids_and_silence_at_tls13() {
     let hybrid = NamedGroup::X25519_MLKEM768;
-    let with = |max, groups: Option<Vec<NamedGroup>>| {
-        changed(sample::offer(max, &[0x1301, 0xc02f]), |offer| offer.groups = groups)
+    let with = |version, groups: Option<Vec<NamedGroup>>| {
+        changed(sample::offer(V::TLS1_3, &[0x1301, 0xc02f]), |offer| {
+            offer.groups = groups;
+            offer.supported_versions = Some(vec![version]);
+        })
     };
     let free = both("only", "");
     assert_eq!(judged(&free, &with(V::TLS1_3, Some(vec![hybrid]))), READY);
@@ -230,9 +232,10 @@ fn hybrids_and_silence_at_tls13() {
 #[test]
 fn a_client_must_accept_a_certificate_of_the_policy() {
     let rsa = both("only", "certificate_types = ['rsa']");
-    let with = |max, schemes: Option<Vec<SignatureScheme>>| {
-        changed(sample::offer(max, &[0x1301, 0xc02f, 0xc013]), |offer| {
+    let with = |version, schemes: Option<Vec<SignatureScheme>>| {
+        changed(sample::offer(V::TLS1_3, &[0x1301, 0xc02f, 0xc013]), |offer| {
             offer.signature_algorithms = schemes;
+            offer.supported_versions = Some(vec![version]);
         })
     };
     let ecdsa = Some(vec![SignatureScheme::ECDSA_SECP256R1_SHA256]);
@@ -245,16 +248,24 @@ fn a_client_must_accept_a_certificate_of_the_policy() {
     // Below TLS 1.2 nothing is asked of them.
     let cbc = ("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", "TLS1.0", "allowed");
     let old = policy("'TLS1.0'", "only", "certificate_types = ['rsa']", &[cbc]);
-    assert_eq!(judged(&old, &with(V::TLS1_0, ecdsa)), READY);
+    assert_eq!(judged(&old, &with(V::TLS1_0, ecdsa.clone())), READY);
+    // One that knows TLS 1.2 too means them for all.
+    let wide = policy("'TLS1.0', 'TLS1.2'", "only", "certificate_types = ['rsa']", &[GCM, cbc]);
+    let offer = changed(sample::offer(V::TLS1_2, &[0xc02f, 0xc013]), |offer| {
+        offer.signature_algorithms = ecdsa;
+    });
+    assert_eq!(judged(&wide, &offer), breaks(Reason::Signature));
 }
 
 #[test]
-fn a_suite_for_another_kind_of_certificate_is_of_no_use() {
-    let rsa = policy("'TLS1.2'", "only", "certificate_types = ['rsa']", &[GCM, GCM_ECDSA]);
-    let offer = sample::offer(V::TLS1_2, &[0xc02b]);
-    assert_eq!(judged(&rsa, &offer), breaks(Reason::CipherSuite));
-    let any = policy("'TLS1.2'", "only", "", &[GCM, GCM_ECDSA]);
-    assert_eq!(judged(&any, &offer), READY);
+fn an_ecdsa_only_or_rsa_only_client_stays_ready() {
+    for types in ["", "certificate_types = ['rsa']", "certificate_types = ['ecdsa']"] {
+        let policy = policy("'TLS1.2'", "only", types, &[GCM, GCM_ECDSA]);
+        for suite in [0xc02b, 0xc02f] {
+            let offer = sample::offer(V::TLS1_2, &[suite]);
+            assert_eq!(judged(&policy, &offer), READY, "{suite:x} under {types}");
+        }
+    }
 }
 
 #[test]

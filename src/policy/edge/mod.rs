@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::outcome::{Fit, accepts_curve, is_inside, signed_keys, usable_suites};
+use super::outcome::{accepts_curve, is_inside, signed_keys, usable_suites};
 use super::{ClientOutcome, KeyKinds, Outcome, Policy, Reason, ServerEvidence, ServerOutcome};
 use crate::record::Case;
 use crate::tls::codepoint::{CipherSuite, ProtocolVersion, SignatureKind};
@@ -98,14 +98,8 @@ pub fn edge(
     let sni = cases.first().and_then(|case| case.sni);
     let (outcome, reasons, evidence) = server.under(sni);
     match negotiated(policy, cases) {
-        Negotiated::Inside if is_past_help(policy, cases) => {
-            return Edge::Breaks(Ends::Client);
-        }
         Negotiated::Inside => return Edge::Unchanged,
         Negotiated::Beyond => match client.outcome {
-            Outcome::Ready if lacks_key(policy, client, evidence, cases) => {
-                return Edge::Unknown(Some(Reason::Signature));
-            }
             Outcome::Ready => return Edge::Unchanged,
             Outcome::Breaks => return Edge::Breaks(Ends::Client),
             Outcome::Unknown | Outcome::AtRisk => {
@@ -156,7 +150,8 @@ fn negotiated(policy: &Policy, cases: &[Case<'_>]) -> Negotiated {
 }
 
 /// The highest version of the policy that both ends are known to have, with a suite of the client
-/// that fits the server's certificate.
+/// that fits the server's certificate. A server picks the version first (RFC 8446 §4.1.1): what
+/// the two could do at a lower one is not promised.
 fn upgrade(
     policy: &Policy,
     offer: &Offer,
@@ -171,11 +166,9 @@ fn upgrade(
         server.chosen.iter().any(|(at, seen)| at.judged_as() == Some(version) && seen == suite)
             && (server.keys.is_empty() || fits(suite))
     };
-    if let Some(suite) = usable_suites(policy, offer, version).find(chosen) {
-        return Some(Edge::Upgrades { version, suite: Some(suite) });
-    }
-    let fits = usable_suites(policy, offer, version).any(|suite| fits(&suite));
-    fits.then_some(Edge::Upgrades { version, suite: None })
+    let suite = usable_suites(policy, offer, version).find(chosen);
+    let fits = suite.is_some() || usable_suites(policy, offer, version).any(|suite| fits(&suite));
+    fits.then_some(Edge::Upgrades { version, suite })
 }
 
 /// Whether a suite can be used with a key that the server is known to have.
@@ -190,35 +183,6 @@ fn fits_key(
     let on_curve = server.curves.is_empty()
         || server.curves.iter().any(|curve| accepts_curve(offer, version, *curve));
     common.contains(SignatureKind::Rsa) || (!common.is_empty() && on_curve)
-}
-
-/// Whether the client could use no key that the server is known to have, at the version that the
-/// two would come down to.
-fn lacks_key(
-    policy: &Policy,
-    client: &ClientOutcome,
-    server: &ServerEvidence,
-    cases: &[Case<'_>],
-) -> bool {
-    let version = client.evidence.offered.intersection(policy.versions).highest();
-    let offer = cases.iter().find_map(|case| case.offer);
-    !server.keys.is_empty()
-        && offer.zip(version).is_some_and(|(offer, version)| {
-            !usable_suites(policy, offer, version)
-                .any(|suite| fits_key(suite, offer, version, server))
-        })
-}
-
-/// Whether connections that are inside a policy by version and suite break all the same: the
-/// client states no group, or accepts no signature, that the policy has.
-fn is_past_help(policy: &Policy, cases: &[Case<'_>]) -> bool {
-    cases.iter().any(|case| {
-        let offer = case.offer.filter(|offer| !offer.truncated);
-        let at = case.evidence.version.and_then(ProtocolVersion::judged_as);
-        offer.zip(at).is_some_and(|(offer, version)| {
-            Fit::of(policy, offer, [version].into_iter().collect()).usable().is_empty()
-        })
-    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::policy::file::parse;
 use crate::policy::{client, server};
 use crate::record::FlowRecord;
 use crate::tls::Transport;
-use crate::tls::codepoint::{AlertDescription, NamedGroup, SignatureScheme};
+use crate::tls::codepoint::{AlertDescription, NamedGroup};
 use crate::x509::Certificate;
 use ProtocolVersion as V;
 
@@ -133,38 +133,45 @@ fn two_that_are_ready_move_up_to_the_highest_that_both_have() {
 #[test]
 fn a_version_in_common_that_is_of_no_use_is_no_way_up() {
     // TLS 1.3 is what the two would choose, and there the client has no group.
+    let free = parse(
+        "p.toml",
+        "id = 'p'\ntitle = 'P'\nallowed_versions = ['TLS1.2', 'TLS1.3']\ncipher_rule = 'none'\n",
+    )
+    .unwrap();
     let offer = Arc::new(Offer {
         groups: Some(vec![NamedGroup(0x0100)]),
         cipher_suites: [0x1301, 0x002f].map(CipherSuite::new).to_vec(),
-        ..(*sample::modern()).clone()
+        ..able()
     });
-    let record = Sample::new(1, 1).offers(&offer).chooses(V::TLS1_2, 0x002f).0;
+    let low = Sample::new(1, 1).offers(&offer).chooses(V::TLS1_1, 0x002f).with(|record| {
+        record.server_hello.as_mut().unwrap().downgrade_sentinel = Some(V::TLS1_2);
+    });
     let seen = chose(V::TLS1_3, 0x1301).0;
-    assert_eq!(edge_of(&up_to_tls13(), &[record, seen]), BY_CLIENT);
+    assert_eq!(edge_of(&free, &[low.0, seen]), Edge::Unknown(None));
 }
 
 #[test]
-fn inside_by_version_and_suite_may_still_break_by_group_or_signature() {
-    let record = || chose(V::TLS1_2, 0xc02f).0;
+fn the_first_that_matches_counts_inside_is_unchanged_whatever_the_client_is() {
     let groups = policy("'TLS1.2'", "groups = ['secp384r1']");
-    assert_eq!(edge_of(&groups, &[record()]), BY_CLIENT, "x25519 and P-256 are all it has");
-    let types = policy("'TLS1.2'", "certificate_types = ['ecdsa']");
-    let narrow = chose(V::TLS1_2, 0xc02f).with(|record| {
-        let hello = record.client_hello.as_mut().unwrap();
-        let mut offer = (*hello.offer).clone();
-        offer.signature_algorithms = Some(vec![SignatureScheme::RSA_PKCS1_SHA256]);
-        hello.offer = Arc::new(offer);
-    });
-    assert_eq!(edge_of(&types, &[narrow.0]), BY_CLIENT);
+    let record = chose(V::TLS1_2, 0xc02f).0;
+    let evidence = record.evidence();
+    let case = record.case(&evidence);
+    let of_client = client(&groups, Transport::Tcp, case.offer, &[case]);
+    assert!(of_client.is(Outcome::Breaks), "x25519 and P-256 are all it has");
+    assert_eq!(edge_of(&groups, std::slice::from_ref(&record)), Edge::Unchanged);
+    // The server breaks by what else was seen of it.
+    let low = chose(V::TLS1_0, 0x002f).0;
+    assert_eq!(edge_of(&tls12(), &[record, low]), Edge::Unchanged);
 }
 
 #[test]
-fn beyond_a_policy_that_would_come_down_to_a_key_of_no_use_is_open() {
-    // Over TLS 1.3 all is well; at TLS 1.2 the client has no suite for the ECDSA key seen there.
-    let offer = Arc::new(sample::offer(V::TLS1_3, &[0x1301, 0xc02f, 0xc02b]));
-    let other = Sample::new(2, 1).offers(&offer).chooses(V::TLS1_2, 0xc02b).sends(&[ecdsa()]).0;
-    let now = chose(V::TLS1_3, 0x1301).0;
-    assert_eq!(edge_of(&tls12(), &[now, other]), Edge::Unknown(Some(Reason::Signature)));
+fn beyond_a_policy_is_unchanged_where_the_client_is_ready_whatever_the_server_is() {
+    // At TLS 1.2 the client has no suite for the ECDSA key seen there.
+    let offer = Arc::new(sample::offer(V::TLS1_3, &[0x1301, 0xc02f]));
+    let other =
+        Sample::new(2, 1).offers(&Arc::new(able())).chooses(V::TLS1_0, 0xc009).sends(&[ecdsa()]).0;
+    let now = Sample::new(1, 1).offers(&offer).chooses(V::TLS1_3, 0x1301).0;
+    assert_eq!(edge_of(&tls12(), &[now, other]), Edge::Unchanged);
 }
 
 #[test]

@@ -70,7 +70,11 @@ fn an_unknown_key_is_an_error_wherever_it_stands() {
             .contains("gateway.toml:10:1: unknown key `min_rsa_bit`; did you mean `min_rsa_bits`?")
     );
     assert!(fault("hex =", "hexx =").contains(":15:1: unknown key `hexx`; did you mean `hex`?"));
-    assert!(fault("common_name", "comon_name").contains(":19:1: `common_name` is missing here"));
+    let error = fault("common_name", "comon_name");
+    assert!(error.contains(":20:1: unknown key `comon_name`; did you mean `common_name`?"));
+    let error = fault("title", "titel");
+    assert!(error.contains(":3:1: unknown key `titel`; did you mean `title`?"), "{error}");
+    assert!(fault("common_name", "nick").contains(":19:1: `common_name` is missing here"));
 }
 
 #[test]

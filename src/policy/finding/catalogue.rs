@@ -1,6 +1,7 @@
 //! Every finding there is: its id, how bad it is as a rule, and what it means.
 
 use super::Severity;
+use crate::recognise::Fix;
 
 /// Define the catalogue once: ids, severities, explanations.
 macro_rules! catalogue {
@@ -124,9 +125,70 @@ catalogue! {
         "TLS never uses TCP's urgent pointer. Receivers may take the urgent byte out of the stream (RFC 6093), so that they read something else than what is shown here. Find out what program sends it; without a reason for it treat the end as one that hides.",
 }
 
+impl FindingId {
+    /// What answers it, for a reader who asks in general; which one fits a case depends on whom it
+    /// concerns and whose software that is.
+    pub const fn fixes(self) -> &'static [Fix] {
+        match self {
+            Self::VersionSsl2 | Self::VersionSsl3 | Self::VersionTls10 | Self::VersionTls11 => &[
+                Fix::ClientVersionBelowPolicy,
+                Fix::ServerVersionBelowPolicy,
+                Fix::ServerAcceptsLegacyVersion,
+            ],
+            Self::OfferMaxVersion => &[Fix::ClientVersionBelowPolicy],
+            Self::OfferNoSuite => {
+                &[Fix::ClientSuiteMissing, Fix::ClientGroupMissing, Fix::ClientSignatureMissing]
+            }
+            Self::OfferSslv2Format => &[Fix::Sslv2Hello],
+            Self::OfferOneCertificateType => &[Fix::ClientSuiteMissing],
+            Self::ServerMaxVersion => &[Fix::ServerVersionBelowPolicy],
+            Self::ServerNoSuite => &[Fix::ServerSuiteMissing, Fix::ServerSuiteNotAllowed],
+            Self::SuiteTlsRsa => &[Fix::NoForwardSecrecy, Fix::ClientSuiteMissing],
+            Self::SuiteNull
+            | Self::SuiteExport
+            | Self::SuiteAnon
+            | Self::SuiteRc4
+            | Self::SuiteDes
+            | Self::Suite3des
+            | Self::SuiteMd5 => &[Fix::WeakSuite, Fix::ClientSuiteMissing],
+            Self::SuiteOutsidePolicy => &[Fix::ServerSuiteNotAllowed],
+            Self::CertUnknownRoot => &[Fix::UnknownRoot],
+            Self::CertSelfSigned => &[Fix::SelfSignedLeaf],
+            Self::CertIncompleteChain => &[Fix::ChainIncomplete],
+            Self::CertBadSignature | Self::CertUnverifiable => &[Fix::ChainDamaged],
+            Self::CertExpired => &[Fix::LeafExpired],
+            Self::CertNotYetValid => &[Fix::LeafNotYetValid],
+            Self::CertExpiresSoon => &[Fix::LeafExpiring],
+            Self::CertNameMismatch => &[Fix::NameMismatch],
+            Self::CertWeakKey => &[Fix::WeakKey],
+            Self::CertWeakSignature => &[Fix::WeakSignature],
+            Self::CertOutsidePolicy => &[Fix::CertificateOutsidePolicy],
+            Self::CertRootDistrusted => &[Fix::RootExpired, Fix::RootDistrusted],
+            Self::ClientRejectsRoot => &[Fix::RootMissing],
+            Self::ClientRejectsCertificate => &[Fix::CertificateRejected],
+            Self::ServerRejectsClientCertificate => &[Fix::ClientCertificateRefused],
+            Self::ServerDowngraded => &[Fix::Downgraded],
+            Self::CertRootNotRequired
+            | Self::HandshakeRefused
+            | Self::EvasionOverlap
+            | Self::EvasionUrgent => &[],
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_has_a_fix_has_a_remediation() {
+        for id in FindingId::ALL {
+            for fix in id.fixes() {
+                let known = crate::recognise::Remediation::all();
+                assert!(known.iter().any(|one| one.fixes.contains(fix)), "{id:?}: {fix:?}");
+            }
+        }
+    }
 
     #[test]
     fn ids_are_told_apart_and_read_back() {

@@ -122,8 +122,9 @@ fn suite_outside<'p>(case: &Case<'_>, verdict: &Verdict<'p>, found: &mut Found<'
     }
     let inside = verdict.connection.inside == Some(true);
     let able = verdict.client.is(Outcome::Ready) || verdict.server.is(Outcome::Ready);
+    let old = policy.discouraged_versions.contains(version);
     let severity = if inside {
-        if !policy.suites.discourage(suite) {
+        if !old && !policy.suites.discourage(suite) {
             return;
         }
         Severity::Low
@@ -132,8 +133,9 @@ fn suite_outside<'p>(case: &Case<'_>, verdict: &Verdict<'p>, found: &mut Found<'
     } else {
         Severity::Medium
     };
+    let what = if inside && old { words(version).to_owned() } else { suite_words(suite) };
     let verb = if inside { "allows, but discourages, " } else { "does not list " };
-    let text = format!("{} {verb}{}", policy.id, suite_words(suite));
+    let text = format!("{} {verb}{what}", policy.id);
     found.add_as(
         severity,
         Told {

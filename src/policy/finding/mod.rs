@@ -152,3 +152,6 @@ impl<'p> Found<'_, 'p> {
         self.list.push(Finding { id, severity, concerns, policy, text, remediation });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,16 @@ fn servers(inventory: &Inventory) -> String {
             continue;
         }
         let of = format!("of {} of {whose}", count(counts.seen, "server", "servers"));
+        if counts.seen == 1 {
+            let one = format!("The one server of {whose}");
+            parts.push(match (counts.breaks, counts.at_risk, counts.ready) {
+                (1, ..) => format!("{one} breaks"),
+                (_, 1, _) => format!("{one} is at risk"),
+                (.., 1) => format!("{one} goes on working"),
+                _ => format!("{one} could not be judged"),
+            });
+            continue;
+        }
         parts.push(match (counts.breaks, counts.at_risk) {
             (0, 0) if counts.unknown == counts.seen => format!("None {of} could be judged"),
             (0, 0) => format!("None {of} is seen to break"),

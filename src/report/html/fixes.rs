@@ -93,7 +93,7 @@ fn one(fix: &Remediation, whom: &str) -> Markup {
                 @if let Some(text) = fix.powershell() { (snippet("In PowerShell", &text)) }
                 @if !fix.commands.is_empty() { (snippet("Commands", &fix.commands.join("\n"))) }
                 @if !fix.config.is_empty() { (snippet("Configuration", &fix.config.join("\n"))) }
-                @if let Some(restart) = fix.restart.as_deref().filter(|what| *what != "none") { p { strong { "Restart: " } (restart) } }
+                @if let Some(restart) = fix.restarts() { p { strong { "Restart: " } (restart) } }
                 @if let Some(caution) = &fix.caution { p.caution { strong { "Caution: " } (caution) } }
                 @if !fix.sources.is_empty() {
                     p.sources { "Written in: " (fix.sources.join("; ")) }

@@ -91,13 +91,17 @@ impl Inventory {
         })
     }
 
-    /// Whether there is a finding of severity medium or worse, and nobody agreed to it.
+    /// Whether there is a finding of severity medium or worse, under the first policy or under any,
+    /// and nobody agreed to it.
     pub fn has_findings(&self) -> bool {
+        let first = self.policies.first().map(|policy| &policy.id);
         let of_clients = self.clients.iter().flat_map(|client| &client.stacks);
         let mut findings = of_clients
             .flat_map(|stack| &stack.findings)
             .chain(self.servers.iter().flat_map(|server| &server.findings));
-        findings.any(|finding| finding.is_serious() && finding.excepted.is_none())
+        findings.any(|finding| {
+            finding.is_serious() && finding.is_under(first) && finding.excepted.is_none()
+        })
     }
 
     /// Write the JSON report.
@@ -265,6 +269,11 @@ impl Finding {
     /// Whether it is to be mended: of severity medium or worse.
     pub fn is_serious(&self) -> bool {
         matches!(self.severity, "critical" | "high" | "medium")
+    }
+
+    /// Whether it is one under this policy.
+    pub fn is_under(&self, policy: Option<&Arc<str>>) -> bool {
+        self.policies.is_empty() || policy.is_some_and(|id| self.policies.contains(id))
     }
 }
 
@@ -461,5 +470,7 @@ fn certificate_fields<S: Serializer>(
     certificate.fields().serialize(serializer)
 }
 
+#[cfg(test)]
+mod sentences;
 #[cfg(test)]
 mod tests;

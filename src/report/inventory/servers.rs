@@ -89,7 +89,7 @@ fn line(
         vendor: mac.and_then(|mac| facts.question.names.vendor(mac)),
         owner: group.and_then(|group| group.owner.clone()),
         site: group.and_then(|group| group.site.clone()),
-        internal: facts.question.internal.contain(key.ip),
+        internal: facts.question.internal.contain_server(key),
         snis: edges
             .iter()
             .filter_map(|edge| edge.key.sni.clone())

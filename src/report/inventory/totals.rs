@@ -169,7 +169,7 @@ fn totals(id: &Arc<str>, at: usize, clients: &[Client], servers: &[Server]) -> P
     for findings in of_clients.chain(of_servers) {
         let mut ids: Vec<_> = findings
             .iter()
-            .filter(|one| one.policies.is_empty() || one.policies.iter().any(|one| one == id))
+            .filter(|one| one.is_under(Some(id)))
             .map(|finding| finding.id)
             .collect();
         ids.sort_unstable();
@@ -195,10 +195,7 @@ fn excepted(id: &Arc<str>, at: usize, clients: &[Client], servers: &[Server]) ->
         u64::from(outcome == Outcome::Breaks && excepted.is_some())
     };
     let of = |findings: &[Finding]| {
-        let counts = |one: &&Finding| {
-            one.excepted.is_some()
-                && (one.policies.is_empty() || one.policies.iter().any(|one| one == id))
-        };
+        let counts = |one: &&Finding| one.excepted.is_some() && one.is_under(Some(id));
         findings.iter().filter(counts).count() as u64
     };
     let mut totals = ExceptedTotals::default();
@@ -252,7 +249,7 @@ fn successor(facts: &Facts<'_>, judged: &Judged<'_>, clients: &[Client]) -> Opti
         }
     }
     for (key, outcomes) in &judged.servers {
-        if facts.question.internal.contain(key.ip)
+        if facts.question.internal.contain_server(key)
             && let Some(judged) = outcomes.get(at)
         {
             line.servers.add(judged.outcome);

@@ -53,6 +53,8 @@ pub(super) fn figure(inventory: &Inventory) -> Markup {
     let broken = kinds.iter().filter(|(kind, _)| kind.2.contains(&Outcome::Breaks)).count() as u64;
     let says = match (kinds.len(), broken) {
         (0, _) => "No client was seen.".to_owned(),
+        (1, 0) => "The one kind of client goes on working, or could not be judged.".to_owned(),
+        (1, _) => "The one kind of client breaks under at least one policy.".to_owned(),
         (all, 0) => {
             format!("None of {} breaks.", count(all as u64, "kind of client", "kinds of clients"))
         }
