@@ -49,6 +49,7 @@ PROGRAMS = {
     "ethtool": "ethtool",
     "gnutls-cli": "gnutls-bin",
     "gnutls-serv": "gnutls-bin",
+    "go": "golang-go",
     "ip": "iproute2",
     "java": "openjdk-17-jdk-headless",
     "javac": "openjdk-17-jdk-headless",
@@ -713,6 +714,24 @@ def java_default(lab):
     lab.s_server(lab.pki.leaf("crm.corp.example"), "-tls1_2", server=11)
     lab.java_client("sni=erp.corp.example", everything=False)
     lab.java_client("sni=crm.corp.example", server=11, everything=False)
+
+
+def go(name, shows, expect, *words):
+    @capture(name, shows, tools=("go", "openssl"), expect=[expect])
+    def make(lab):
+        program = lab.dir / "go-client"
+        run("go", "build", "-o", program, HERE.parent / "tests" / "enforcement" / "stacks" / "client.go", timeout=300)
+        lab.s_server(lab.pki.leaf("erp.corp.example"), "-min_protocol", "TLSv1", "-cipher", "ALL:@SECLEVEL=0", "-www")
+        lab.client(11, program, *words, "sni=erp.corp.example", "10.20.1.10:443")
+
+
+go("go.pcap", "Go as installed", dict(version="TLS1.3"))
+go("go-tls13-only.pcap", "Go, TLS 1.3 only", dict(version="TLS1.3"), "min=TLS1.3")
+go("go-tls12.pcap", "Go, told to offer TLS 1.0 to 1.2", dict(version="TLS1.2"), "min=TLS1.0", "max=TLS1.2")
+go("go-tls11.pcap", "Go, told to offer TLS 1.0 and 1.1: no signature algorithms", dict(version="TLS1.1"), "min=TLS1.0",
+   "max=TLS1.1")
+go("go-tls-rsa.pcap", "Go, told to offer one TLS_RSA suite", dict(version="TLS1.2", cipher="0x002f"), "min=TLS1.0",
+   "max=TLS1.2", "suites=TLS_RSA_WITH_AES_128_CBC_SHA")
 
 
 # -- certificates
@@ -1666,6 +1685,8 @@ def tool_version(tool):
         return "OpenJDK " + first("java", "-version", pattern=r"\d+(\.\d+)+")
     if tool == "python":
         return f"Python {sys.version.split()[0]}"
+    if tool == "go":
+        return "Go " + first("go", "version")
     if tool == "node":
         return "Node.js " + first("node", "--version")
     if tool == "curl":

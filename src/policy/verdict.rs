@@ -92,3 +92,64 @@ impl<'a> End<'a> {
         Self { outcome, reasons }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::census::sample::{Sample, modern};
+    use crate::tls::codepoint::ProtocolVersion as V;
+    use crate::x509::{Certificate, ChainReport, ChainStatus, Fingerprint};
+
+    fn said(policy: &str, sample: &Sample) -> serde_json::Value {
+        let policy = Policy::by_id(policy).unwrap();
+        let evidence = sample.0.evidence();
+        serde_json::to_value(judge(&policy, &sample.0.case(&evidence))).unwrap()
+    }
+
+    fn able(version: V, suite: u16) -> Sample {
+        Sample::new(1, 1).offers(&modern()).chooses(version, suite)
+    }
+
+    #[test]
+    fn inside_beyond_and_neither() {
+        let of = |sample: Sample| {
+            let verdict = said("dataverse", &sample);
+            (verdict["inside"].clone(), verdict["beyond"].clone())
+        };
+        assert_eq!(of(able(V::TLS1_2, 0xc02f)), (true.into(), false.into()));
+        assert_eq!(of(able(V::TLS1_2, 0x002f)), (false.into(), false.into()));
+        assert_eq!(of(able(V::TLS1_3, 0x1301)), (false.into(), true.into()));
+        assert_eq!(of(able(V(0x7f1c), 0x1301)), (false.into(), true.into()), "a draft of TLS 1.3");
+        let nothing = Sample::new(1, 1).offers(&modern());
+        assert_eq!(of(nothing), (serde_json::Value::Null, serde_json::Value::Null));
+    }
+
+    #[test]
+    fn whether_the_root_is_a_required_one() {
+        let policy = Policy::by_id("dataverse-2024-12").unwrap();
+        let required = policy.roots.iter().find(|root| root.is_required()).unwrap();
+        let chain = |status, sha1: Option<[u8; 20]>| {
+            let leaf = Arc::new(Certificate::parse(b"no certificate"));
+            let report = ChainReport { root_sha1: sha1, ..ChainReport::unseen(status) };
+            able(V::TLS1_2, 0xc02f).sends(&[leaf]).with(|record| record.chain = report)
+        };
+        let root = |sample: Sample| said("dataverse-2024-12", &sample)["root"].clone();
+        assert_eq!(root(chain(ChainStatus::PublicRoot, Some(required.sha1))), "required");
+        assert_eq!(root(chain(ChainStatus::PublicRoot, Some([7; 20]))), "other");
+        assert_eq!(root(chain(ChainStatus::SelfSigned, None)), "other");
+        assert_eq!(root(chain(ChainStatus::UnknownRoot, None)), "unknown");
+        assert_eq!(root(chain(ChainStatus::BadSignature, Some(required.sha1))), "unknown");
+        for status in [ChainStatus::Hidden, ChainStatus::Resumed, ChainStatus::NotSeen] {
+            assert!(root(chain(status, Some(required.sha1))).is_null(), "{status:?}");
+        }
+        // A forged SHA-1 gains nothing where SHA-256 is known too.
+        let forged = chain(ChainStatus::PublicRoot, Some(required.sha1))
+            .with(|record| record.chain.root_fingerprint = Some(Fingerprint([7; 32])));
+        assert_eq!(root(forged), "other");
+        // A policy that requires none asks for none.
+        let free = chain(ChainStatus::PublicRoot, Some(required.sha1));
+        assert!(said("rfc8996", &free)["root"].is_null());
+    }
+}

@@ -199,7 +199,7 @@ fn families_are_recognised_on_the_collected_hellos() {
 }
 
 /// The captures of the repository (one of them a hello of SSL 3.0, which bears no mark) whose client is known by how they were made.
-const CAPTURED: [(&str, Family); 18] = [
+const CAPTURED: [(&str, Family); 23] = [
     ("chromium", Family::BoringSsl),
     ("curl", Family::OpenSsl),
     ("node", Family::OpenSsl),
@@ -217,6 +217,11 @@ const CAPTURED: [(&str, Family); 18] = [
     ("nss", Family::Nss),
     ("nss-ssl3", Family::Nss),
     ("java17-default", Family::Jsse),
+    ("go", Family::Go),
+    ("go-tls12", Family::Go),
+    ("go-tls11", Family::Go),
+    ("go-tls13-only", Family::Go),
+    ("go-tls-rsa", Family::Go),
     ("refused-root-tls13-java", Family::Jsse),
 ];
 
@@ -230,7 +235,17 @@ fn families_are_recognised_in_the_captures() {
     }
     table.print();
     let all = table.of(|_, _| true);
-    assert!(all >= 18 && table.right() * 100 >= all * 90, "{:#?}", table.mistaken);
+    assert!(all >= 23 && table.right() * 100 >= all * 90, "{:#?}", table.mistaken);
+}
+
+#[test]
+fn a_go_program_that_was_told_to_offer_less_is_not_taken_for_an_old_one() {
+    for name in ["go-tls12", "go-tls11", "go-tls-rsa"] {
+        for offer in captured(name) {
+            let names = names(&offer);
+            assert_eq!(names, [("a program in Go".to_owned(), Confidence::Low)], "{name}");
+        }
+    }
 }
 
 /// The offers in a capture.

@@ -117,7 +117,7 @@ impl Client {
     /// Run once for all targets. One without an answer in time is not among those that come out.
     fn ask_all(&self, names: &[&String]) -> Vec<(String, bool)> {
         let output = Command::new("timeout")
-            .arg("120")
+            .arg("300")
             .args(&self.run)
             .args(names)
             .stdin(Stdio::null())

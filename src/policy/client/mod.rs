@@ -1,4 +1,9 @@
 //! The outcome of a client stack: what it offers decides, never what was negotiated.
+//!
+//! Any version of the policy that the offer can use will do. A server that has several takes the
+//! highest in common and does not come down (RFC 8446 §4.1.1), as the test of real enforcement
+//! shows: where the client then has no group or suite, it is with servers of the lower version
+//! alone that it goes on. An edge of it is not said to move up.
 
 use super::certificate::rejected_required_root;
 use super::outcome::{Fit, is_inside};

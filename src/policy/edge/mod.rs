@@ -1,5 +1,10 @@
 //! The outcome of an edge: what becomes of the connections of one client stack with one server
 //! under one name, if the server enforces the policy.
+//!
+//! The first that matches counts. Real enforcement differs from these words in two ways, which its
+//! test lists: what is inside by version and suite fails where its group is not the policy's (its
+//! client breaks, reason `group`), and what is beyond fails where the server, come down to the
+//! policy, has a key on a curve that the client does not name.
 
 use std::fmt;
 

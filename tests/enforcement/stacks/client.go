@@ -1,6 +1,6 @@
 // A client of Go's own TLS stack. One process asks every target:
 //
-//	go run client.go [min=VERSION] [max=VERSION] [suites=NAME,...] [curves=NAME,...] HOST:PORT...
+//	go run client.go [min=VERSION] [max=VERSION] [suites=NAME,...] [curves=NAME,...] [sni=NAME] HOST:PORT...
 //
 // and prints `HOST:PORT works` or `HOST:PORT fails WHY` for each.
 package main
@@ -62,6 +62,8 @@ func main() {
 			} else {
 				fmt.Println(word, "works")
 			}
+		case key == "sni":
+			config.ServerName = value
 		case key == "min":
 			config.MinVersion = versions[value]
 		case key == "max":
