@@ -247,6 +247,14 @@ impl Out<'_> {
             findings.map(move |(id, count)| ([("policy", policy), ("id", *id)], *count))
         });
         self.family("findings", "Stacks and servers that a finding speaks of", Gauge, findings)?;
+        self.gauge(
+            "refused_names",
+            "Names of addresses for which there was no room: a bound on memory was reached",
+            None,
+            // A number that is shown: beyond four thousand million it may stand still.
+            u32::try_from(view.inventory.coverage.connections.names_refused)
+                .map_or_else(|_| f64::from(u32::MAX), f64::from),
+        )?;
         let unlisted = &view.inventory.coverage.unlisted;
         let unlisted = [
             ("hosts", unlisted.hosts),
