@@ -1,6 +1,67 @@
 //! Every bound that a peer or a file could push against, named, with its default.
 //!
-//! What a bound refuses is counted where it is refused, and shown in the coverage of the report.
+//! What a bound refuses is counted where it is refused, and shown in the coverage of every report: as
+//! a key of `coverage` in JSON, in words in the summary, the page and the Markdown report. In this table
+//! stands where; a test holds that each bound is in it, and that each counter is shown.
+//!
+//! | bound | counter |
+//! | --- | --- |
+//! | `block_bytes` | `faulty_sources` |
+//! | `interfaces` | `faulty_sources` |
+//! | `layers` | `packets.skipped.too_deep` |
+//! | `fragment_bytes` | `packets.skipped.fragment_lost` |
+//! | `fragment_datagrams` | `packets.skipped.fragment_lost` |
+//! | `fragment_wait` | `packets.skipped.fragment_lost` |
+//! | `flows` | `evicted_flows` |
+//! | `watched_flows` | `evicted_flows` |
+//! | `datagram_flows` | `evicted_flows` |
+//! | `watched_datagram_flows` | `evicted_flows` |
+//! | `flow_connections` | `evicted_flows` |
+//! | `logins` | `evicted_flows` |
+//! | `login_bytes` | `evicted_flows` |
+//! | `watched_bytes` | `evicted_flows` |
+//! | `backlog_bytes` | `packets.lost.backlog` |
+//! | `reorder_bytes` | `with_gaps` |
+//! | `reorder_segments` | `with_gaps` |
+//! | `reorder_wait` | `with_gaps` |
+//! | `overlap_bytes` | none: what is older is not compared, and not lost |
+//! | `start_segments` | `notes.guessed_starts` |
+//! | `start_wait` | `notes.guessed_starts` |
+//! | `linger` | none: the flow was closed |
+//! | `watched_idle` | `incomplete` |
+//! | `shunted_idle` | none: nothing more was wanted of the flow |
+//! | `transcript_bytes` | `truncated` |
+//! | `transcript_records` | `truncated` |
+//! | `preamble_bytes` | `notes.preambles_cut` |
+//! | `kept_cleartexts` | `notes.cleartexts_lost` |
+//! | `search_bytes` | `notes.searched_in_vain` |
+//! | `search_bytes_unknown` | `notes.searched_in_vain` |
+//! | `search_bytes_proxied` | `notes.searched_in_vain` |
+//! | `message_bytes` | `truncated` |
+//! | `datagram_messages` | `truncated` |
+//! | `pieces` | `truncated` |
+//! | `quic_keys` | `truncated` |
+//! | `quic_early_packets` | `truncated` |
+//! | `chain_length` | `truncated` |
+//! | `cached_certificates` | none: what is not kept is parsed again |
+//! | `cached_chains` | none: what is not kept is verified again |
+//! | `cached_offers` | none: what is not kept is parsed again |
+//! | `cached_judgements` | none: what is not kept is judged again |
+//! | `census_hosts` | `unlisted.hosts` |
+//! | `census_servers` | `unlisted.edges` |
+//! | `census_edges` | `unlisted.edges` |
+//! | `census_values` | `unlisted.evidence` |
+//! | `census_value_bytes` | `unlisted.evidence` |
+//! | `host_stacks` | `unlisted.stacks` |
+//! | `named_addresses` | `names_refused` |
+//! | `address_names` | `full_lists.names` |
+//! | `names_remembered` | none: what is forgotten is passed on again |
+//! | `name_requests` | `notes.names_unanswered` |
+//! | `host_macs` | `full_lists.macs` |
+//! | `stack_edges` | `unlisted.edges` |
+//! | `stack_bins` | `full_lists.bins` |
+//! | `edge_evidence` | `unlisted.evidence` |
+//! | `edge_attempts` | `full_lists.attempts` |
 
 use std::time::Duration;
 
@@ -50,8 +111,6 @@ pub struct Limits {
     pub overlap_bytes: usize,
     /// Segments of a stream without a known beginning that wait for an earlier one.
     pub start_segments: usize,
-    /// Bytes of such a stream that wait.
-    pub start_bytes: usize,
     /// How long they wait.
     pub start_wait: Duration,
     /// How long a closed flow waits for packets that were captured late.
@@ -152,7 +211,6 @@ impl Default for Limits {
             reorder_wait: Duration::from_secs(10),
             overlap_bytes: 4 << 10,
             start_segments: 64,
-            start_bytes: 12 << 10,
             start_wait: Duration::from_secs(1),
             linger: Duration::from_secs(2),
             watched_idle: Duration::from_secs(120),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Notes;
 use crate::clock::Timestamp;
 use crate::packet::Skip;
 use crate::record::{FlowRecord, Outcome, Sides};
@@ -149,6 +150,8 @@ pub struct SourceEntry {
     pub midstream: u64,
     /// Flows that were given up because a bound was reached.
     pub evicted: u64,
+    /// What else is worth saying of how it was followed.
+    pub notes: Notes,
     /// Why it could not be opened, or not be read to its end.
     pub fault: Option<String>,
 }
@@ -272,6 +275,7 @@ impl SourceEntry {
             flows: 0,
             midstream: 0,
             evicted: 0,
+            notes: Notes::default(),
             fault: None,
         }
     }
@@ -312,6 +316,7 @@ impl SourceEntry {
             *known = (*known).max(count);
         }
         self.lost.join(other.lost);
+        self.notes.join(&other.notes);
         for (reason, count) in other.skipped {
             let known = self.skipped.entry(reason).or_default();
             *known = (*known).max(count);

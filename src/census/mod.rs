@@ -27,6 +27,7 @@ mod intern;
 mod known;
 mod latency;
 pub mod merge;
+mod notes;
 mod offers;
 mod server;
 mod snapshot;
@@ -63,8 +64,9 @@ pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
 pub use known::{Hours, KnownAs};
 pub use latency::Latency;
 pub use merge::Merger;
+pub use notes::Notes;
 pub use server::{Server, ServerKey};
-pub use snapshot::{Certificates, Snapshot, Unlisted};
+pub use snapshot::{Certificates, FullLists, Snapshot, Unlisted};
 pub use sorted::Sorted;
 pub use store::Store;
 pub use window::Window;
@@ -162,10 +164,7 @@ impl Census {
 
     /// Add what was heard of an address.
     pub fn hear(&self, heard: Heard) {
-        match heard {
-            Heard::Said(said, at) => self.name_address(said, at),
-            Heard::Lost(names) => self.counters.refuse_names(names),
-        }
+        self.name_address(heard.said, heard.at);
     }
 
     /// Add what was said of an address. Of more than there is room for the first stays.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::limits::Limits;
 use crate::packet::Address;
 use crate::tls::hello::{Offer, OfferId};
 use crate::x509::{Certificate, Fingerprint};
 
-use super::{Coverage, Host, KnownAs, Latency, Server, ServerKey, SourceEntry};
+use super::{Bins, Coverage, Host, KnownAs, Latency, Server, ServerKey, SourceEntry};
 
 /// All facts, sorted: what reports, comparisons and stores are functions of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +51,33 @@ impl Snapshot {
         Some((first, last))
     }
 
+    /// How many lists are full.
+    pub fn full_lists(&self, limits: &Limits) -> FullLists {
+        let mut full = FullLists::default();
+        let count = |counter: &mut u64, len: usize, most: usize| {
+            *counter += u64::from(len > 0 && len >= most);
+        };
+        for (_, host) in &self.hosts {
+            count(&mut full.macs, host.macs.len(), limits.host_macs);
+            for stack in host.stacks.values() {
+                if let Bins::Days(days) = &stack.bins {
+                    count(&mut full.bins, days.len(), limits.stack_bins);
+                }
+                for edge in stack.edges.values() {
+                    count(&mut full.attempts, edge.starts.len(), limits.edge_attempts);
+                }
+            }
+        }
+        for (_, server) in &self.servers {
+            count(&mut full.macs, server.macs.len(), limits.host_macs);
+        }
+        for known in self.known.values() {
+            count(&mut full.macs, known.leases.len(), limits.host_macs);
+            count(&mut full.names, known.names.len(), limits.address_names);
+        }
+        full
+    }
+
     /// How many connections bounds kept from being listed, level by level.
     pub fn unlisted(&self) -> Unlisted {
         let mut kept = Unlisted::default();
@@ -70,6 +98,27 @@ impl Snapshot {
             edges: kept.stacks.saturating_sub(kept.edges),
             evidence: kept.edges.saturating_sub(kept.evidence),
         }
+    }
+}
+
+/// Lists that are as long as a bound lets them be: there may have been more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FullLists {
+    /// MAC addresses of a host, a server or an address.
+    pub macs: u64,
+    /// Names of an address.
+    pub names: u64,
+    /// Days of a client stack.
+    pub bins: u64,
+    /// Attempts of a client stack at a server, one by one.
+    pub attempts: u64,
+}
+
+impl FullLists {
+    /// The counters by name.
+    pub const fn counters(&self) -> [(&'static str, u64); 4] {
+        let Self { macs, names, bins, attempts } = *self;
+        [("macs", macs), ("names", names), ("bins", bins), ("attempts", attempts)]
     }
 }
 

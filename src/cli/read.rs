@@ -21,7 +21,7 @@ use super::words::Words;
 use crate::capture::paths::{self, Expansion, Input};
 use crate::census::{Census, SourceEntry, SourceKind, Store};
 use crate::limits::Limits;
-use crate::pipeline::{self, Finished, Progress, Settings, SourceReport};
+use crate::pipeline::{self, Carried, Finished, Progress, Settings, SourceReport};
 use crate::report::{Format, Inventory};
 use crate::sink::{FlowSink, OutputFile, Sink, Stdout};
 
@@ -193,10 +193,13 @@ fn read_into(
     progress: &Arc<Progress>,
 ) -> Result<Finished, Failure> {
     let mut all = Finished::default();
-    for input in inputs {
+    let mut carried = Carried::default();
+    for (n, input) in inputs.iter().enumerate() {
         let census = Census::new(&settings.limits);
-        let part = pipeline::read(
+        let part = pipeline::read_some(
             slice::from_ref(input),
+            inputs.get(n + 1),
+            &mut carried,
             settings,
             &census,
             sink.as_deref_mut(),

@@ -175,6 +175,8 @@ pub struct TableStats {
     pub evicted: u64,
     /// Handshakes given up because too many, or too large, were watched at once.
     pub evicted_watched: u64,
+    /// Directions whose beginning was waited for in vain.
+    pub guessed_starts: u64,
     /// Flows that were given up before TLS began, and of which what was said before is lost.
     pub cleartexts_lost: u64,
 }

@@ -79,6 +79,17 @@ impl<C: StreamConsumer> FlowTable<C> {
         &self.stats
     }
 
+    /// What it has counted, which it counts anew from now on.
+    pub fn take_stats(&mut self) -> TableStats {
+        mem::take(&mut self.stats)
+    }
+
+    /// Whether the flow of a segment is remembered.
+    pub fn knows(&self, segment: &Segment<'_>) -> bool {
+        let Place { key, hash, .. } = self.place(segment);
+        self.slots.find(key, hash).is_some()
+    }
+
     /// Flows that are remembered now, watched or shunted.
     pub fn len(&self) -> usize {
         self.slots.len()
@@ -430,6 +441,8 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
         self.held_bytes = self.held_bytes.saturating_sub(flow.held_bytes());
         let (key, stood) = (entry.key, flow.stands());
+        let guessed = u64::from(flow.guessed_starts);
+        self.stats.guessed_starts = self.stats.guessed_starts.saturating_add(guessed);
         let finished = flow.finish(end);
         // It may go on: nobody has closed it.
         if matches!(end, FlowEnd::Shunted | FlowEnd::Idle | FlowEnd::Evicted)

@@ -21,6 +21,8 @@ pub(super) struct Flow<C> {
     /// Time to live of the first packet of each end.
     pub(super) ttl: [u8; 2],
     pub(super) meta: FlowMeta,
+    /// Directions whose beginning was waited for in vain.
+    pub(super) guessed_starts: u8,
     /// When both ends were closed.
     pub(super) closed: Option<Timestamp>,
 }
@@ -46,6 +48,7 @@ impl<C: StreamConsumer> Flow<C> {
                 opened: at,
                 last: at,
             },
+            guessed_starts: 0,
             closed: None,
         }
     }
@@ -191,6 +194,7 @@ impl<C: StreamConsumer> Flow<C> {
             });
             if !stream.begun() && waited {
                 stream.begin_at_first(&mut deliver);
+                self.guessed_starts = self.guessed_starts.saturating_add(1);
             }
             let signs = side.of_mut(&mut meta.signs);
             signs.overlap = stream.overlaps().differing();

@@ -32,7 +32,8 @@ const INFORM: u8 = 8;
 pub(super) struct Requests {
     names: HashMap<(u32, Mac), Box<str>, RandomState>,
     limit: usize,
-    given_up: u64,
+    /// Those whose answers were waited for no longer.
+    pub(super) unanswered: u64,
 }
 
 /// What a message says.
@@ -49,12 +50,7 @@ struct Message {
 
 impl Requests {
     pub(super) fn new(limit: usize) -> Self {
-        Self { names: HashMap::default(), limit, given_up: 0 }
-    }
-
-    /// Names that were given up before their answers came.
-    pub(super) const fn given_up(&self) -> u64 {
-        self.given_up
+        Self { names: HashMap::default(), limit, unanswered: 0 }
     }
 
     pub(super) fn read(&mut self, payload: &[u8], sink: &mut dyn FnMut(Said)) {
@@ -65,7 +61,8 @@ impl Requests {
                 if let Some(name) = &name {
                     // An answer takes milliseconds: what waits for longer gets none.
                     if self.names.len() >= self.limit {
-                        self.given_up = self.given_up.saturating_add(self.names.len() as u64);
+                        let waiting = u64::try_from(self.names.len()).unwrap_or(u64::MAX);
+                        self.unanswered = self.unanswered.saturating_add(waiting);
                         self.names.clear();
                     }
                     self.names.insert((transaction, mac), name.clone());

@@ -88,23 +88,13 @@ pub enum Said {
     },
 }
 
-/// What a [`NameReader`] passes on.
+/// What a [`NameReader`] passes on: something was said at this time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Something was said at this time.
-    Said(Said, Timestamp),
-    /// So many names were given up because a bound was reached.
-    Lost(u64),
-}
-
-impl Heard {
-    /// Bytes that it takes.
-    pub fn size(&self) -> usize {
-        match self {
-            Self::Said(said, _) => said.size(),
-            Self::Lost(_) => 0,
-        }
-    }
+pub struct Heard {
+    /// What.
+    pub said: Said,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Reads names from the datagrams of one capture thread.
@@ -128,6 +118,16 @@ impl NameReader {
         }
     }
 
+    /// Requests whose answers were waited for no longer, since this was asked last.
+    pub fn take_unanswered(&mut self) -> u64 {
+        std::mem::take(&mut self.requests.unanswered)
+    }
+
+    /// The same, since the beginning or since they were taken.
+    pub const fn unanswered(&self) -> u64 {
+        self.requests.unanswered
+    }
+
     /// Read a datagram; what it says that was not said before in this hour goes to `sink`.
     pub fn read(&mut self, datagram: &Datagram<'_>, at: Timestamp, sink: &mut dyn FnMut(Heard)) {
         let (source, target) = (datagram.source.port, datagram.target.port);
@@ -135,7 +135,6 @@ impl NameReader {
         let Some(kind) = Kind::of(source).or_else(|| Kind::of(target)) else { return };
         let (known, hash, remembered) = (&mut self.known, &self.hash, self.remembered);
         let hour = at.start_of_hour();
-        let given_up = self.requests.given_up();
         let mut fresh = |said: Said| {
             if !is_of_one_host(said.address()) {
                 return;
@@ -144,7 +143,7 @@ impl NameReader {
                 known.clear();
             }
             if known.insert(hash.hash_one((&said, hour))) {
-                sink(Heard::Said(said, at));
+                sink(Heard { said, at });
             }
         };
         let payload = datagram.payload;
@@ -152,10 +151,6 @@ impl NameReader {
             Kind::Dhcp => self.requests.read(payload, &mut fresh),
             Kind::Dns(named) => dns::read(payload, named, &mut fresh),
             Kind::Netbios => netbios::read(payload, datagram.source.address, &mut fresh),
-        }
-        let lost = self.requests.given_up().saturating_sub(given_up);
-        if lost > 0 {
-            sink(Heard::Lost(lost));
         }
     }
 }

@@ -31,12 +31,11 @@ fn said(datagrams: &[((u16, u16), &[u8])]) -> Vec<String> {
 fn heard(reader: &mut NameReader, ports: (u16, u16), payload: &[u8], at: Timestamp) -> Vec<String> {
     let mut all = Vec::new();
     reader.read(&datagram(ports, payload), at, &mut |heard| {
-        all.push(match heard {
-            Heard::Said(Said::Name { address, name, source }, _) => {
+        all.push(match heard.said {
+            Said::Name { address, name, source } => {
                 format!("{address} {name} {}", source.name())
             }
-            Heard::Said(Said::Lease { address, mac }, _) => format!("{address} {mac}"),
-            Heard::Lost(names) => format!("{names} lost"),
+            Said::Lease { address, mac } => format!("{address} {mac}"),
         });
     });
     all
@@ -50,20 +49,6 @@ fn what_is_said_again_is_passed_on_once_an_hour() {
         heard(&mut reader, (53, 4_000), &dns_answer(), Timestamp::new(hour + seconds, 0)).len()
     };
     assert_eq!([at(0), at(1), at(3_599), at(3_600), at(3_601), at(0)], [3, 0, 0, 3, 0, 0]);
-}
-
-#[test]
-fn requests_that_had_to_give_way_are_counted() {
-    let limits = Limits { name_requests: 2, ..Limits::default() };
-    let mut reader = NameReader::new(&limits);
-    let at = Timestamp::new(1_700_000_000, 0);
-    let mut lost = Vec::new();
-    for transaction in 0..5 {
-        let mut asked = dhcp(3, [0; 4], [0; 4], &[(12, b"erp01")]);
-        asked[4] = transaction;
-        lost.extend(heard(&mut reader, (68, 67), &asked, at));
-    }
-    assert_eq!(lost, ["2 lost", "2 lost"]);
 }
 
 /// A name on the wire.

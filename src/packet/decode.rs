@@ -83,6 +83,11 @@ impl Decoder {
         &self.stats
     }
 
+    /// What it has counted, which it counts anew from now on.
+    pub fn take_stats(&mut self) -> PacketStats {
+        std::mem::take(&mut self.stats)
+    }
+
     /// The capture is at its end: give up the datagrams that are still incomplete.
     pub fn finish(&mut self) {
         self.fragments.finish(&mut self.stats);

@@ -122,7 +122,7 @@ impl Batcher {
     pub(super) fn name(&mut self, source: &Arc<str>, heard: Heard) {
         let named = (Arc::clone(source), heard);
         self.fill(|batch| {
-            batch.bytes = batch.bytes.saturating_add(named.1.size());
+            batch.bytes = batch.bytes.saturating_add(named.1.said.size());
             batch.names.push(named);
         });
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Batcher};
+use super::carry::{Carried, goes_on};
 use super::counted::Counted;
 use super::faults::{Faults, Provoked, contain};
 use super::follow::Follower;
@@ -15,7 +16,7 @@ use crate::capture::file::FileSource;
 use crate::capture::filter::{Filter, Filtering};
 use crate::capture::paths::Input;
 use crate::capture::{CaptureStats, Error, Offset, Poll, Source};
-use crate::census::{SourceEntry, SourceKind};
+use crate::census::{Notes, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
@@ -47,6 +48,8 @@ pub struct SourceReport {
     pub logins: LoginStats,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
+    /// What else is worth saying of how it was followed.
+    pub notes: Notes,
     /// What faults of this program lost.
     pub faults: Faults,
 }
@@ -62,6 +65,7 @@ impl SourceReport {
             datagrams: &self.datagrams,
             logins: &self.logins,
             joined_late: self.joined_late,
+            notes: self.notes,
         };
         let mut entry = counted.entry(sensor, kind, &self.name);
         entry.packets = entry.packets.saturating_sub(self.filtered);
@@ -69,9 +73,12 @@ impl SourceReport {
     }
 }
 
-/// Read all inputs, one after the other, into batches.
+/// Read all inputs, one after the other, into batches. What goes on in `next`, the input after them, is
+/// carried there.
 pub(super) fn read_all(
     inputs: &[Input],
+    next: Option<&Input>,
+    carried: &mut Carried,
     settings: &Settings,
     empty: Receiver<Batch>,
     full: Sender<Batch>,
@@ -80,8 +87,9 @@ pub(super) fn read_all(
     let mut batcher = Batcher::new(empty, full, Arc::default());
     let mut before = (0_u64, 0_u64);
     let mut reports = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        let report = read_one(input, settings, &mut batcher, progress, before);
+    for (n, input) in inputs.iter().enumerate() {
+        let next = inputs.get(n.saturating_add(1)).or(next);
+        let report = read_one((input, next), carried, settings, &mut batcher, progress, before);
         before.0 = before.0.saturating_add(input.size().unwrap_or(report.capture.read_bytes));
         before.1 = before.1.saturating_add(report.capture.frames);
         progress.set_read(before.0, before.1);
@@ -96,7 +104,8 @@ pub(super) fn read_all(
 }
 
 fn read_one(
-    input: &Input,
+    (input, next): (&Input, Option<&Input>),
+    carried: &mut Carried,
     settings: &Settings,
     batcher: &mut Batcher,
     progress: &Arc<Progress>,
@@ -115,6 +124,7 @@ fn read_one(
         datagrams: DatagramStats::default(),
         logins: LoginStats::default(),
         joined_late: 0,
+        notes: Notes::default(),
         faults: Faults::default(),
     };
     let opened = match input {
@@ -127,11 +137,21 @@ fn read_one(
     let mut source = match opened {
         Ok(source) => source,
         Err(error) => {
+            // It could be opened a moment ago.
+            if let Some(mut follower) = carried.0.take() {
+                follower.finish(batcher);
+            }
             report.error = Some(error);
             return report;
         }
     };
-    let mut follower = Follower::new(name, &settings.limits);
+    let mut follower = match carried.0.take() {
+        Some(mut follower) => {
+            follower.go_on(name);
+            follower
+        }
+        None => Box::new(Follower::new(name, &settings.limits)),
+    };
     let mut filter = settings.filter.clone().map(Filter::start);
     let mut provoked = Provoked::of("reader");
     loop {
@@ -160,7 +180,11 @@ fn read_one(
             }
         }
     }
-    follower.finish(batcher);
+    let goes_on =
+        !report.stopped && contain(|| goes_on(&follower, next, &settings.limits)) == Some(true);
+    if !goes_on {
+        follower.finish(batcher);
+    }
     let followed = follower.followed();
     report.span = followed.span;
     report.capture = source.stats();
@@ -170,7 +194,9 @@ fn read_one(
     report.datagrams = followed.datagrams;
     report.logins = followed.logins;
     report.joined_late = followed.joined_late;
+    report.notes = followed.notes;
     report.faults.packets = followed.faults;
+    carried.0 = goes_on.then_some(follower);
     report
 }
 

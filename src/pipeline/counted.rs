@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::capture::CaptureStats;
-use crate::census::{SourceEntry, SourceKind};
+use crate::census::{Notes, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
@@ -19,6 +19,7 @@ pub(super) struct Counted<'a> {
     pub(super) datagrams: &'a DatagramStats,
     pub(super) logins: &'a LoginStats,
     pub(super) joined_late: u64,
+    pub(super) notes: Notes,
 }
 
 impl Counted<'_> {
@@ -45,6 +46,7 @@ impl Counted<'_> {
             .into_iter()
             .fold(0, u64::saturating_add);
         entry.midstream = self.joined_late;
+        entry.notes = self.notes;
         entry.evicted = self.refused();
         entry
     }

@@ -5,13 +5,15 @@ use std::slice;
 use std::sync::Arc;
 
 use super::batch::{Batcher, Job};
+use super::carry::Names;
 use super::faults::{Provoked, contain};
 use crate::capture::Frame;
 use crate::capture::file::BATCH;
+use crate::census::Notes;
 use crate::clock::Timestamp;
-use crate::flow::TableStats;
 use crate::flow::datagram::{DatagramStats, DatagramTable};
 use crate::flow::table::{Finished, FlowTable, Place};
+use crate::flow::{FlowEnd, TableStats};
 use crate::limits::Limits;
 use crate::naming::NameReader;
 use crate::packet::{Decoder, Packet, PacketStats, Segment};
@@ -19,6 +21,7 @@ use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
 use crate::tls::conversation::Conversation;
 use crate::tls::starttls::login::{FinishedLogin, LoginStats, LoginTable};
+use crate::tls::starttls::radius;
 
 /// Frames → packets → flows → finished handshakes, of one source.
 pub(super) struct Follower {
@@ -33,12 +36,22 @@ pub(super) struct Follower {
 /// What goes on at the moment.
 struct Tables {
     /// The source's name in records.
-    name: Arc<str>,
+    sources: Names,
     flows: FlowTable<Conversation>,
     datagrams: DatagramTable<DatagramConversation>,
     logins: LoginTable,
     names: NameReader,
     joined_late: u64,
+    searched: Searched,
+}
+
+/// What came of looking for TLS.
+#[derive(Default)]
+struct Searched {
+    /// Flows in which it was not found within the bounds.
+    in_vain: u64,
+    /// Connections of which not all that was said before it was kept.
+    cut: u64,
 }
 
 /// What a follower has counted so far.
@@ -52,6 +65,8 @@ pub(super) struct Followed {
     pub(super) logins: LoginStats,
     /// Connections of which only encrypted data was seen.
     pub(super) joined_late: u64,
+    /// What else is worth saying.
+    pub(super) notes: Notes,
     /// Packets that a fault of this program lost.
     pub(super) faults: u64,
 }
@@ -60,12 +75,13 @@ impl Follower {
     /// For the source of that name in records.
     pub(super) fn new(name: Arc<str>, limits: &Limits) -> Self {
         let tables = Tables {
-            name,
+            sources: Names::new(name),
             flows: FlowTable::new(limits),
             datagrams: DatagramTable::new(limits),
             logins: LoginTable::new(limits),
             names: NameReader::new(limits),
             joined_late: 0,
+            searched: Searched::default(),
         };
         Self {
             decoder: Decoder::new(limits),
@@ -73,6 +89,48 @@ impl Follower {
             span: None,
             faults: 0,
             provoked: Provoked::of("packet"),
+        }
+    }
+
+    /// Go on with another source of that name, in which the one before goes on. What was counted was
+    /// that one's.
+    pub(super) fn go_on(&mut self, name: Arc<str>) {
+        self.span = None;
+        self.faults = 0;
+        self.decoder.take_stats();
+        let Tables { sources, flows, datagrams, logins, names, joined_late, searched } =
+            &mut self.tables;
+        sources.next(name);
+        flows.take_stats();
+        datagrams.take_stats();
+        logins.take_stats();
+        *joined_late = 0;
+        *searched = Searched::default();
+        names.take_unanswered();
+    }
+
+    /// Time of the first packet, of whichever source, and of the last one.
+    pub(super) fn whole_span(&self) -> Option<(Timestamp, Timestamp)> {
+        Some((self.tables.sources.begun()?, self.span?.1))
+    }
+
+    /// Whether nothing is followed that could go on.
+    pub(super) fn is_idle(&self) -> bool {
+        let Tables { flows, datagrams, logins, .. } = &self.tables;
+        flows.is_empty() && datagrams.is_empty() && !logins.is_under_way()
+    }
+
+    /// Whether a packet belongs to something that is followed.
+    pub(super) fn knows(&self, packet: &Packet<'_>) -> bool {
+        let Tables { flows, datagrams, logins, .. } = &self.tables;
+        match packet {
+            Packet::Segment(segment) => flows.knows(segment),
+            Packet::Datagram(datagram) => {
+                datagrams.knows(datagram)
+                    || logins.is_under_way()
+                        && radius::parse(datagram.payload, datagram.cut).is_some()
+            }
+            Packet::Eapol(_) => logins.is_under_way(),
         }
     }
 
@@ -136,6 +194,7 @@ impl Follower {
         let at = frame.timestamp;
         let (first, _) = self.span.unwrap_or((at, at));
         self.span = Some((first, at));
+        self.tables.sources.see(at);
         match (packet, place) {
             (Some(Packet::Segment(segment)), Some(place)) => {
                 self.tables.segment(segment, place, at, batcher);
@@ -157,10 +216,11 @@ impl Follower {
     /// Time has passed: what has been silent for too long is over.
     #[cfg(feature = "live")]
     pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher) {
-        let Tables { name, flows, datagrams, logins, joined_late, .. } = &mut self.tables;
-        flows.tick(at, &mut |over| stream(over, name, joined_late, batcher));
-        datagrams.tick(at, &mut |over| exchange(over, name, batcher));
-        logins.tick(at, &mut |over| login(over, name, batcher));
+        let Tables { sources, flows, datagrams, logins, joined_late, searched, .. } =
+            &mut self.tables;
+        flows.tick(at, &mut |over| stream(over, sources, joined_late, searched, batcher));
+        datagrams.tick(at, &mut |over| exchange(over, sources, batcher));
+        logins.tick(at, &mut |over| login(over, sources, batcher));
     }
 
     /// Handshakes that are being watched: begun and not over, or not known yet to be none.
@@ -183,15 +243,28 @@ impl Follower {
 
     fn finish_all(&mut self, batcher: &mut Batcher) {
         self.decoder.finish();
-        let Tables { name, flows, datagrams, logins, joined_late, .. } = &mut self.tables;
-        flows.finish_all(&mut |over| stream(over, name, joined_late, batcher));
-        datagrams.finish_all(&mut |over| exchange(over, name, batcher));
-        logins.finish_all(&mut |over| login(over, name, batcher));
+        let Tables { sources, flows, datagrams, logins, joined_late, searched, .. } =
+            &mut self.tables;
+        flows.finish_all(&mut |over| stream(over, sources, joined_late, searched, batcher));
+        datagrams.finish_all(&mut |over| exchange(over, sources, batcher));
+        logins.finish_all(&mut |over| login(over, sources, batcher));
     }
 
     /// What it has counted so far.
     pub(super) fn followed(&self) -> Followed {
+        let Tables { flows, datagrams, logins, names, searched, .. } = &self.tables;
+        let (flows, datagrams, logins) = (flows.stats(), datagrams.stats(), logins.stats());
+        let notes = Notes {
+            cleartexts_lost: flows.cleartexts_lost,
+            preambles_cut: searched.cut,
+            searched_in_vain: searched.in_vain,
+            guessed_starts: flows.guessed_starts,
+            names_unanswered: names.unanswered(),
+            flows_in_two_vlans: flows.joined.saturating_add(datagrams.joined),
+            copied_datagrams: datagrams.copies.saturating_add(logins.copies),
+        };
         Followed {
+            notes,
             span: self.span,
             packets: *self.decoder.stats(),
             flows: *self.tables.flows.stats(),
@@ -205,7 +278,7 @@ impl Follower {
 
 impl Tables {
     fn packet(&mut self, packet: &Packet<'_>, at: Timestamp, batcher: &mut Batcher) {
-        let Self { name, datagrams, logins, names, .. } = self;
+        let Self { sources, datagrams, logins, names, .. } = self;
         match packet {
             Packet::Segment(segment) => {
                 let mut place = self.flows.place(segment);
@@ -213,13 +286,13 @@ impl Tables {
                 self.segment(segment, &place, at, batcher);
             }
             Packet::Datagram(datagram) => {
-                names.read(datagram, at, &mut |heard| batcher.name(name, heard));
-                if !logins.push_radius(datagram, at, &mut |over| login(over, name, batcher)) {
-                    datagrams.push(datagram, at, &mut |over| exchange(over, name, batcher));
+                names.read(datagram, at, &mut |heard| batcher.name(sources.current(), heard));
+                if !logins.push_radius(datagram, at, &mut |over| login(over, sources, batcher)) {
+                    datagrams.push(datagram, at, &mut |over| exchange(over, sources, batcher));
                 }
             }
             Packet::Eapol(frame) => {
-                logins.push_eapol(frame, at, &mut |over| login(over, name, batcher));
+                logins.push_eapol(frame, at, &mut |over| login(over, sources, batcher));
             }
         }
     }
@@ -231,8 +304,10 @@ impl Tables {
         at: Timestamp,
         batcher: &mut Batcher,
     ) {
-        let Self { name, flows, joined_late, .. } = self;
-        flows.push_at(segment, place, at, &mut |over| stream(over, name, joined_late, batcher));
+        let Self { sources, flows, joined_late, searched, .. } = self;
+        flows.push_at(segment, place, at, &mut |over| {
+            stream(over, sources, joined_late, searched, batcher);
+        });
         if let Some(transcript) = batcher.spare() {
             flows.reuse(|limits| Conversation::with(limits, transcript));
         }
@@ -242,35 +317,40 @@ impl Tables {
 /// A stream is over.
 fn stream(
     finished: Finished<Conversation>,
-    name: &Arc<str>,
+    sources: &Names,
     joined_late: &mut u64,
+    searched: &mut Searched,
     batcher: &mut Batcher,
 ) {
-    let Finished { meta, consumer, .. } = finished;
+    let Finished { meta, consumer, end } = finished;
     *joined_late = joined_late.saturating_add(u64::from(consumer.is_encrypted_only()));
+    let in_vain = end == FlowEnd::Shunted && consumer.transcript().is_empty();
+    searched.in_vain = searched.in_vain.saturating_add(u64::from(in_vain));
     if consumer.transcript().has_messages() {
         let transcript = consumer.into_transcript();
-        let source = Arc::clone(name);
+        let cut = u64::from(transcript.is_preamble_cut());
+        searched.cut = searched.cut.saturating_add(cut);
+        let source = Arc::clone(sources.of(meta.opened));
         batcher.push(Job { source, transport: Transport::Tcp, carried: None, meta, transcript });
     }
 }
 
 /// An exchange of datagrams is over.
-fn exchange(finished: Finished<DatagramConversation>, name: &Arc<str>, batcher: &mut Batcher) {
+fn exchange(finished: Finished<DatagramConversation>, sources: &Names, batcher: &mut Batcher) {
     let Finished { meta, consumer, .. } = finished;
     let transport = consumer.transport();
     let transcript = consumer.into_transcript();
     if transcript.has_messages() {
-        let source = Arc::clone(name);
+        let source = Arc::clone(sources.of(meta.opened));
         batcher.push(Job { source, transport, carried: None, meta, transcript });
     }
 }
 
 /// A log-in to a network is over.
-fn login(finished: FinishedLogin, name: &Arc<str>, batcher: &mut Batcher) {
+fn login(finished: FinishedLogin, sources: &Names, batcher: &mut Batcher) {
     let FinishedLogin { meta, carried, transcript } = finished;
     if transcript.has_messages() {
-        let source = Arc::clone(name);
+        let source = Arc::clone(sources.of(meta.opened));
         let carried = Some(carried);
         batcher.push(Job { source, transport: Transport::Tcp, carried, meta, transcript });
     }

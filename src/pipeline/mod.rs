@@ -14,6 +14,7 @@
 
 mod batch;
 mod capture;
+mod carry;
 mod counted;
 mod faults;
 mod follow;
@@ -44,6 +45,7 @@ use crate::x509::{CertificateCache, ChainCache, TrustStores};
 
 use batch::Batch;
 pub use capture::SourceReport;
+pub use carry::Carried;
 pub use faults::Faults;
 pub use progress::Progress;
 
@@ -108,6 +110,20 @@ pub fn read<'c, S: Sink + Send>(
     sink: Option<&mut S>,
     progress: &Arc<Progress>,
 ) -> Finished {
+    read_some(inputs, None, &mut Carried::default(), settings, census, sink, progress)
+}
+
+/// Like [`read`], before `next` is read in another call: connections that go on there are carried
+/// over, and recorded then.
+pub fn read_some<'c, S: Sink + Send>(
+    inputs: &[Input],
+    next: Option<&Input>,
+    carried: &mut Carried,
+    settings: &Settings,
+    census: impl Into<Option<&'c Census>>,
+    sink: Option<&mut S>,
+    progress: &Arc<Progress>,
+) -> Finished {
     let census = census.into();
     let add = census.map(|census| {
         |fact: Fact<'_>| match fact {
@@ -117,7 +133,7 @@ pub fn read<'c, S: Sink + Send>(
     });
     let add = add.as_ref().map(|add| add as Recorder<'_>);
     let (mut sources, output) = run(settings, add, sink, progress, 1, |empty, full| {
-        capture::read_all(inputs, settings, empty, full, progress)
+        capture::read_all(inputs, next, carried, settings, empty, full, progress)
     });
     let mut faults = Faults::default();
     for source in &mut sources {

@@ -12,7 +12,6 @@ use super::{Fact, Progress, Recorder, Settings};
 use crate::census::Window;
 use crate::flow::Side;
 use crate::json;
-use crate::naming::Heard;
 use crate::packet::Layers;
 use crate::quic;
 use crate::record::community::{self, community_id};
@@ -89,12 +88,8 @@ impl<'a> Worker<'a> {
             batch.jobs = jobs;
             let window = Window { since: self.settings.since, until: self.settings.until };
             for (source, heard) in batch.names.drain(..) {
-                let within = match &heard {
-                    Heard::Said(_, at) => {
-                        window.meets_hours(at.start_of_hour(), at.start_of_hour())
-                    }
-                    Heard::Lost(_) => true,
-                };
+                let hour = heard.at.start_of_hour();
+                let within = window.meets_hours(hour, hour);
                 if let Some(census) = self.census.filter(|_| within) {
                     census(Fact::Heard(&source, heard));
                 }

@@ -331,6 +331,7 @@ impl KeyKinds {
             (KeyExchange::Dh, _) => Self::EMPTY,
             (_, "RSA" | "RSA+PSK" | "SRP+RSA") => Self::from(SignatureKind::Rsa),
             (_, "DSS" | "SRP+DSS") => Self::from(SignatureKind::Dsa),
+            (_, "SM2") => Self::from(SignatureKind::Sm2),
             _ => Self::EMPTY,
         }
     }

@@ -9,6 +9,7 @@ use std::io;
 use super::exceptions::Excepted;
 use super::inventory::{Inventory, Remedy};
 use super::summary::answer;
+use super::summary::coverage::{bounds, packets};
 use super::text::{count, minute, printable, unglued};
 use crate::policy::Outcome;
 
@@ -184,12 +185,17 @@ impl Inventory {
         if let (Some(first), Some(last)) = (coverage.first_seen, coverage.last_seen) {
             let _ = writeln!(text, "* {} to {}", unglued(&minute(first)), unglued(&minute(last)));
         }
-        for (name, number) in coverage.connections.counters().skip(5).filter(|(_, n)| *n > 0) {
+        for (name, number) in coverage.connections.counters().skip(5) {
+            // Names are no connections: they stand among the bounds.
+            if number == 0 || name == "names_refused" {
+                continue;
+            }
             let number = unglued(&count(number, "connection", "connections"));
             let _ = writeln!(text, "* {}: {number}", name.replace('_', " "));
         }
-        if coverage.packets.dropped > 0 {
-            let _ = writeln!(text, "* {} packets lost while capturing", coverage.packets.dropped);
+        let lines = bounds(coverage, true).into_iter().chain(packets(coverage, true));
+        for line in lines {
+            let _ = writeln!(text, "* {}", unglued(&line));
         }
         if let Some(sentence) = &coverage.watch.sentence {
             let _ = writeln!(text, "* {}", unglued(sentence));

@@ -429,7 +429,8 @@ fn sentinel(negotiated: ProtocolVersion, random: &[u8]) -> Option<ProtocolVersio
     }
 }
 
-/// The certificates of a Certificate message of TLS ≤ 1.2, and whether all of it was there.
+/// The certificates of a Certificate message of TLS ≤ 1.2, and whether all of it was there and within
+/// the bound.
 pub fn certificates(body: &[u8], limit: usize) -> (Vec<&[u8]>, bool) {
     let mut reader = Reader::new(body);
     let Some(length) = reader.u24() else { return (Vec::new(), false) };
@@ -442,7 +443,8 @@ pub fn certificates(body: &[u8], limit: usize) -> (Vec<&[u8]>, bool) {
     {
         found.push(certificate.peek());
     }
-    (found, whole && (list.is_empty() || list.remaining() > 3))
+    let refused = found.len() >= limit && !list.is_empty();
+    (found, whole && !refused && (list.is_empty() || list.remaining() > 3))
 }
 
 /// The named curve of an ECDHE ServerKeyExchange (RFC 8422 §5.4).
@@ -485,4 +487,18 @@ fn key_shares(body: &[u8]) -> impl Iterator<Item = NamedGroup> {
 fn protocols(body: &[u8]) -> Vec<Box<[u8]>> {
     let mut names = Reader::new(vector(body, 2));
     std::iter::from_fn(|| Some(names.sub_u8()?.rest().into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_beyond_the_bound_are_missed() {
+        let list: Vec<u8> = (0..3_u8).flat_map(|n| [0, 0, 1, n]).collect();
+        let message = [&[0, 0, 12][..], &list].concat();
+        assert_eq!(certificates(&message, 3), (vec![&[0][..], &[1], &[2]], true));
+        assert_eq!(certificates(&message, 2), (vec![&[0][..], &[1]], false));
+        assert_eq!(certificates(&message[..9], 3), (vec![&[0][..]], false));
+    }
 }

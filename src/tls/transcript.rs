@@ -16,6 +16,8 @@ pub struct Transcript {
     preamble: [Vec<u8>; 2],
     /// The bounds refused a part.
     refused: bool,
+    /// They refused a part of the cleartext.
+    preamble_cut: bool,
 }
 
 /// A run of bytes of one kind and direction, or something that is only counted.
@@ -98,6 +100,11 @@ impl Transcript {
         self.refused
     }
 
+    /// Whether the bounds refused a part of the cleartext before TLS.
+    pub const fn is_preamble_cut(&self) -> bool {
+        self.preamble_cut
+    }
+
     /// Empty it, to be filled again with another handshake. `false` if it is so large that its
     /// memory had better be given back.
     pub fn recycle(&mut self) -> bool {
@@ -105,6 +112,7 @@ impl Transcript {
         self.bytes.clear();
         self.preamble.iter_mut().for_each(Vec::clear);
         self.refused = false;
+        self.preamble_cut = false;
         self.held_bytes() <= RECYCLED_BYTES
     }
 
@@ -186,6 +194,7 @@ impl Transcript {
         kept.extend_from_slice(bytes);
         let excess = kept.len().saturating_sub(limits.preamble_bytes);
         if excess > 0 {
+            self.preamble_cut = true;
             let head = limits.preamble_bytes / 2;
             kept.drain(head..head.saturating_add(excess));
         }

@@ -16,6 +16,7 @@ mod traffic;
 mod change;
 mod compare;
 mod datagram;
+mod files;
 mod wrap;
 
 use std::fs;

@@ -11,6 +11,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("lost.sql"),
     include_str!("names.sql"),
     include_str!("evasion.sql"),
+    include_str!("notes.sql"),
     include_str!("heard.sql"),
 ];
 

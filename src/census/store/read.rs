@@ -379,7 +379,8 @@ pub(super) fn sources(sql: &Connection) -> Result<Vec<SourceKey>> {
 fn source(sql: &Connection, key: &SourceKey) -> Result<Option<(i64, Snapshot)>> {
     let mut statement = sql.prepare_cached(
         "SELECT id, name, has_identity, first, last, packets, bytes, cut, dropped, flows,
-             midstream, evicted, fault, skipped, coverage, handshake_us, lost
+             midstream, evicted, fault, skipped, coverage, handshake_us, lost,
+             notes
          FROM sources WHERE sensor = ?1 AND kind = ?2 AND identity = ?3",
     )?;
     let mut rows = statement.query(params![key.sensor, key.kind.name(), key.id])?;
@@ -416,6 +417,11 @@ fn source(sql: &Connection, key: &SourceKey) -> Result<Option<(i64, Snapshot)>> 
     for (name, count) in counters(16)? {
         let known = entry.lost.counters().into_iter().find(|(known, _)| *known == name);
         *known.ok_or(Fault::Value("sources"))?.1 = count;
+    }
+    for (name, count) in counters(17)? {
+        if !entry.notes.set(&name, count) {
+            return Err(Fault::Value("sources"));
+        }
     }
     let latency = latency(row.get_ref(15)?.as_str().map_err(wrong)?)?;
     let part = Snapshot { coverage, latency, sources: vec![entry], ..Snapshot::default() };

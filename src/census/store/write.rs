@@ -91,21 +91,27 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
         .filter(|(_, count)| **count > 0)
         .map(|(name, count)| (name.to_owned(), (*count).into()))
         .collect();
+    let notes: serde_json::Map<String, serde_json::Value> = entry
+        .notes
+        .counters()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .collect();
     let coverage: serde_json::Map<String, serde_json::Value> =
         part.coverage.counters().map(|(name, count)| (name.to_owned(), count.into())).collect();
     sql.query_row(
         "INSERT INTO sources (sensor, kind, identity, name, has_identity, first, last, packets,
              bytes, cut, dropped, flows, midstream, evicted, fault, skipped, coverage, handshake_us,
-             lost)
+             lost, notes)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-             ?19)
+             ?19, ?20)
          ON CONFLICT (sensor, kind, identity) DO UPDATE SET
              name = excluded.name, first = excluded.first, last = excluded.last,
              packets = excluded.packets, bytes = excluded.bytes, cut = excluded.cut,
              dropped = excluded.dropped, flows = excluded.flows, midstream = excluded.midstream,
              evicted = excluded.evicted, fault = excluded.fault, skipped = excluded.skipped,
              coverage = excluded.coverage, handshake_us = excluded.handshake_us,
-             lost = excluded.lost
+             lost = excluded.lost, notes = excluded.notes
          RETURNING id",
         params![
             entry.sensor,
@@ -127,6 +133,7 @@ fn source(sql: &Connection, entry: &SourceEntry, part: &Snapshot) -> Result<i64>
             json(&coverage),
             samples(&part.latency),
             json(&lost),
+            json(&notes),
         ],
         |row| row.get(0),
     )

@@ -78,6 +78,17 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         &self.stats
     }
 
+    /// What it has counted, which it counts anew from now on.
+    pub fn take_stats(&mut self) -> DatagramStats {
+        std::mem::take(&mut self.stats)
+    }
+
+    /// Whether the flow of a datagram is remembered.
+    pub fn knows(&self, datagram: &Datagram<'_>) -> bool {
+        let (key, _) = FlowKey::of(datagram.source, datagram.target, datagram.domain);
+        self.slots.find(key, self.slots.hash_of(&key)).is_some()
+    }
+
     /// Flows that are remembered now, watched or shunted.
     pub fn len(&self) -> usize {
         self.slots.len()

@@ -242,7 +242,7 @@ impl<'a> CaptureThread<'a> {
 
     /// Show what was counted.
     fn publish(&self, fault: Option<String>) {
-        let Followed { span, packets, flows, datagrams, logins, joined_late, faults } =
+        let Followed { span, packets, flows, datagrams, logins, joined_late, notes, faults } =
             self.follower.followed();
         let mut shown = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = InterfaceReport {
@@ -258,6 +258,7 @@ impl<'a> CaptureThread<'a> {
             logins,
             faults: Faults { connections: 0, packets: faults },
             joined_late,
+            notes,
             waits: self.waits,
             open: self.open,
             backlog: self.batcher.backlog(),

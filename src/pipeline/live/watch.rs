@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::capture::CaptureStats;
 use crate::capture::live::{Condition, LiveSource};
-use crate::census::{Census, Lost, Merger, Snapshot, SourceEntry, SourceKind};
+use crate::census::{Census, Lost, Merger, Notes, Snapshot, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
@@ -44,6 +44,8 @@ pub struct InterfaceReport {
     pub faults: Faults,
     /// Connections of which only encrypted data was seen: joined after their handshake.
     pub joined_late: u64,
+    /// What else is worth saying of how it was followed.
+    pub notes: Notes,
     /// How often a thread had to wait for the workers.
     pub waits: u64,
     /// Handshakes that are being watched at the moment.
@@ -212,6 +214,7 @@ impl InterfaceReport {
             logins: LoginStats::default(),
             faults: Faults::default(),
             joined_late: 0,
+            notes: Notes::default(),
             waits: 0,
             open: 0,
             backlog: 0,
@@ -244,6 +247,7 @@ impl InterfaceReport {
             datagrams: &self.datagrams,
             logins: &self.logins,
             joined_late: self.joined_late,
+            notes: self.notes,
         }
     }
 
@@ -293,6 +297,7 @@ impl InterfaceReport {
         logins.evicted = sum(logins.evicted, others.evicted);
         self.faults = self.faults.and(other.faults);
         self.joined_late = sum(self.joined_late, other.joined_late);
+        self.notes.add(&other.notes);
         self.waits = sum(self.waits, other.waits);
         self.open = sum(self.open, other.open);
         self.backlog = sum(self.backlog, other.backlog);

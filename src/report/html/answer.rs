@@ -141,7 +141,8 @@ fn reasons(inventory: &Inventory) -> Markup {
 fn sure(inventory: &Inventory) -> Markup {
     let seen = &inventory.coverage;
     let packets = &seen.packets;
-    let blind = coverage::connections(seen);
+    let mut blind = coverage::connections(seen);
+    blind.extend(coverage::bounds(seen, false));
     let broken: Vec<_> = inventory.sources.iter().filter(|one| one.error.is_some()).collect();
     html! {
         ul.sure {

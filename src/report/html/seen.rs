@@ -9,6 +9,7 @@ use crate::report::text::{grouped, minute, printable};
 /// The section.
 pub(super) fn section(inventory: &Inventory) -> Markup {
     let mut blind = coverage::connections(&inventory.coverage);
+    blind.extend(coverage::bounds(&inventory.coverage, true));
     blind.extend(coverage::packets(&inventory.coverage, true));
     blind.extend(coverage::interfaces(inventory));
     html! {

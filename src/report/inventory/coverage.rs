@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::census::{Coverage, Lost, Snapshot, SourceKind, Unlisted};
+use crate::census::{Coverage, FullLists, Lost, Notes, Snapshot, SourceKind, Unlisted};
 use crate::clock::Timestamp;
+use crate::limits::Limits;
 use crate::packet::{Layer, Skip};
 
 use super::{HandshakeTimes, WatchLine};
@@ -96,6 +97,12 @@ pub struct CoverageLine {
     pub faulty_sources: u64,
     /// Connections that are counted, but for which a bound left no room in the lists.
     pub unlisted: UnlistedLine,
+    /// Lists that are as long as a bound lets them be.
+    #[serde(serialize_with = "full_lists")]
+    pub full_lists: FullLists,
+    /// What else is worth saying of how the sources were followed.
+    #[serde(serialize_with = "notes")]
+    pub notes: Notes,
     /// How long handshakes took.
     pub handshake_ms: Option<HandshakeTimes>,
     /// How long was watched, and how many legacy stacks may not have been seen yet.
@@ -142,6 +149,14 @@ fn counters<S: Serializer>(coverage: &Coverage, serializer: S) -> Result<S::Ok, 
     serializer.collect_map(coverage.counters())
 }
 
+fn full_lists<S: Serializer>(lists: &FullLists, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(lists.counters())
+}
+
+fn notes<S: Serializer>(notes: &Notes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(notes.counters())
+}
+
 /// The lines of the sources.
 pub(super) fn sources(snapshot: &Snapshot) -> Vec<SourceLine> {
     snapshot
@@ -165,13 +180,14 @@ pub(super) fn sources(snapshot: &Snapshot) -> Vec<SourceLine> {
 }
 
 /// What was seen and what was not, over all sources.
-pub(super) fn coverage(snapshot: &Snapshot) -> CoverageLine {
+pub(super) fn coverage(snapshot: &Snapshot, limits: &Limits) -> CoverageLine {
     let span = snapshot.span();
     let mut line = CoverageLine {
         first_seen: span.map(|(first, _)| first),
         last_seen: span.map(|(_, last)| last),
         connections: snapshot.coverage,
         unlisted: snapshot.unlisted().into(),
+        full_lists: snapshot.full_lists(limits),
         handshake_ms: HandshakeTimes::of(&snapshot.latency),
         ..CoverageLine::default()
     };
@@ -183,6 +199,7 @@ pub(super) fn coverage(snapshot: &Snapshot) -> CoverageLine {
         line.midstream += source.midstream;
         line.flows += source.flows;
         line.evicted_flows += source.evicted;
+        line.notes.add(&source.notes);
         line.packets.read += source.packets;
         line.packets.dropped += source.dropped;
         line.packets.cut += source.cut;

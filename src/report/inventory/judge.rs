@@ -68,7 +68,7 @@ impl Inventory {
             certificates: edges::certificates(&facts),
             coverage: CoverageLine {
                 watch: watch::line(&facts, &judged),
-                ..coverage::coverage(snapshot)
+                ..coverage::coverage(snapshot, question.limits)
             },
             clients,
             servers,

@@ -10,6 +10,7 @@ const FAULTS: usize = 5;
 /// The section on blind spots; always there where anything was hidden.
 pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
     let mut lines = connections(&inventory.coverage);
+    lines.extend(bounds(&inventory.coverage, verbose));
     lines.extend(packets(&inventory.coverage, verbose));
     lines.extend(interfaces(inventory));
     let faults = faults(inventory, verbose);
@@ -74,6 +75,20 @@ pub(in crate::report) fn connections(coverage: &CoverageLine) -> Vec<String> {
             count(coverage.midstream, "connection", "connections"),
         ));
     }
+    lines
+}
+
+/// What bounds refused, and what a mirror port showed twice. What every network has is left out
+/// without `verbose`.
+pub(in crate::report) fn bounds(coverage: &CoverageLine, verbose: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    let seen = &coverage.connections;
+    if verbose && seen.incomplete > 0 {
+        lines.push(format!(
+            "{} of connections were not seen to the end of their handshake",
+            percent(seen.incomplete, seen.connections),
+        ));
+    }
     if coverage.evicted_flows > 0 {
         lines.push(format!(
             "{} given up because a bound on memory was reached",
@@ -88,6 +103,26 @@ pub(in crate::report) fn connections(coverage: &CoverageLine) -> Vec<String> {
             count(unlisted, "connection is", "connections are"),
         ));
     }
+    let lists = &coverage.full_lists;
+    let full = lists.macs + lists.names + lists.bins;
+    if full > 0 {
+        lines.push(format!(
+            "{} as long as a bound allows: there may have been more addresses, names or days",
+            count(full, "list is", "lists are"),
+        ));
+    }
+    if verbose && lists.attempts > 0 {
+        lines.push(format!(
+            "{} more often than is kept one by one: only the first attempts can be told for retries",
+            count(lists.attempts, "stack tried a server", "stacks tried a server"),
+        ));
+    }
+    for (name, number) in coverage.notes.counters() {
+        let (one, many, words, ordinary) = note(name);
+        if number > 0 && (verbose || !ordinary) {
+            lines.push(format!("{} {words}", count(number, one, many)));
+        }
+    }
     if seen.names_refused > 0 {
         lines.push(format!(
             "{} of addresses passed that found no room: a bound on memory was reached",
@@ -95,6 +130,43 @@ pub(in crate::report) fn connections(coverage: &CoverageLine) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// One of what a note counts, many of it, what of it, and whether every network has it.
+fn note(name: &str) -> (&'static str, &'static str, &'static str, bool) {
+    match name {
+        "cleartexts_lost" => (
+            "flow",
+            "flows",
+            "given up before TLS began: if it does, its protocol is not known",
+            false,
+        ),
+        "preambles_cut" => (
+            "connection",
+            "connections",
+            "said more before TLS than is kept to name the protocol",
+            true,
+        ),
+        "searched_in_vain" => (
+            "flow",
+            "flows",
+            "without TLS in the first bytes: given up, unless a hello comes",
+            true,
+        ),
+        "guessed_starts" => (
+            "direction of a flow",
+            "directions of flows",
+            "whose beginning was not captured: taken from the earliest byte there is",
+            true,
+        ),
+        "names_unanswered" => {
+            ("DHCP request", "DHCP requests", "too many at once: a name may be missing", false)
+        }
+        "flows_in_two_vlans" => {
+            ("flow", "flows", "seen under two VLAN tags, and taken as one", true)
+        }
+        _ => ("datagram", "datagrams", "seen more than once, and counted once", true),
+    }
 }
 
 /// Blind spots by packets.

@@ -64,4 +64,6 @@ impl Inventory {
 }
 
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
 mod tests;

@@ -182,6 +182,8 @@ fn a_narrow_terminal_with_everything() {
       direction only
       6 % of connections run over QUIC, which tells
       nothing of what the client offers over TCP
+      6 % of connections were not seen to the end of
+      their handshake
       12 packets not looked at: they carry no IP
 
     Seen: 17 TLS connections in 1 source, 2026-03-01

@@ -167,6 +167,17 @@ impl LoginTable {
         &self.stats
     }
 
+    /// What it has counted, which it counts anew from now on.
+    pub fn take_stats(&mut self) -> LoginStats {
+        std::mem::take(&mut self.stats)
+    }
+
+    /// Whether a log-in has begun and is not over.
+    pub fn is_under_way(&self) -> bool {
+        let mut slots = self.slots.iter().flatten();
+        !self.early.is_empty() || slots.any(|found| found.watched.is_some() && !found.over)
+    }
+
     /// Log-ins that are remembered now.
     pub fn len(&self) -> usize {
         self.slots.len().saturating_sub(self.free.len())
