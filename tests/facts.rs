@@ -1,0 +1,177 @@
+//! What a hello says, whoever speaks it and whatever was captured of it: real handshakes, bent where no
+//! program at hand speaks like that, and read by the built program.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail")]
+#![allow(clippy::print_stderr, reason = "a test says what it skips")]
+
+#[path = "common/mod.rs"]
+mod common;
+#[path = "common/traffic.rs"]
+mod traffic;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use traffic::{Packet, packets, plain};
+
+fn records(packets: &[Packet]) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.pcap");
+    fs::write(&path, plain(packets)).unwrap();
+    common::records(&path, &common::settings(1, &["dataverse"]))
+}
+
+fn of(name: &str) -> Vec<Packet> {
+    packets(&common::project("captures").join(name))
+}
+
+/// The packets that begin with a hello of this type.
+fn hello(packets: &[Packet], kind: u8) -> usize {
+    packets
+        .iter()
+        .position(
+            |packet| matches!(packet.payload[..], [22, 3, _, _, _, found, ..] if found == kind),
+        )
+        .unwrap()
+}
+
+/// Where the extensions of a ClientHello are: type, place of its body, length.
+fn extensions(hello: &[u8]) -> Vec<(u16, usize, usize)> {
+    let word = |at: usize| usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
+    let mut at = 5 + 4 + 2 + 32;
+    at += 1 + usize::from(hello[at]);
+    at += 2 + word(at);
+    at += 1 + usize::from(hello[at]);
+    let end = at + 2 + word(at);
+    at += 2;
+    let mut found = Vec::new();
+    while at < end {
+        found.push((u16::try_from(word(at)).unwrap(), at + 4, word(at + 2)));
+        at += 4 + word(at + 2);
+    }
+    found
+}
+
+#[test]
+fn a_malformed_extension_hides_none_of_the_others() {
+    let straight = of("tls12-ecdhe-rsa.pcap");
+    let wanted = &records(&straight)[0]["client_hello"];
+    let at = hello(&straight, 1);
+    for (kind, field) in [(10, "groups"), (13, "signature_algorithms"), (16, "alpn")] {
+        let Some((_, body, _)) =
+            extensions(&straight[at].payload).into_iter().find(|(found, ..)| *found == kind)
+        else {
+            continue;
+        };
+        // The list within it says that it is longer than the extension.
+        let mut bent = straight.clone();
+        bent[at].payload[body..body + 2].copy_from_slice(&[0xff, 0xff]);
+        let found = records(&bent);
+        assert_eq!(found.len(), 1, "{field}");
+        let found = &found[0];
+        for (key, value) in wanted.as_object().unwrap() {
+            if key != field && !key.starts_with("ja") {
+                assert_eq!(&found["client_hello"][key], value, "{field} spoils {key}");
+            }
+        }
+        assert!(!found["server_hello"].is_null() && !found["sni"].is_null(), "{field}");
+    }
+}
+
+#[test]
+fn tlcp_is_recorded_and_its_suites_are_named() {
+    let mut packets = of("tls12-rsa-kx.pcap");
+    for packet in &mut packets {
+        // The version of each record, and of the hellos; the one suite that both speak of.
+        let mut at = 0;
+        while let [20..=23, 3, _, high, low, ..] = packet.payload[at..] {
+            packet.payload[at + 1..at + 3].copy_from_slice(&[1, 1]);
+            if packet.payload[at] == 22 && matches!(packet.payload.get(at + 5), Some(1 | 2)) {
+                packet.payload[at + 9..at + 11].copy_from_slice(&[1, 1]);
+            }
+            at += 5 + usize::from(u16::from_be_bytes([high, low]));
+            if at >= packet.payload.len() {
+                break;
+            }
+        }
+        let is_hello =
+            |kind: &u8| matches!(packet.payload.get(..6), Some([22, 1, 1, _, _, k]) if k == kind);
+        let kind = [1, 2].into_iter().find(|kind| is_hello(kind));
+        if let Some(kind) = kind {
+            let id = usize::from(packet.payload[43]);
+            let suite = 44 + id + if kind == 1 { 2 } else { 0 };
+            packet.payload[suite..suite + 2].copy_from_slice(&[0xe0, 0x13]);
+        }
+    }
+    let found = records(&packets);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["client_hello"]["legacy_version"], "0x0101");
+    assert_eq!(found[0]["client_hello"]["cipher_suites"][0], "0xe013");
+    assert_eq!(found[0]["server_hello"]["version"], "0x0101");
+    assert_eq!(found[0]["server_hello"]["cipher_suite_name"], "ECC_SM4_CBC_SM3");
+    assert!(!found[0]["certificates"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_hole_in_one_direction_costs_nothing_of_the_other() {
+    for name in ["tls12-ecdhe-rsa.pcap", "tls12-rsa-kx.pcap", "mutual-tls12.pcap", "postfix.pcap"] {
+        let straight = of(name);
+        let wanted = records(&straight);
+        let (client, server) = (hello(&straight, 1), hello(&straight, 2));
+        // The server's first segment of TLS is lost, with all copies of it.
+        let lost = &straight[server];
+        let mut holed = straight.clone();
+        holed.retain(|packet| {
+            packet.is_bare() || (packet.from, packet.tcp) != (lost.from, lost.tcp)
+        });
+        let found = records(&holed);
+        assert_eq!(found.len(), wanted.len(), "{name}");
+        let ends = |record: &Value| (record["client"].clone(), record["server"].clone());
+        for wanted in
+            wanted.iter().filter(|one| one["client"]["port"] == straight[client].from.port())
+        {
+            let found = found.iter().find(|found| ends(found) == ends(wanted)).unwrap();
+            for fact in ["client_hello", "sni", "application", "client_certificates"] {
+                assert_eq!(found[fact], wanted[fact], "{name}: {fact}");
+            }
+            let of_client = |record: &Value| -> String {
+                record["history"]
+                    .as_str()
+                    .unwrap()
+                    .chars()
+                    .filter(char::is_ascii_uppercase)
+                    .collect()
+            };
+            assert_eq!(of_client(found), of_client(wanted), "{name}");
+            assert!(found["seen"]["gaps"] != json!(0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_tcpdump_writes_is_read_while_it_writes() {
+    let capture = common::project("captures/office-network.pcap");
+    let tcpdump = Command::new("tcpdump")
+        .arg("-r")
+        .arg(&capture)
+        .args(["-w", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut tcpdump) = tcpdump else {
+        eprintln!("skipped: tcpdump is not installed");
+        return;
+    };
+    let output = Command::new(env!("CARGO_BIN_EXE_tlscensus"))
+        .args(["read", "-q", "--flows", "-", "-"])
+        .stdin(tcpdump.stdout.take().unwrap())
+        .output()
+        .unwrap();
+    tcpdump.wait().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let wanted = common::records(&capture, &common::settings(1, &["dataverse"]));
+    assert_eq!(lines.lines().count(), wanted.len());
+    assert!(lines.lines().all(|line| line.contains("\"source\":\"-\"")));
+}
