@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use traffic::{Packet, URG, packets, plain};
+use traffic::{ETHERNET, Format, Frame, Packet, URG, capture, cut, packets, plain, prepend};
 
 const LEGACY: &str = "captures/python-tls10.pcap";
 
@@ -67,30 +67,6 @@ fn modern(hello: &Packet) -> Packet {
     let suite = 46 + usize::from(copy.payload[43]);
     copy.payload[suite..suite + 2].copy_from_slice(&[0xc0, 0x2f]);
     copy
-}
-
-/// Put instead of one packet those of the same bytes, cut at these places.
-fn cut(packets: &mut Vec<Packet>, at: usize, size: usize) {
-    let whole = packets.remove(at);
-    let pieces = whole.payload.chunks(size).enumerate().map(|(n, piece)| {
-        let mut part = Packet { payload: piece.to_vec(), ..whole.clone() };
-        let tcp = part.tcp.as_mut().unwrap();
-        tcp.seq = tcp.seq.wrapping_add(u32::try_from(n * size).unwrap());
-        part
-    });
-    packets.splice(at..at, pieces.collect::<Vec<_>>());
-}
-
-/// Make bytes longer at the front, and move what the end sends and the other acknowledges.
-fn prepend(packets: &mut [Packet], at: usize, bytes: &[u8]) {
-    let (from, shift) = (packets[at].from, u32::try_from(bytes.len()).unwrap());
-    packets[at].payload.splice(0..0, bytes.iter().copied());
-    for packet in &mut packets[at + 1..] {
-        let sent = packet.from == from;
-        let tcp = packet.tcp.as_mut().unwrap();
-        let moved = if sent { &mut tcp.seq } else { &mut tcp.ack };
-        *moved = moved.wrapping_add(shift);
-    }
 }
 
 #[test]
@@ -155,6 +131,223 @@ fn urgent_data_in_the_handshake_is_told() {
     let signs = signs(&records[0]);
     assert_eq!(signs.len(), 1);
     assert_eq!(signs[0][..3], ["evasion.urgent", "low", "client"].map(str::to_owned));
+}
+
+/// A fragment of an IP packet: where it begins behind the IP header, its bytes, whether more follow.
+struct Piece<'a>(usize, &'a [u8], bool);
+
+/// Frames with fragments of a packet in Ethernet.
+fn fragmented(packet: &Packet, pieces: &[Piece<'_>]) -> Vec<Frame> {
+    let whole = packet.frame();
+    let four = packet.from.is_ipv4();
+    let (ethernet, head) = whole.bytes[..if four { 34 } else { 54 }].split_at(14);
+    let pieces = pieces.iter().zip(0..).map(|(Piece(start, bytes, more), number)| {
+        let offset = u16::try_from(*start).unwrap();
+        let mut head = head.to_vec();
+        if four {
+            let size = u16::try_from(bytes.len() + 20).unwrap();
+            head[2..4].copy_from_slice(&size.to_be_bytes());
+            head[6..8].copy_from_slice(&((offset / 8) | (u16::from(*more) << 13)).to_be_bytes());
+            traffic::seal(&mut head);
+        } else {
+            let size = u16::try_from(bytes.len() + 8).unwrap();
+            head[4..6].copy_from_slice(&size.to_be_bytes());
+            let next = std::mem::replace(&mut head[6], 44);
+            let [high, low] = (offset | u16::from(*more)).to_be_bytes();
+            head.extend([next, 0, high, low, 0, 0, 0, 7]);
+        }
+        let bytes = [ethernet, &head, bytes].concat();
+        Frame { at: whole.at + number, bytes, cut: 0 }
+    });
+    pieces.collect()
+}
+
+/// The records of a capture in which frames stand in the place of one packet.
+fn with_frames(packets: &[Packet], at: usize, frames: Vec<Frame>) -> Vec<Value> {
+    let mut all: Vec<Frame> = packets.iter().map(Packet::frame).collect();
+    all.splice(at..=at, frames);
+    records_of(&capture(&all, ETHERNET, Format::Nano))
+}
+
+#[test]
+fn fragments_that_contradict_each_other_are_told() {
+    for name in [LEGACY, "captures/ipv6.pcap"] {
+        let packets = packets(&project(name));
+        let at = packets.iter().position(|packet| packet.payload.starts_with(&[22, 3])).unwrap();
+        let plainly = records(&packets);
+        let behind = if packets[at].from.is_ipv4() { 34 } else { 54 };
+        let [real, lie] = [packets[at].clone(), modern(&packets[at])]
+            .map(|packet| packet.frame().bytes[behind..].to_vec());
+        // The first fragment has the version and the first suites.
+        let at_suites = if real.len() > 130 { 104 } else { 80 };
+        let (a, b) = real.split_at(at_suites);
+        let (x, y) = lie.split_at(at_suites);
+        assert!(a != x && b.len() > 16);
+        let told = |what: &str, pieces: &[Piece<'_>]| {
+            let found = with_frames(&packets, at, fragmented(&packets[at], pieces));
+            assert_eq!(found.len(), 1, "{name}: {what}");
+            assert_eq!(found[0]["outcome"], plainly[0]["outcome"], "{name}: {what}");
+            let all = signs(&found[0]);
+            assert!(all.iter().all(|[_, high, end, _]| high == "high" && end == "client"));
+            (found[0].clone(), all.iter().map(|[id, ..]| id.clone()).collect::<Vec<_>>())
+        };
+        // Fragments that agree: in any order, twice, overlapping. The record is that of the whole.
+        let long = &real[..at_suites + 16];
+        for (what, pieces) in [
+            ("in order", &[Piece(0, a, true), Piece(at_suites, b, false)][..]),
+            ("backwards", &[Piece(at_suites, b, false), Piece(0, a, true)]),
+            ("twice", &[Piece(0, a, true), Piece(0, a, true), Piece(at_suites, b, false)]),
+            ("overlapping", &[Piece(0, long, true), Piece(at_suites, b, false)]),
+        ] {
+            let (found, ids) = told(what, pieces);
+            assert_eq!(
+                (&found["client_hello"], ids.len()),
+                (&plainly[0]["client_hello"], 0),
+                "{what}"
+            );
+        }
+        let mut tail = real[at_suites - 16..].to_vec();
+        tail[..16].fill(0xee);
+        for (what, pieces) in [
+            (
+                "a decoy before",
+                &[Piece(0, x, true), Piece(0, a, true), Piece(at_suites, b, false)][..],
+            ),
+            ("a decoy after", &[Piece(0, a, true), Piece(0, x, true), Piece(at_suites, b, false)]),
+            ("teardrop", &[Piece(0, a, true), Piece(at_suites - 16, &tail, false)]),
+            (
+                "two ends",
+                &[Piece(at_suites, &b[..16], false), Piece(at_suites, b, false), Piece(0, a, true)],
+            ),
+        ] {
+            let (_, ids) = told(what, pieces);
+            assert!(ids.contains(&"evasion.fragments".to_owned()), "{name}: {what}: {ids:?}");
+        }
+        // A whole copy in front: its bytes are read, and so are those behind it.
+        let front = [
+            Piece(0, x, true),
+            Piece(at_suites, y, false),
+            Piece(0, a, true),
+            Piece(at_suites, b, false),
+        ];
+        let (_, ids) = told("a whole copy in front", &front);
+        assert_eq!(ids, ["evasion.fragments", "evasion.overlap"], "{name}");
+    }
+}
+
+/// The datagrams of a DTLS capture with a cookie, and the client's hello with the cookie.
+fn cookie() -> (Vec<Packet>, usize) {
+    let packets = packets(&project("captures/dtls12-cookie.pcap"));
+    let is_hello = |packet: &Packet| packet.payload[0] == 22 && packet.payload[13] == 1;
+    let second = |packet: &Packet| is_hello(packet) && packet.payload[18] == 1;
+    let at = packets.iter().position(second).unwrap();
+    (packets, at)
+}
+
+/// Add to the numbers of the records in the clear of a datagram.
+fn number_on(packet: &mut Packet, by: u16) {
+    let mut at = 0;
+    while let Some(record) = packet.payload.get_mut(at..at + 13) {
+        let number = u16::from_be_bytes([record[9], record[10]]) + by;
+        if record[3..5] == [0, 0] {
+            record[9..11].copy_from_slice(&number.to_be_bytes());
+        }
+        at += 13 + usize::from(u16::from_be_bytes([record[11], record[12]]));
+    }
+}
+
+/// The hello in a datagram, as fragments of so many bytes in datagrams of their own.
+fn in_fragments(packet: &Packet, size: usize) -> Vec<Packet> {
+    let (head, body) = packet.payload.split_at(25);
+    let u24 = |value: usize| u32::try_from(value).unwrap().to_be_bytes()[1..].to_vec();
+    let pieces = body.chunks(size).zip(0_u16..).map(|(piece, number)| {
+        let mut record = head[..19].to_vec();
+        let first = u16::from_be_bytes([record[9], record[10]]);
+        record[9..11].copy_from_slice(&(first + number).to_be_bytes());
+        record[11..13].copy_from_slice(&u16::try_from(piece.len() + 12).unwrap().to_be_bytes());
+        record.extend(u24(usize::from(number) * size));
+        record.extend(u24(piece.len()));
+        record.extend(piece);
+        let at = packet.at + u64::from(number);
+        Packet { payload: record, at, ..packet.clone() }
+    });
+    pieces.collect()
+}
+
+#[test]
+fn a_dtls_hello_in_fragments_is_seen_through_and_contradictions_are_told() {
+    let (packets, at) = cookie();
+    let plainly = records(&packets);
+    assert_eq!(plainly.len(), 1);
+    for size in [1, 7, 64] {
+        let mut cut = packets.clone();
+        let fragments = in_fragments(&packets[at], size);
+        let more = u16::try_from(fragments.len() - 1).unwrap();
+        let later = cut[at + 1..].iter_mut().filter(|packet| packet.from == packets[at].from);
+        later.for_each(|packet| number_on(packet, more));
+        cut.splice(at..=at, fragments);
+        let found = records(&cut);
+        for key in ["client_hello", "server_hello", "outcome", "history", "findings"] {
+            assert_eq!(found[0][key], plainly[0][key], "{size}: {key}");
+        }
+    }
+    // A copy that offers other suites: whole before the real one, behind it, and one fragment of it.
+    let mut lie = packets[at].clone();
+    let suites = 25 + 34 + 1 + usize::from(lie.payload[59]);
+    let suites = suites + 1 + usize::from(lie.payload[suites]) + 2;
+    lie.payload[suites..suites + 2].copy_from_slice(&[0, 0x2f]);
+    assert_ne!(lie.payload, packets[at].payload);
+    lie.ttl = 1;
+    let mut before = packets.clone();
+    before.insert(at, lie.clone());
+    let mut behind = packets.clone();
+    behind.insert(at + 1, lie.clone());
+    let mut part = packets;
+    part.splice(at..at, in_fragments(&lie, 64).into_iter().take(2));
+    for (what, packets) in [("before", before), ("behind", behind), ("a part", part)] {
+        let found = records(&packets);
+        assert_eq!(found.len(), 1, "{what}");
+        let [[id, severity, concerns, _]] = &signs(&found[0])[..] else { panic!("{what}") };
+        assert_eq!([id, severity, concerns], ["evasion.fragments", "high", "client"], "{what}");
+    }
+    assert!(signs(&plainly[0]).is_empty());
+}
+
+#[test]
+fn padding_hides_nothing() {
+    let (packets, at) = legacy();
+    let plainly = records(&packets);
+    // RFC 7685: an extension of 4,000 zeros, over several segments and, with the rest, two records.
+    let mut padded = packets.clone();
+    let hello = &packets[at].payload[9..];
+    let sized = |size: usize| u16::try_from(size).unwrap().to_be_bytes();
+    let padding = [&[0, 21][..], &sized(4_000), &[0; 4_000]].concat();
+    let fixed = 34 + 1 + usize::from(hello[34]);
+    let fixed = fixed + 2 + usize::from(u16::from_be_bytes([hello[fixed], hello[fixed + 1]]));
+    let fixed = fixed + 1 + usize::from(hello[fixed]);
+    let had = hello.get(fixed + 2..).unwrap_or_default();
+    let extensions = [&sized(padding.len() + had.len())[..], &padding, had].concat();
+    let body = [&hello[..fixed], &extensions].concat();
+    let size = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let message = [&[1][..], &size[1..], &body].concat();
+    let records_of_it: Vec<u8> = message
+        .chunks(2_500)
+        .flat_map(|piece| [&[22, 3, 1][..], &sized(piece.len()), piece].concat())
+        .collect();
+    let grown = records_of_it.len() - padded[at].payload.len();
+    prepend(&mut padded, at, &vec![0; grown]);
+    padded[at].payload = records_of_it;
+    cut(&mut padded, at, 1_000);
+    let found = records(&padded);
+    assert_eq!(found.len(), 1);
+    let offered = |record: &Value| {
+        ["max_version", "cipher_suites", "groups"].map(|key| record["client_hello"][key].clone())
+    };
+    assert_eq!(offered(&found[0]), offered(&plainly[0]));
+    assert_eq!(found[0]["client_hello"]["extensions"][0], "0x0015");
+    for key in ["server_hello", "outcome", "history", "findings", "verdicts"] {
+        assert_eq!(found[0][key], plainly[0][key], "{key}");
+    }
 }
 
 #[test]

@@ -62,8 +62,8 @@ macro_rules! targets {
 }
 
 targets! {
-    capture census certificate chain client_hello deframe dtls exceptions flow packet pipeline policy quic
-    radius server_hello sslv2 starttls stream
+    capture census certificate chain client_hello deframe dtls exceptions flow names packet pipeline policy
+    quic radius server_hello sslv2 starttls stream
 }
 
 /// Every target has a corpus, and every corpus a target.

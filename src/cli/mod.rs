@@ -15,6 +15,7 @@ mod internal;
 mod listen;
 #[cfg(feature = "live")]
 mod live;
+mod places;
 mod plan;
 mod policy;
 mod progress;

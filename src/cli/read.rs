@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::{FailOn, Global, Read};
 use super::exit::{Exit, Failure};
+use super::places::keep_apart;
 use super::plan::{Judging, filter, reports, window};
 use super::progress;
 use super::publish;
@@ -103,6 +104,18 @@ impl Plan {
         };
         let fail_on = args.judgement.fail_on;
         let census = args.census;
+        let streams = args.flows.as_deref().filter(|path| *path != Path::new("-"));
+        let outputs: Vec<&Path> = streams
+            .into_iter()
+            .chain(census.as_deref())
+            .chain(reports.iter().map(|(path, _)| path.as_path()))
+            .collect();
+        let copied = copies.iter().map(|(copy, _)| copy.as_path());
+        let files = expansion.inputs.iter().filter_map(|input| match input {
+            Input::File { path, .. } => Some(path.as_path()),
+            Input::Stdin => None,
+        });
+        keep_apart(files.chain(copied), &outputs)?;
         Ok(Self {
             expansion,
             copies,

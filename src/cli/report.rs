@@ -1,7 +1,10 @@
 //! `tlscensus report`: judge census files, merged, by any policy at any later time.
 
+use std::path::PathBuf;
+
 use super::args::{Global, Report};
 use super::exit::{Exit, Failure};
+use super::places::keep_apart;
 use super::plan::{Judging, census_window, reports};
 use super::publish;
 use super::words::Words;
@@ -20,6 +23,8 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
     let judging = Judging::new(&args.judgement)?;
     let window = census_window(&args.window)?;
     let files = reports(args.files)?;
+    let outputs: Vec<_> = files.iter().map(|(path, _)| path.as_path()).collect();
+    keep_apart(args.censuses.iter().map(PathBuf::as_path), &outputs)?;
     let key = args.anonymize.as_deref().map(Key::load).transpose().map_err(|error| {
         Failure::usage(error)
             .with_hint("openssl rand -hex 32 > KEYFILE makes one; keep it in the house")

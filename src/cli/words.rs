@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 
+use crate::report::printable;
+
 /// The width of text that goes to no terminal.
 const DEFAULT_WIDTH: usize = 100;
 
@@ -77,6 +79,9 @@ impl Words {
         let mut stderr = io::stderr().lock();
         let colored = self.colored_stderr();
         let mut label_line = |label: &str, code: &str, text: &str| {
+            // A file may have any name. What would be a command to the terminal is shown as what it is,
+            // and no line of it can pass for one of ours.
+            let text = text.split('\n').map(printable).collect::<Vec<_>>().join("\n  ");
             // A standard error that is closed leaves nobody to tell.
             let _ = if colored {
                 writeln!(stderr, "\x1b[1;{code}m{label}\x1b[0m: {text}")

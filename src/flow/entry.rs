@@ -32,6 +32,13 @@ pub(super) const HAS_JOINED: u8 = 2;
 /// `openings` and `ttl` hold for the low end; a bit higher, for the high end.
 pub(super) const HAS_OPENING: u8 = 4;
 
+/// What was looked for had begun, and enough was seen of it.
+pub(super) const SEEN: u8 = 16;
+
+/// How far behind the beginning of a stream a hello is a late copy, where a handshake was seen: the
+/// second hello after a HelloRetryRequest, or one behind a request for TLS.
+const COPIES_REACH: i32 = 1 << 16;
+
 impl Slot for Entry {
     #[inline]
     fn key(&self) -> FlowKey {
@@ -62,6 +69,15 @@ impl Entry {
             Side::Low => Some(low),
             Side::High => Some(high),
         }
+    }
+
+    /// Whether a segment that would begin a connection is a copy of one that was seen already.
+    pub(super) fn is_repeated_by(&self, side: Side, segment: &Segment<'_>) -> bool {
+        self.opening(side).is_some_and(|opening| {
+            let ahead = data_seq(segment).offset_from(opening);
+            let seen = self.flags & SEEN != 0 && !segment.flags.syn();
+            ahead == 0 || (seen && 0 < ahead && ahead < COPIES_REACH)
+        })
     }
 
     /// Whether a segment stands where the connection that was watched here began, or not far behind.

@@ -131,6 +131,8 @@ pub struct Signs {
     pub overlap: u32,
     /// It sent data marked as urgent after TLS had begun.
     pub urgent: bool,
+    /// Fragments of what it sent do not agree: of IP packets, of DTLS messages or of QUIC's streams.
+    pub fragments: bool,
 }
 
 /// What is known of a flow apart from its bytes.
@@ -148,6 +150,8 @@ pub struct FlowMeta {
     pub gaps: [u32; 2],
     /// What each end did that looks like hiding.
     pub signs: [Signs; 2],
+    /// A SYN was seen of this end.
+    pub syn: [bool; 2],
     /// A FIN was seen of this end.
     pub fin: [bool; 2],
     /// A RST was seen.

@@ -8,7 +8,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::entry::{CLOSED, Entry, HAS_JOINED, opening_flag};
+use super::entry::{CLOSED, Entry, HAS_JOINED, SEEN, opening_flag};
 use super::halves::Halves;
 use super::keepsake::Keepsakes;
 use super::slots::{HAND_STEPS, SHUNTED, Slot, Slots, VACANT, Watched, seconds};
@@ -356,8 +356,8 @@ impl<C: StreamConsumer> FlowTable<C> {
         // A flow that was silent for so long is over, whether the hand has come by or not.
         let silent = u64::from(seconds(at).saturating_sub(before));
         let is_alive = silent <= self.limits.shunted_idle.as_secs();
-        if is_alive && entry.opening(side) == Some(data_seq(segment)) {
-            return; // A copy of what was seen already.
+        if is_alive && entry.is_repeated_by(side, segment) {
+            return;
         }
         // Words are those of another connection if its numbers are others, and of this one if TLS has
         // not begun on it.
@@ -431,6 +431,9 @@ impl<C: StreamConsumer> FlowTable<C> {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let Some(flow) = self.watched.remove(entry.state) else { return };
         entry.state = SHUNTED;
+        if end == FlowEnd::Shunted && flow.consumer.begun() {
+            entry.flags |= SEEN;
+        }
         for side in [Side::Low, Side::High] {
             let start = side.of(&flow.streams).start().or_else(|| *side.of(&flow.first_seq));
             if let Some(start) = start {

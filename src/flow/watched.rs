@@ -43,6 +43,7 @@ impl<C: StreamConsumer> Flow<C> {
                 bytes: [0; 2],
                 gaps: [0; 2],
                 signs: <[Signs; 2]>::default(),
+                syn: [false; 2],
                 fin: [false; 2],
                 reset: false,
                 opened: at,
@@ -132,6 +133,10 @@ impl<C: StreamConsumer> Flow<C> {
         if layers.is_none() {
             *layers = Some(segment.layers);
             *side.of_mut(&mut self.ttl) = segment.ttl;
+            // The other end may never say anything more.
+            let other = syns.of(key, side.other());
+            *side.other().of_mut(&mut meta.syn) |=
+                segment.flags.ack() && other.is_some_and(|syn| syn.fits(segment.ack));
         }
         if segment.flags.ack() {
             *side.of_mut(&mut self.acked) = Some(segment.ack);
@@ -199,6 +204,7 @@ impl<C: StreamConsumer> Flow<C> {
             let signs = side.of_mut(&mut meta.signs);
             signs.overlap = stream.overlaps().differing();
             signs.urgent |= segment.flags.urg() && consumer.begun();
+            signs.fragments |= segment.layers.contradicted;
         }
         if segment.flags.fin() {
             stream.end_at(seq.plus(size).plus(segment.cut));

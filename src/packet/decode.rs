@@ -177,7 +177,8 @@ impl Decoder {
                 Next::Fragment(fragment) => {
                     cursor.count_header()?;
                     let whole = self.fragments.push(now, &fragment, &cursor, &mut self.stats)?;
-                    let inside = cursor.over(&whole.bytes, whole.cut);
+                    let mut inside = cursor.over(&whole.bytes, whole.cut);
+                    inside.layers.contradicted |= whole.contradicted;
                     let next = Next::Protocol(fragment.version, whole.protocol);
                     return self.walk(inside, next, now, sink);
                 }

@@ -1,8 +1,11 @@
 //! The IP datagrams of which fragments have come, within bounds.
 //!
-//! Where fragments overlap, the first one wins in IPv4; in IPv6 the datagram is discarded. What
-//! is incomplete for too long is given up on capture time, what is too much is given up oldest
-//! first, and all of it is counted.
+//! Where fragments overlap, the first one wins, in IPv6 too: a receiver of today discards such a
+//! datagram (RFC 5722), but whoever sends one may do so for us alone, with a time to live that does
+//! not reach the receiver. A datagram whose fragments contradict each other is marked. A fragment
+//! that contradicts a datagram which is complete already makes another one of it, once: a forged
+//! copy in front must not hide the real one behind it. What is incomplete for too long is given up
+//! on capture time, what is too much is given up oldest first, and all of it is counted.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use hashbrown::HashMap;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::cursor::{Cursor, Fragment, Version};
-use crate::packet::partial::{DATAGRAM_COST, Fate, Part, Partial, Whole};
+use crate::packet::partial::{Fate, Part, Partial, Whole};
 use crate::packet::stats::add;
 use crate::packet::{Address, Domain, PacketStats, Skip};
 
@@ -45,11 +48,11 @@ struct Entry {
 #[derive(Debug)]
 enum State {
     Waiting(Partial),
-    /// Complete or discarded: further fragments are not wanted for a while.
+    /// Complete: for a while further fragments are its copies.
     Closed {
         since: Timestamp,
-        wait: Duration,
-        skip: Skip,
+        /// What it was, to compare them with; `None` where they already contradicted it.
+        whole: Option<Partial>,
     },
 }
 
@@ -125,31 +128,27 @@ impl FragmentTable {
             },
             version: fragment.version,
         };
-        let Some(partial) = self.waiting_for(key, now, stats)? else {
+        let Some(partial) = self.waiting_for(key, &part, now, stats)? else {
             return Err(Skip::FragmentLost);
         };
         let before = partial.cost();
-        let fate = partial.add(&part);
+        let fate = match partial.add(&part) {
+            // It contradicted the complete one, and is in the new one already.
+            Fate::Duplicate if partial.is_contradicted() => Fate::Overlap,
+            fate => fate,
+        };
         let after = partial.cost();
         let complete = partial.is_complete();
         self.held_bytes = self.held_bytes.saturating_sub(before).saturating_add(after);
         match fate {
             Fate::New => {}
             Fate::Duplicate => add(&mut stats.fragments_duplicate, 1),
-            Fate::Overlap => {
-                add(&mut stats.fragments_overlapping, 1);
-                // RFC 5722 §3: an overlap is an attack; the datagram goes, and what else comes of
-                // it. In IPv4 receivers differ, and most keep what came first.
-                if fragment.version == Version::V6 {
-                    add(&mut stats.fragments_discarded, 1);
-                    self.close(key, now, self.wait, Skip::FragmentLost);
-                    return Err(Skip::FragmentLost);
-                }
-            }
+            Fate::Overlap => add(&mut stats.fragments_overlapping, 1),
         }
         if complete {
-            let whole = self.close(key, now, COPIES_TRAIL, Skip::FragmentHeld);
-            if let Some(whole) = whole.and_then(Partial::into_whole) {
+            let whole = self.close(key, now);
+            self.evict(stats);
+            if let Some(whole) = whole {
                 add(&mut stats.reassembled, 1);
                 return Ok(whole);
             }
@@ -168,36 +167,41 @@ impl FragmentTable {
         while self.drop_oldest() {
             add(&mut stats.fragments_expired, 1);
         }
-        self.closed.clear();
+        while !self.closed.is_empty() {
+            self.forget_oldest_closed();
+        }
         self.entries.clear();
     }
 
-    /// The datagram of `key`, begun if need be.
+    /// The datagram of `key` that `part` is for, begun if need be.
     fn waiting_for(
         &mut self,
         key: Key,
+        part: &Part<'_>,
         now: Timestamp,
         stats: &mut PacketStats,
     ) -> Result<Option<&mut Partial>, Skip> {
-        if let Some(Entry { state: State::Closed { since, wait, skip }, .. }) =
-            self.entries.get(&key)
-        {
-            if now.since(*since) <= *wait {
-                if *skip == Skip::FragmentHeld {
-                    add(&mut stats.fragments_duplicate, 1);
+        let mut begun = Partial::default();
+        if let Some(Entry { state: State::Closed { since, whole }, .. }) = self.entries.get(&key) {
+            if now.since(*since) <= COPIES_TRAIL {
+                match whole {
+                    Some(whole) if whole.is_contradicted_by(part) => begun = whole.but_for(part),
+                    _ => {
+                        add(&mut stats.fragments_duplicate, 1);
+                        return Err(Skip::FragmentHeld);
+                    }
                 }
-                return Err(*skip);
             }
-            self.entries.remove(&key);
+            self.forget_closed(key);
         }
         if !self.entries.contains_key(&key) {
             self.serial = self.serial.wrapping_add(1);
             let ticket = Ticket { key, serial: self.serial, since: now };
             enqueue(&mut self.waiting, ticket, &self.entries, self.waiting_count);
-            let entry = Entry { serial: self.serial, state: State::Waiting(Partial::default()) };
+            self.held_bytes = self.held_bytes.saturating_add(begun.cost());
+            let entry = Entry { serial: self.serial, state: State::Waiting(begun) };
             self.entries.insert(key, entry);
             self.waiting_count = self.waiting_count.saturating_add(1);
-            self.held_bytes = self.held_bytes.saturating_add(DATAGRAM_COST);
         }
         Ok(match self.entries.get_mut(&key) {
             Some(Entry { state: State::Waiting(partial), .. }) => Some(partial),
@@ -220,8 +224,8 @@ impl FragmentTable {
         }
         while let Some(ticket) = self.closed.front() {
             let over = match self.entries.get(&ticket.key) {
-                Some(Entry { serial, state: State::Closed { since, wait, .. } }) => {
-                    *serial != ticket.serial || now.since(*since) > *wait
+                Some(Entry { serial, state: State::Closed { since, .. } }) => {
+                    *serial != ticket.serial || now.since(*since) > COPIES_TRAIL
                 }
                 _ => true,
             };
@@ -234,6 +238,9 @@ impl FragmentTable {
 
     /// Give up the oldest until the bounds hold again.
     fn evict(&mut self, stats: &mut PacketStats) {
+        while self.held_bytes > self.max_bytes && !self.closed.is_empty() {
+            self.forget_oldest_closed();
+        }
         while (self.held_bytes > self.max_bytes || self.waiting_count > self.max_datagrams)
             && self.drop_oldest()
         {
@@ -260,25 +267,37 @@ impl FragmentTable {
 
     fn forget_oldest_closed(&mut self) {
         if let Some(ticket) = self.closed.pop_front()
-            && let Some(Entry { serial, state: State::Closed { .. } }) =
-                self.entries.get(&ticket.key)
-            && *serial == ticket.serial
+            && self.entries.get(&ticket.key).is_some_and(|entry| entry.serial == ticket.serial)
         {
-            self.entries.remove(&ticket.key);
+            self.forget_closed(ticket.key);
         }
     }
 
-    /// No more fragments are wanted of the datagram of `key`; what there was of it.
-    fn close(&mut self, key: Key, now: Timestamp, wait: Duration, skip: Skip) -> Option<Partial> {
+    /// Forget a datagram that was complete.
+    fn forget_closed(&mut self, key: Key) {
+        if let Some(Entry { state: State::Closed { whole, .. }, .. }) = self.entries.get(&key) {
+            let cost = whole.as_ref().map_or(0, Partial::cost);
+            self.held_bytes = self.held_bytes.saturating_sub(cost);
+            self.entries.remove(&key);
+        }
+    }
+
+    /// The datagram of `key` is complete: what it is. It is kept to compare its copies with.
+    fn close(&mut self, key: Key, now: Timestamp) -> Option<Whole> {
         let entry = self.entries.get_mut(&key)?;
-        let closed = State::Closed { since: now, wait, skip };
+        let closed = State::Closed { since: now, whole: None };
         let State::Waiting(partial) = std::mem::replace(&mut entry.state, closed) else {
             return None;
         };
         self.closed.push_back(Ticket { key, serial: entry.serial, since: now });
         self.waiting_count = self.waiting_count.saturating_sub(1);
-        self.held_bytes = self.held_bytes.saturating_sub(partial.cost());
-        Some(partial)
+        let whole = partial.whole();
+        if partial.is_contradicted() {
+            self.held_bytes = self.held_bytes.saturating_sub(partial.cost());
+        } else {
+            entry.state = State::Closed { since: now, whole: Some(partial) };
+        }
+        whole
     }
 }
 

@@ -351,6 +351,8 @@ pub struct Layers {
     vlans: [u16; RECORDED_LAYERS],
     vlan_count: u8,
     tunnels: [Option<Tunnel>; RECORDED_LAYERS],
+    /// It came in IP fragments that do not agree on what it is.
+    pub contradicted: bool,
 }
 
 impl Layers {

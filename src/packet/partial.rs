@@ -18,7 +18,7 @@ const MAX_PAYLOAD: u32 = 65_535;
 
 /// What a piece and a datagram cost beside their bytes, for the bound.
 const PIECE_COST: usize = 48;
-pub(super) const DATAGRAM_COST: usize = 256;
+const DATAGRAM_COST: usize = 256;
 
 /// The payload of a datagram whose fragments have all come.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Whole {
     pub(super) cut: usize,
     /// What it is.
     pub(super) protocol: u8,
+    /// Its fragments do not agree on what it is.
+    pub(super) contradicted: bool,
 }
 
 /// A fragment that makes sense by itself.
@@ -96,6 +98,7 @@ pub(super) struct Partial {
     reach: u32,
     total: Option<u32>,
     protocol: Option<u8>,
+    contradicted: bool,
 }
 
 impl Partial {
@@ -110,6 +113,35 @@ impl Partial {
         self.total == Some(self.covered)
     }
 
+    /// Whether its fragments do not agree.
+    pub(super) const fn is_contradicted(&self) -> bool {
+        self.contradicted
+    }
+
+    /// Whether `part` does not agree with this one, which is complete.
+    pub(super) fn is_contradicted_by(&self, part: &Part<'_>) -> bool {
+        let ends_elsewhere =
+            self.total.is_some_and(|total| part.end > total || (part.last && part.end != total));
+        let is_other = part.start == 0 && self.protocol != Some(part.protocol);
+        ends_elsewhere || is_other || !self.holes(part).1
+    }
+
+    /// What there would be of this one had `part` come before all others.
+    pub(super) fn but_for(&self, part: &Part<'_>) -> Self {
+        let mut other = Self { contradicted: true, ..Self::default() };
+        other.add(part);
+        for (&start, piece) in &self.pieces {
+            let end = other.total.map_or(piece.end, |total| piece.end.min(total));
+            if start < end {
+                let bytes = self.captured(start, piece, start);
+                let last = Some(end) == self.total && part.end <= end;
+                let protocol = self.protocol.unwrap_or(part.protocol);
+                other.add(&Part { start, end, bytes, last, protocol });
+            }
+        }
+        other
+    }
+
     /// Take in what `part` brings that is not there yet.
     pub(super) fn add(&mut self, part: &Part<'_>) -> Fate {
         // Two ends, or bytes behind the end.
@@ -118,16 +150,19 @@ impl Partial {
             None => part.last && part.end < self.reach,
         };
         if ends_elsewhere {
+            self.contradicted = true;
             return Fate::Overlap;
         }
-        if part.start == 0 && self.protocol.is_none() {
-            self.protocol = Some(part.protocol);
+        if part.start == 0 {
+            let protocol = *self.protocol.get_or_insert(part.protocol);
+            self.contradicted |= protocol != part.protocol;
         }
         if part.last {
             self.total = Some(part.end);
         }
         self.reach = self.reach.max(part.end);
         let (holes, same) = self.holes(part);
+        self.contradicted |= !same;
         let whole =
             matches!(holes.as_slice(), [(start, end)] if (*start, *end) == (part.start, part.end));
         let fate = match (whole, holes.is_empty(), same) {
@@ -180,22 +215,17 @@ impl Partial {
     }
 
     /// The payload, up to the first byte that was not captured.
-    pub(super) fn into_whole(self) -> Option<Whole> {
+    pub(super) fn whole(&self) -> Option<Whole> {
         let (total, protocol) = (size(self.total?), self.protocol?);
-        let in_order = self.pieces.iter().all(|(start, piece)| size(*start) == piece.at);
-        let bytes = if in_order && self.buffer.len() == total {
-            self.buffer
-        } else {
-            let mut bytes = Vec::with_capacity(total.min(self.buffer.len()));
-            for (start, piece) in &self.pieces {
-                bytes.extend_from_slice(self.captured(*start, piece, *start));
-                if bytes.len() < size(piece.end) {
-                    break;
-                }
+        let mut bytes = Vec::with_capacity(total.min(self.buffer.len()));
+        for (start, piece) in &self.pieces {
+            bytes.extend_from_slice(self.captured(*start, piece, *start));
+            if bytes.len() < size(piece.end) {
+                break;
             }
-            bytes
-        };
-        Some(Whole { cut: total.saturating_sub(bytes.len()), bytes, protocol })
+        }
+        let cut = total.saturating_sub(bytes.len());
+        Some(Whole { bytes, cut, protocol, contradicted: self.contradicted })
     }
 }
 

@@ -11,7 +11,7 @@ pub enum Skip {
     NotTcpOrUdp,
     /// A fragment whose datagram is handed out with another of its fragments, or given up later.
     FragmentHeld,
-    /// A fragment that was given up: its datagram contradicts itself, or the bounds were reached.
+    /// A fragment that was given up as the bounds were reached.
     FragmentLost,
     /// The capture cut the frame before the named layer's header was whole.
     Truncated(Layer),
@@ -120,8 +120,6 @@ pub struct PacketStats {
     pub fragments_expired: u64,
     /// IP datagrams given up as the bounds were reached.
     pub fragments_evicted: u64,
-    /// IP datagrams given up as their fragments contradict each other.
-    pub fragments_discarded: u64,
     skipped: [u64; SKIPS],
 }
 
@@ -169,7 +167,7 @@ impl PacketStats {
         }
     }
 
-    const fn counters(&self) -> [(&'static str, u64); 10] {
+    const fn counters(&self) -> [(&'static str, u64); 9] {
         [
             ("segments", self.segments),
             ("datagrams", self.datagrams),
@@ -180,11 +178,10 @@ impl PacketStats {
             ("fragmented-datagrams-reassembled", self.reassembled),
             ("fragmented-datagrams-expired", self.fragments_expired),
             ("fragmented-datagrams-evicted", self.fragments_evicted),
-            ("fragmented-datagrams-discarded", self.fragments_discarded),
         ]
     }
 
-    const fn counters_mut(&mut self) -> [&mut u64; 10] {
+    const fn counters_mut(&mut self) -> [&mut u64; 9] {
         [
             &mut self.segments,
             &mut self.datagrams,
@@ -195,7 +192,6 @@ impl PacketStats {
             &mut self.reassembled,
             &mut self.fragments_expired,
             &mut self.fragments_evicted,
-            &mut self.fragments_discarded,
         ]
     }
 }
@@ -227,7 +223,7 @@ mod tests {
 
     #[test]
     fn merging_adds_every_counter() {
-        let mut one = PacketStats { segments: 1, fragments_discarded: 2, ..PacketStats::default() };
+        let mut one = PacketStats { segments: 1, reassembled: 2, ..PacketStats::default() };
         one.count_skip(Skip::TooDeep);
         let mut two = one;
         two.merge(&one);

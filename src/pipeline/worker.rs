@@ -152,8 +152,13 @@ impl<'a> Worker<'a> {
         let layers: Layers =
             client.of(&meta.layers).or(*server.of(&meta.layers)).unwrap_or_default();
         let chain = self.chain(&summary);
+        let begun = transcript.opened().map_or(summary.begun, |opened| opened.min(summary.begun));
         let offered = summary.client_hello.as_ref().map_or(&[][..], |hello| &hello.offer.alpn);
-        let negotiated = summary.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref());
+        let answer = summary.server_hello.as_ref();
+        let negotiated = answer.and_then(|hello| hello.alpn.as_deref());
+        // A server that answers in the clear and names no protocol has negotiated none.
+        let named = answer.is_none_or(|hello| hello.version.is_tls13() || hello.retry_only);
+        let offered = if named { offered } else { &[] };
         let mut application = application(transcript.preamble(), client, offered, negotiated);
         if let Some(carried) = carried {
             application.name = Some(carried.method.name());
@@ -170,8 +175,13 @@ impl<'a> Worker<'a> {
         };
         let (client_bytes, server_bytes) = (*client.of(&meta.bytes), *server.of(&meta.bytes));
         let [low_gaps, high_gaps] = meta.gaps;
+        let mut signs = [client, server].map(|side| *side.of(&meta.signs));
+        for (signs, contradicted) in signs.iter_mut().zip(summary.contradicted) {
+            signs.fragments |= contradicted;
+        }
+        let [of_client, of_server] = signs;
         Some(FlowRecord {
-            ts: summary.begun,
+            ts: begun,
             sensor: Arc::clone(&self.settings.sensor),
             source: Arc::clone(source),
             community_id,
@@ -196,15 +206,17 @@ impl<'a> Worker<'a> {
                 client_bytes,
                 server_bytes,
                 gaps: low_gaps.saturating_add(high_gaps),
-                // An end that only acknowledges, or resets, was seen too.
-                sides: match (client.of(&meta.layers), server.of(&meta.layers)) {
-                    (_, None) => Sides::Client,
-                    (None, _) => Sides::Server,
-                    _ => Sides::Both,
+                // An end that only answers a SYN, acknowledges, or resets, was seen too.
+                sides: match [client, server]
+                    .map(|side| side.of(&meta.layers).is_some() || *side.of(&meta.syn))
+                {
+                    [_, false] => Sides::Client,
+                    [false, true] => Sides::Server,
+                    [true, true] => Sides::Both,
                 },
                 truncated: summary.truncated || transcript.is_refused(),
             },
-            evasion: Evasion { client: *client.of(&meta.signs), server: *server.of(&meta.signs) },
+            evasion: Evasion { client: of_client, server: of_server },
             client_hello: summary.client_hello,
             server_hello: summary.server_hello,
         })

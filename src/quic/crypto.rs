@@ -21,6 +21,8 @@ pub(crate) struct CryptoStream {
     ended: Timestamp,
     /// Messages that were whole.
     whole: usize,
+    /// It was begun once more, perhaps with other bytes.
+    anew: bool,
 }
 
 /// Type and length of a message.
@@ -34,7 +36,18 @@ impl CryptoStream {
             begun: None,
             ended: Timestamp::default(),
             whole: 0,
+            anew: false,
         }
+    }
+
+    /// The end begins anew, and is not held to what it said before.
+    pub(crate) const fn begin_anew(&mut self) {
+        self.anew = true;
+    }
+
+    /// Whether its frames give the same place different bytes.
+    pub(crate) const fn is_contradicted(&self) -> bool {
+        self.pieces.is_contradicted() && !self.anew
     }
 
     /// Whether any message was whole.
@@ -46,6 +59,7 @@ impl CryptoStream {
     pub(crate) fn push(&mut self, offset: u64, bytes: &[u8], at: Timestamp) {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         if bytes.is_empty() || offset.saturating_add(bytes.len()) <= self.pieces.prefix() {
+            self.pieces.compare(offset, bytes);
             return; // Sent again.
         }
         self.begun.get_or_insert(at);

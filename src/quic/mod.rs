@@ -140,7 +140,9 @@ impl<'a> Reading<'a, '_> {
         if anew {
             // The client began anew, after a Retry or in another version, and sends it all again.
             let stream = entry.side.of_mut(&mut self.streams);
-            if !stream.spoke() {
+            if stream.spoke() {
+                stream.begin_anew();
+            } else {
                 *stream = CryptoStream::new(self.limits);
             }
         }
@@ -246,10 +248,20 @@ impl<'a> Reading<'a, '_> {
         for side in [Side::Low, Side::High] {
             let stream = side.of(&self.streams);
             let spoke = stream.spoke();
+            let contradicted = stream.is_contradicted();
             if let Some(event) = stream.rest(side) {
                 self.events.push(event);
             } else if !spoke && let Some(entry) = *side.of(&self.unopened) {
                 self.add(entry, What::Lost);
+            }
+            if contradicted {
+                self.events.extend(
+                    self.events
+                        .iter()
+                        .rfind(|event| event.side == side)
+                        .cloned()
+                        .map(|event| Event { what: What::Contradicted, ..event }),
+                );
             }
         }
         self.events

@@ -47,6 +47,8 @@ pub struct HandshakeSummary<C> {
     pub history: String,
     /// A message was not wholly seen.
     pub truncated: bool,
+    /// Pieces of what the client, or the server, sent contradict each other.
+    pub contradicted: [bool; 2],
 }
 
 /// An alert at handshake time.
@@ -151,6 +153,7 @@ pub fn read<C>(
             took: None,
             history: String::with_capacity(16),
             truncated: false,
+            contradicted: [false; 2],
         },
         progress: [Progress::default(), Progress::default()],
         hello_at: None,
@@ -282,6 +285,10 @@ impl<C> Reading<'_, C> {
             What::Lost => {
                 self.summary.truncated = true;
                 self.progress(role).lost = true;
+            }
+            What::Contradicted => {
+                let [client, server] = &mut self.summary.contradicted;
+                *(if role == Role::Client { client } else { server }) = true;
             }
         }
     }

@@ -57,6 +57,8 @@ pub enum What<'a> {
     },
     /// Handshake bytes were lost.
     Lost,
+    /// Pieces of what it sent give the same place different bytes, or different ends.
+    Contradicted,
 }
 
 /// The events of a transcript of TLS over a stream.

@@ -331,9 +331,11 @@ fn server_hello_named(
     let version = Reader::new(body).u16()?;
     let (random, session_id, suite, extensions) = if matches!(version, 0x7f00..=0x7f15) {
         draft_server_hello(body)?
-    } else if let Ok((_, hello)) = tls_parser::parse_tls_handshake_server_hello(body) {
+    } else if let Ok((rest, hello)) = tls_parser::parse_tls_handshake_server_hello(body) {
         let session_id = hello.session_id.unwrap_or_default();
-        (hello.random, session_id, hello.cipher.0, hello.ext.unwrap_or_default())
+        // It looks for none in SSL 3.0, though servers answer renegotiation_info there too (RFC 5746).
+        let extensions = hello.ext.unwrap_or_else(|| extensions_of(&mut Reader::new(rest)));
+        (hello.random, session_id, hello.cipher.0, extensions)
     } else {
         salvage_server_hello(body)?
     };

@@ -1,7 +1,8 @@
 //! [`Pieces`]: parts of a byte sequence that carry their offset → the sequence.
 //!
 //! Fragments of a DTLS message and CRYPTO frames of QUIC alike come in any order, twice, and
-//! overlapping. Where they overlap, the bytes that were there first count.
+//! overlapping. Where they overlap, the bytes that were there first count, and it is noted where
+//! others do not agree.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,12 +18,14 @@ pub(crate) struct Pieces<'a> {
     end: usize,
     /// How many parts are taken.
     most: usize,
+    /// Two parts gave the same place different bytes.
+    contradicted: bool,
 }
 
 impl<'a> Pieces<'a> {
     /// A sequence of at most `end` bytes, in at most `most` parts.
     pub(crate) const fn new(end: usize, most: usize) -> Self {
-        Self { parts: BTreeMap::new(), prefix: 0, end, most }
+        Self { parts: BTreeMap::new(), prefix: 0, end, most, contradicted: false }
     }
 
     /// Up to which offset nothing is missing.
@@ -33,6 +36,27 @@ impl<'a> Pieces<'a> {
     /// Whether there is anything behind a hole.
     pub(crate) fn has_hole(&self) -> bool {
         self.parts.last_key_value().is_some_and(|(&offset, _)| offset >= self.prefix)
+    }
+
+    /// Whether two parts gave the same place different bytes.
+    pub(crate) const fn is_contradicted(&self) -> bool {
+        self.contradicted
+    }
+
+    /// Compare a part with those that are there.
+    pub(crate) fn compare(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset.saturating_add(bytes.len());
+        let first = self.parts.range(..=offset).next_back();
+        let from = first.map_or(offset, |(&start, _)| start);
+        for (&start, part) in self.parts.range(from..end.max(from)) {
+            let low = start.max(offset);
+            let high = start.saturating_add(part.len()).min(end);
+            if low < high {
+                let ours = part.get(low.saturating_sub(start)..high.saturating_sub(start));
+                let theirs = bytes.get(low.saturating_sub(offset)..high.saturating_sub(offset));
+                self.contradicted |= ours != theirs;
+            }
+        }
     }
 
     /// Add a part that lives long enough.
@@ -51,6 +75,7 @@ impl<'a> Pieces<'a> {
         mut bytes: &'b [u8],
         keep: impl Fn(&'b [u8]) -> Cow<'a, [u8]>,
     ) {
+        self.compare(offset, bytes);
         // What lies before `offset` and reaches over it.
         let before = self.parts.range(..=offset).next_back();
         let covered =
@@ -124,6 +149,7 @@ mod tests {
         pieces.insert(0, b"abcdefghijklmn");
         assert_eq!(&*pieces.read(0, 10), b"abCDefGHij");
         assert!(!pieces.has_hole());
+        assert!(pieces.is_contradicted());
     }
 
     proptest! {
@@ -131,6 +157,7 @@ mod tests {
         fn any_order_gives_the_sequence(
             cuts in prop::collection::vec((0_usize..200, 0_usize..60), 0..60),
             owned in any::<bool>(),
+            lie in 0_usize..200,
         ) {
             let whole: Vec<u8> = (0..200_u8).collect();
             let mut pieces = Pieces::new(200, 1_000);
@@ -147,6 +174,7 @@ mod tests {
             }
             let prefix = seen.iter().take_while(|seen| **seen).count();
             prop_assert_eq!(pieces.prefix(), prefix);
+            prop_assert!(!pieces.is_contradicted());
             for start in [0, 1, 7, prefix / 2] {
                 prop_assert_eq!(
                     &*pieces.read(start, 200),
@@ -154,6 +182,8 @@ mod tests {
                 );
             }
             prop_assert_eq!(pieces.has_hole(), seen[prefix..].iter().any(|seen| *seen));
+            pieces.insert(lie, &[255]);
+            prop_assert_eq!(pieces.is_contradicted(), seen[lie]);
         }
     }
 }

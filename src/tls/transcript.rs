@@ -14,6 +14,8 @@ pub struct Transcript {
     bytes: Vec<u8>,
     /// Cleartext before TLS, by direction.
     preamble: [Vec<u8>; 2],
+    /// When TLS began: its first bytes may have come before it was known what they are.
+    opened: Option<Timestamp>,
     /// The bounds refused a part.
     refused: bool,
     /// They refused a part of the cleartext.
@@ -95,6 +97,16 @@ impl Transcript {
         &self.preamble
     }
 
+    /// When the first byte of TLS was seen, if that was noted.
+    pub const fn opened(&self) -> Option<Timestamp> {
+        self.opened
+    }
+
+    /// TLS began then, if it did not begin before.
+    pub fn open(&mut self, at: Timestamp) {
+        self.opened = Some(self.opened.map_or(at, |opened| opened.min(at)));
+    }
+
     /// Whether the bounds refused a part of the handshake.
     pub const fn is_refused(&self) -> bool {
         self.refused
@@ -112,6 +124,7 @@ impl Transcript {
         self.bytes.clear();
         self.preamble.iter_mut().for_each(Vec::clear);
         self.refused = false;
+        self.opened = None;
         self.preamble_cut = false;
         self.held_bytes() <= RECYCLED_BYTES
     }

@@ -310,3 +310,27 @@ pub fn plain(packets: &[Packet]) -> Vec<u8> {
     let frames: Vec<_> = packets.iter().map(Packet::frame).collect();
     capture(&frames, ETHERNET, Format::Nano)
 }
+
+/// Put instead of one packet those of the same bytes, cut at these places.
+pub fn cut(packets: &mut Vec<Packet>, at: usize, size: usize) {
+    let whole = packets.remove(at);
+    let pieces = whole.payload.chunks(size).enumerate().map(|(n, piece)| {
+        let mut part = Packet { payload: piece.to_vec(), ..whole.clone() };
+        let tcp = part.tcp.as_mut().unwrap();
+        tcp.seq = tcp.seq.wrapping_add(u32::try_from(n * size).unwrap());
+        part
+    });
+    packets.splice(at..at, pieces.collect::<Vec<_>>());
+}
+
+/// Make bytes longer at the front, and move what the end sends and the other acknowledges.
+pub fn prepend(packets: &mut [Packet], at: usize, bytes: &[u8]) {
+    let (from, shift) = (packets[at].from, u32::try_from(bytes.len()).unwrap());
+    packets[at].payload.splice(0..0, bytes.iter().copied());
+    for packet in &mut packets[at + 1..] {
+        let sent = packet.from == from;
+        let tcp = packet.tcp.as_mut().unwrap();
+        let moved = if sent { &mut tcp.seq } else { &mut tcp.ack };
+        *moved = moved.wrapping_add(shift);
+    }
+}

@@ -14,6 +14,7 @@
 mod lock;
 mod migrate;
 mod open;
+mod shape;
 mod text;
 
 /// The columns of an offer, as [`read::offer`] takes them.

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::lock::{Denied, Lock};
 use super::migrate::{APPLICATION_ID, STEPS, migrate, newest, version};
+use super::shape::is_ours;
 use super::{StoreError, error_of};
 
 /// How an SQLite database begins, and how long its header is
@@ -43,18 +44,16 @@ pub(super) fn for_writing(path: &Path) -> Result<(Connection, Lock), StoreError>
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sql = Connection::open_with_flags(path, flags).map_err(|error| error_of(path, error))?;
-    let prepare = || {
-        prudent(&sql)?;
-        if fresh {
-            return Ok(None);
-        }
-        sql.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).map(Some)
-    };
-    let found = prepare().map_err(|error| error_of(path, error))?;
-    if let Some(what) = found.filter(|found| found != "ok") {
-        return Err(StoreError::Damaged { path: path.to_owned(), what });
-    }
+    prudent(&sql).map_err(|error| error_of(path, error))?;
+    // Before anything goes through its rows, which may be computed.
     check(path, &sql, fresh)?;
+    if !fresh {
+        let found = sql.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        let what = found.map_err(|error| error_of(path, error))?;
+        if what != "ok" {
+            return Err(StoreError::Damaged { path: path.to_owned(), what });
+        }
+    }
     let begin = || {
         // The schema is written before the log is begun: the file itself always tells what it is.
         migrate(&sql, STEPS)?;
@@ -163,6 +162,10 @@ fn check(path: &Path, sql: &Connection, fresh: bool) -> Result<(), StoreError> {
     }
     if found > newest() {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: newest() });
+    }
+    if tables > 0 && !is_ours(sql, found).map_err(|error| error_of(path, error))? {
+        let what = "its tables are not those of a census";
+        return Err(StoreError::Foreign { path: path.to_owned(), what });
     }
     Ok(())
 }

@@ -187,14 +187,19 @@ pub(super) fn to_alerts(text: &str) -> Option<Vec<Alert>> {
 
 /// Signs of hiding; `None` where there are none.
 pub(super) fn evasion(signs: &Evasion) -> Option<String> {
-    let of = |signs: Signs| (signs.overlap, u8::from(signs.urgent));
+    let of = |signs: Signs| [signs.overlap, signs.urgent.into(), signs.fragments.into()];
     (!signs.is_none()).then(|| json(&[of(signs.client), of(signs.server)]))
 }
 
 pub(super) fn to_evasion(text: &str) -> Option<Evasion> {
-    let ends: [(u32, u8); 2] = serde_json::from_str(text).ok()?;
-    let [client, server] = ends.map(|(overlap, urgent)| Signs { overlap, urgent: urgent != 0 });
-    Some(Evasion { client, server })
+    let [client, server]: [Vec<u32>; 2] = serde_json::from_str(text).ok()?;
+    let of = |end: &[u32]| {
+        let (&[overlap, urgent], rest) = end.split_first_chunk()?;
+        // The first version of this column knew two signs.
+        let fragments = rest.first().is_some_and(|sign| *sign != 0);
+        Some(Signs { overlap, urgent: urgent != 0, fragments })
+    };
+    Some(Evasion { client: of(&client)?, server: of(&server)? })
 }
 
 pub(super) fn to_transport(text: &str) -> Option<Transport> {
@@ -233,5 +238,10 @@ mod tests {
             assert_eq!(to_version(&version.to_string()), Some(version));
         }
         assert_eq!(to_fingerprint("00ff"), None);
+        let client = Signs { overlap: 3, urgent: false, fragments: true };
+        let signs = Evasion { client, server: Signs { urgent: true, ..Signs::default() } };
+        assert_eq!(evasion(&signs).as_deref().and_then(to_evasion), Some(signs));
+        assert_eq!(to_evasion("[[3,0],[0,1]]").map(|signs| signs.client.overlap), Some(3));
+        assert_eq!(to_evasion("[[3],[0,1]]"), None);
     }
 }

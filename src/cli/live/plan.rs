@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -22,6 +23,7 @@ use crate::cli::args::{FailOn, Live};
 use crate::cli::exit::Failure;
 #[cfg(feature = "serve")]
 use crate::cli::listen;
+use crate::cli::places::keep_apart;
 use crate::cli::plan::{FILTER_HINT, Judging, reports};
 use crate::cli::publish;
 use crate::cli::read::host_name;
@@ -79,7 +81,9 @@ impl Plan {
         };
         let outputs = args.census.as_deref().into_iter();
         let outputs = outputs.chain(flows).chain(reports.iter().map(|(path, _)| path.as_path()));
-        let privileges = Privileges::new(args.user.as_deref(), outputs)?;
+        let outputs: Vec<&Path> = outputs.collect();
+        keep_apart(iter::empty(), &outputs)?;
+        let privileges = Privileges::new(args.user.as_deref(), outputs.into_iter())?;
         let mut interfaces = args.interface;
         let mut seen = BTreeSet::new();
         interfaces.retain(|name| seen.insert(name.clone()));

@@ -30,7 +30,8 @@ impl<C: DatagramConsumer> Connection<C> {
             initiator: Some(side),
             bytes: [0; 2],
             gaps: [0; 2],
-            signs: [Signs { overlap: 0, urgent: false }; 2],
+            signs: [Signs { overlap: 0, urgent: false, fragments: false }; 2],
+            syn: [false; 2],
             fin: [false; 2],
             reset: false,
             opened: at,
@@ -43,6 +44,7 @@ impl<C: DatagramConsumer> Connection<C> {
     pub(super) fn count(&mut self, side: Side, datagram: &Datagram<'_>, at: Timestamp) {
         self.meta.last = at;
         side.of_mut(&mut self.meta.layers).get_or_insert(datagram.layers);
+        side.of_mut(&mut self.meta.signs).fragments |= datagram.layers.contradicted;
         let size = u64::try_from(datagram.payload.len()).unwrap_or(u64::MAX);
         let bytes = side.of_mut(&mut self.meta.bytes);
         *bytes = bytes.saturating_add(size);

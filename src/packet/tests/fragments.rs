@@ -58,6 +58,7 @@ fn two_fragments_in_both_orders() {
             assert_eq!(feed(&mut decoder, &raw(order[0])), Err(Skip::FragmentHeld));
             let seen = feed(&mut decoder, &raw(order[1])).unwrap();
             assert_eq!((&seen.payload[..], seen.source.port, seen.cut), (&whole[8..], 1000, 0));
+            decoder.finish();
             assert_eq!((decoder.stats().reassembled, decoder.fragment_bytes()), (1, 0));
         }
     }
@@ -116,34 +117,75 @@ fn fragments_within_fragments() {
 }
 
 #[test]
-fn overlaps_first_wins_in_ipv4_and_discards_in_ipv6() {
+fn of_overlaps_the_first_wins_and_contradictions_are_told() {
     let whole = datagram(100);
-    let lie = vec![0xee; 56];
-    let frames = |make: &dyn Fn(Piece<'_>, bool) -> Vec<u8>| {
-        [
-            make((0, &whole[..48]), true),
-            make((24, &lie), true),
-            make((48, &whole[48..]), false),
-            make((0, &whole[..48]), true),
-        ]
-    };
-    let mut old = decoder();
-    let seen = all(&mut old, &frames(&|piece, more| fragment4(9, 17, piece, more)));
-    // 24..48 was there; 48..80 was not.
-    let mut expected = whole.clone();
-    expected[48..80].fill(0xee);
-    assert_eq!(seen.len(), 1);
-    assert_eq!(seen[0].payload, expected[8..]);
-    assert_eq!((old.stats().fragments_overlapping, old.stats().fragments_discarded), (2, 0));
+    for (bytes, told) in [(vec![0xee; 56], true), (whole[24..80].to_vec(), false)] {
+        for make in [
+            |piece: Piece<'_>, more| fragment4(9, 17, piece, more),
+            |piece: Piece<'_>, more| fragment6(9, 17, piece, more),
+        ] {
+            let frames = [
+                make((0, &whole[..48]), true),
+                make((24, &bytes), true),
+                make((48, &whole[48..]), false),
+                make((0, &whole[..48]), true),
+            ];
+            let mut decoder = decoder();
+            let seen = all(&mut decoder, &frames);
+            // 24..48 was there; 48..80 was not.
+            let mut expected = whole.clone();
+            expected[48..80].copy_from_slice(&bytes[24..]);
+            assert_eq!(seen.len(), 1);
+            assert_eq!((&seen[0].payload[..], seen[0].layers.contradicted), (&expected[8..], told));
+            let stats = *decoder.stats();
+            assert_eq!((stats.fragments_overlapping, stats.fragments_duplicate), (2, 1));
+        }
+    }
+}
 
-    let mut new = decoder();
-    let frames = frames(&|piece, more| fragment6(9, 17, piece, more));
-    let skips: Vec<_> =
-        frames.iter().map(|bytes| feed(&mut new, &raw(bytes)).unwrap_err()).collect();
-    let lost = Skip::FragmentLost;
-    assert_eq!(skips, [Skip::FragmentHeld, lost, lost, lost]);
-    assert_eq!((new.stats().fragments_overlapping, new.stats().fragments_discarded), (1, 1));
-    assert_eq!(new.fragment_bytes(), 0);
+/// A whole copy in front of the real one, made for us alone, is no reason not to read the real one.
+#[test]
+fn a_fragment_that_contradicts_a_complete_datagram_makes_another_once() {
+    let (whole, lie) = (datagram(100), [&datagram(100)[..8], &[0xee; 100]].concat());
+    let later = |bytes: &[u8]| [bytes[..8].to_vec(), vec![0xdd; 40]].concat();
+    for make in [
+        |piece: Piece<'_>, more| fragment4(9, 17, piece, more),
+        |piece: Piece<'_>, more| fragment6(9, 17, piece, more),
+    ] {
+        let mut decoder = decoder();
+        let frames = [
+            make((0, &lie[..48]), true),
+            make((48, &lie[48..]), false),
+            make((0, &lie[..48]), true),
+            make((0, &whole[..48]), true),
+            make((48, &whole[48..]), false),
+            make((0, &later(&whole)), true),
+        ];
+        let seen = all(&mut decoder, &frames);
+        let both = [&whole[8..48], &lie[48..]].concat();
+        let told: Vec<_> =
+            seen.iter().map(|seen| (&seen.payload[..], seen.layers.contradicted)).collect();
+        assert_eq!(told, [(&lie[8..], false), (&both[..], true)]);
+        assert_eq!(decoder.fragment_bytes(), 0);
+        // One that ends elsewhere: whole at once, or with a hole that is waited for.
+        for (start, count) in [(104, 2), (112, 1)] {
+            let longer = [
+                make((0, &lie[..48]), true),
+                make((48, &lie[48..]), false),
+                make((start, &[7; 16]), false),
+            ];
+            assert_eq!(all(&mut Decoder::new(&Limits::default()), &longer).len(), count);
+        }
+        let shorter = [
+            make((0, &lie[..48]), true),
+            make((48, &lie[48..]), false),
+            make((40, &lie[40..56]), false),
+        ];
+        let seen = all(&mut Decoder::new(&Limits::default()), &shorter);
+        let told: Vec<_> = seen.iter().map(|seen| seen.layers.contradicted).collect();
+        assert_eq!(told, [false, true]);
+        assert_eq!((&seen[1].payload[..], seen[1].cut), (&lie[8..56], 0));
+    }
 }
 
 #[test]
@@ -156,7 +198,8 @@ fn two_ends_contradict_each_other() {
             fragment4(9, 17, last, false),
             fragment4(9, 17, (0, &whole[..48]), true),
         ];
-        assert_eq!(all(&mut decoder, &frames)[0].payload, whole[8..]);
+        let seen = all(&mut decoder, &frames);
+        assert_eq!((&seen[0].payload[..], seen[0].layers.contradicted), (&whole[8..], true));
         assert_eq!(decoder.stats().fragments_overlapping, 1);
     }
 }
@@ -304,6 +347,8 @@ proptest! {
             prop_assert_eq!(seen.len(), 1);
             prop_assert_eq!(&seen[0].payload[..], &whole[8..]);
             prop_assert_eq!(decoder.stats().fragments_overlapping, 0);
+            prop_assert!(!seen[0].layers.contradicted);
+            decoder.finish();
             prop_assert_eq!(decoder.fragment_bytes(), 0);
         }
     }

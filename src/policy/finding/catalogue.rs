@@ -119,6 +119,8 @@ catalogue! {
         "One end ended it with a fatal alert before it was done.",
     ServerDowngraded = "server.downgraded" High "a lower version than both ends can was negotiated"
         "The server's random proves a version that the client offered too. Something in between lowered it, or the server did.",
+    EvasionFragments = "evasion.fragments" High "fragments contradict each other"
+        "An IP packet, a DTLS message or a QUIC stream came in pieces that give the same place different bytes, or different ends. No sender does that by itself: somebody means the receiver to read one thing and whoever watches another, or a device alters packets. The record shows the pieces that came first; do not take its versions and suites for proven. Keep the capture, look at the pieces of both readings (time to live, source MAC address) to find out who sent them, and judge the end by its other connections.",
     EvasionOverlap = "evasion.overlap" High "the same bytes were sent twice with different values"
         "A sender that repeats a TCP segment repeats its bytes. Here two copies of the same sequence numbers differ while the handshake was watched: somebody means the receiver to read one thing and whoever watches another, or a device between them alters packets. The record shows one copy of each byte; do not take its versions and suites for proven. Keep the capture, look at the segments of both copies (time to live, checksum, source MAC address) to find out who sent them, ask whoever runs that end, and judge the client by its other connections. If a device rewrites traffic, capture on one side of it only.",
     EvasionUrgent = "evasion.urgent" Low "data of the handshake was marked as urgent"
@@ -170,6 +172,7 @@ impl FindingId {
             Self::ServerDowngraded => &[Fix::Downgraded],
             Self::CertRootNotRequired
             | Self::HandshakeRefused
+            | Self::EvasionFragments
             | Self::EvasionOverlap
             | Self::EvasionUrgent => &[],
         }

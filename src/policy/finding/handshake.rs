@@ -326,5 +326,12 @@ fn evasion(case: &Case<'_>, found: &mut Found<'_, '_>) {
             );
             found.add(Told { id: Id::EvasionUrgent, concerns, policy: None, text, fixes: &[] });
         }
+        if signs.fragments {
+            let text = format!(
+                "fragments of what the {end} sent contradict each other: what is said here rests \
+                 on one reading of them, the other end may have read another"
+            );
+            found.add(Told { id: Id::EvasionFragments, concerns, policy: None, text, fixes: &[] });
+        }
     }
 }

@@ -50,6 +50,7 @@ fn story(transcript: &Transcript) -> String {
         What::Alert { level: 2, description: 0x28 } => 'l',
         What::Encrypted { content_type: 0, .. } => 'e',
         What::Lost => 'x',
+        What::Contradicted => '!',
         _ => '?',
     };
     let client = Side::Low;
@@ -141,6 +142,18 @@ fn copies_change_nothing() {
     // All of it again, after its end.
     let again = [once.clone(), once].concat();
     assert_eq!(stories(&again), ["CseE"]);
+}
+
+#[test]
+fn frames_that_contradict_each_other_are_told() {
+    let maker = Maker::new(V1, b"original");
+    let mut other = CLIENT_HELLO.clone();
+    other[45] ^= 1;
+    let story = |second: &[u8]| {
+        stories(&[(true, maker.client(0, &hello(&CLIENT_HELLO))), (true, maker.client(1, second))])
+    };
+    assert_eq!(story(&hello(&CLIENT_HELLO)), ["C"]);
+    assert_eq!(story(&hello(&other)), ["C!"]);
 }
 
 /// A Retry of RFC 9001 §A.4 with the id `from-retry`.

@@ -24,7 +24,9 @@ mod tests;
 use std::sync::Arc;
 
 use classify::{Context, Found, Within, classify, hello_within, record_within};
-use record::{ALERT, APPLICATION_DATA, Body, CHANGE_CIPHER_SPEC, HANDSHAKE, PROBE, Past, Record};
+use record::{
+    ALERT, APPLICATION_DATA, Body, CHANGE_CIPHER_SPEC, HANDSHAKE, PROBE, Past, Record, Unfinished,
+};
 
 use super::sslv2;
 use super::starttls;
@@ -53,10 +55,14 @@ struct Track {
     searched: usize,
     /// Bytes that may be the beginning of a first record.
     doubt: Vec<u8>,
+    /// When the first of them came.
+    doubted: Timestamp,
     /// A hole, or an unknown beginning, lies before what is searched now.
     torn: bool,
     /// What came before the next record.
     past: Past,
+    /// A hello after a ChangeCipherSpec that goes on in the next record.
+    unfinished: Unfinished,
     /// A hole lies in the handshake bytes: where the next record begins is worth noting.
     holed: bool,
     /// A handshake message in the clear was seen.
@@ -157,6 +163,9 @@ impl Conversation {
         let context = self.context(side);
         let track = side.of_mut(&mut self.tracks);
         let mut joined = std::mem::take(&mut track.doubt);
+        // When the first of these bytes were seen, and how many came then.
+        let (opened, earlier) =
+            if joined.is_empty() { (at, 0) } else { (track.doubted, joined.len()) };
         let bytes = if joined.is_empty() {
             bytes
         } else {
@@ -164,8 +173,12 @@ impl Conversation {
             &joined
         };
         match classify(bytes, context) {
-            Found::Tls => return self.enter(side, at, bytes),
+            Found::Tls => {
+                self.transcript.open(opened);
+                return self.enter(side, at, bytes);
+            }
             Found::SslV2 => {
+                self.transcript.open(opened);
                 track.state = State::SslV2(sslv2::Deframer::default());
                 return self.sslv2(side, at, bytes);
             }
@@ -175,6 +188,7 @@ impl Conversation {
             }
             Found::TooShort => {
                 track.doubt = bytes.to_vec();
+                track.doubted = opened;
                 return;
             }
             Found::Framed(_) | Found::Nothing => {}
@@ -186,10 +200,14 @@ impl Conversation {
         };
         let (clear, rest) = bytes.split_at(start.min(bytes.len()));
         self.cleartext(side, clear);
+        let opened = if start < earlier { opened } else { at };
         if matches!(found, Within::Hello(_)) {
+            self.transcript.open(opened);
             self.enter(side, at, rest);
         } else {
-            side.of_mut(&mut self.tracks).doubt = rest.to_vec();
+            let track = side.of_mut(&mut self.tracks);
+            track.doubt = rest.to_vec();
+            track.doubted = opened;
         }
     }
 
@@ -267,7 +285,7 @@ impl Conversation {
                     self.transcript.note(side, Kind::Gap(0), at, &self.limits);
                     return;
                 }
-                record.begin_body(&mut track.past);
+                record.begin_body(&mut track.past, track.unfinished);
                 let [content_type, ..] = record.header;
                 let size = record.size();
                 match content_type {
@@ -297,6 +315,9 @@ impl Conversation {
                 Body::Skipped => {}
                 Body::Handshake => {
                     track.spoke = true;
+                    if track.past == Past::Changed {
+                        track.unfinished.take(body);
+                    }
                     self.transcript.append(side, Kind::Handshake, at, body, &self.limits);
                 }
                 Body::Alert => self.transcript.append(side, Kind::Alert, at, body, &self.limits),
@@ -320,6 +341,10 @@ impl Conversation {
                         }
                         // What was probed in earlier segments is no longer in this slice.
                         let head = first.get(..early).unwrap_or_default();
+                        if track.past == Past::Changed {
+                            track.unfinished.take(head);
+                            track.unfinished.take(body);
+                        }
                         self.transcript.append(side, Kind::Handshake, at, head, &self.limits);
                         self.transcript.append(side, Kind::Handshake, at, body, &self.limits);
                     } else {
@@ -535,6 +560,7 @@ impl Track {
     fn lose(&mut self) {
         self.state = State::Lost;
         self.searched = 0;
+        self.unfinished = Unfinished::default();
     }
 
     const fn count_encrypted(&mut self, settles: bool) {

@@ -15,6 +15,10 @@ pub(super) const HEARTBEAT: u8 = 24;
 /// Largest body of a record: 2^14 and the 2048 that TLS ≤ 1.2 may add (RFC 5246 §6.2.3).
 const MAX_BODY: usize = (1 << 14) + 2048;
 
+/// Smallest body of a record with an encrypted Finished of TLS ≤ 1.2: a header of 4, verify data of
+/// 12, a MAC or tag of 16 (RFC 5246 §7.4.9, §6.2.3).
+const SMALLEST_FINISHED: u16 = 32;
+
 /// Where a direction stands in its current record.
 #[derive(Debug, Default)]
 pub(super) struct Record {
@@ -39,6 +43,45 @@ pub(super) enum Body {
         first: [u8; PROBE],
         have: usize,
     },
+}
+
+/// A message in the clear after a ChangeCipherSpec, which may go on in the next record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unfinished {
+    /// Type and length, as far as they were there.
+    header: [u8; 4],
+    have: usize,
+    /// How much of its body is still to come.
+    left: usize,
+}
+
+impl Unfinished {
+    /// Whether the next record goes on with it.
+    pub(super) const fn goes_on(&self) -> bool {
+        self.have > 0
+    }
+
+    /// Take bytes of it, and of what comes behind it.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.have < self.header.len() {
+                let room = self.header.iter_mut().skip(self.have);
+                let taken = room.zip(bytes).map(|(slot, byte)| *slot = *byte).count();
+                self.have = self.have.saturating_add(taken);
+                bytes = bytes.get(taken..).unwrap_or_default();
+                let [_, high, mid, low] = self.header;
+                let length = u32::from_be_bytes([0, high, mid, low]);
+                self.left = usize::try_from(length).unwrap_or(usize::MAX);
+            } else {
+                let taken = self.left.min(bytes.len());
+                self.left = self.left.saturating_sub(taken);
+                bytes = bytes.get(taken..).unwrap_or_default();
+            }
+            if self.have == self.header.len() && self.left == 0 {
+                *self = Self::default();
+            }
+        }
+    }
 }
 
 /// What came before a record of the same direction.
@@ -79,7 +122,7 @@ impl Record {
     }
 
     /// Set up for the body, by the record's type and what came before it.
-    pub(super) const fn begin_body(&mut self, past: &mut Past) {
+    pub(super) const fn begin_body(&mut self, past: &mut Past, unfinished: Unfinished) {
         self.body = match self.header[0] {
             CHANGE_CIPHER_SPEC => {
                 *past = Past::Changed;
@@ -87,6 +130,7 @@ impl Record {
             }
             // An alert in the clear is two bytes; a cipher or a MAC makes it longer.
             ALERT if self.left == 2 => Body::Alert,
+            HANDSHAKE if unfinished.goes_on() => Body::Handshake,
             HANDSHAKE => match past {
                 Past::Clear => Body::Handshake,
                 Past::Torn | Past::Changed => Body::Probe { first: [0; PROBE], have: 0 },
@@ -99,9 +143,11 @@ impl Record {
 /// Whether a handshake record that may be encrypted is in the clear, by its first bytes.
 pub(super) fn is_clear(past: Past, first: [u8; PROBE], size: u16) -> bool {
     let [kind, high, mid, low, major, minor] = first;
-    // A ClientHello or ServerHello of TLS 1.3 after a HelloRetryRequest (RFC 8446 §D.4).
+    // A ClientHello or ServerHello of TLS 1.3 after a HelloRetryRequest (RFC 8446 §D.4), or, in what is
+    // too short to be encrypted, a part of one.
     if past == Past::Changed {
-        return matches!(kind, 1 | 2) && high == 0 && (major, minor) == (3, 3);
+        let whole = high == 0 && (major, minor) == (3, 3);
+        return matches!(kind, 1 | 2) && (whole || size < SMALLEST_FINISHED);
     }
     // After a loss: a message, and of those that are longer than a record only a certificate's.
     let length = u32::from_be_bytes([0, high, mid, low]);

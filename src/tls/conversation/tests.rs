@@ -40,6 +40,7 @@ fn seen(fed: &[Fed<'_>]) -> String {
                 What::ChangeCipherSpec => "C".to_owned(),
                 What::Encrypted { .. } => "E".to_owned(),
                 What::Lost => "L".to_owned(),
+                What::Contradicted => "!".to_owned(),
             };
             if event.side == CLIENT { word } else { word.to_lowercase() }
         })

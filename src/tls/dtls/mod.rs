@@ -2,7 +2,7 @@
 //!
 //! In go the datagrams that the capture thread kept in a [`Transcript`], out come the [`Event`]s
 //! that TLS over a stream would give. Fragments are put together by the number of their message,
-//! in any order, each byte once (RFC 6347 §4.2.2). The messages of one direction come out in the
+//! in any order, each byte once (RFC 6347 §4.2.2); fragments that contradict each other are told. The messages of one direction come out in the
 //! order of their numbers, each as soon in the course of the capture as it was whole. What else an
 //! end sends keeps its order too, by the numbers of its records: a capture may not. A
 //! HelloVerifyRequest is a message of its own; which version it names is no choice (§4.2.1).
@@ -94,6 +94,13 @@ struct Track<'a> {
     changed_cipher: bool,
 }
 
+impl Track<'_> {
+    /// Whether there is a HelloVerifyRequest.
+    fn asked_for_cookie(&self) -> bool {
+        self.messages.values().any(|message| message.kind == HandshakeType::HELLO_VERIFY_REQUEST)
+    }
+}
+
 /// Number of a message, and its rank among those with the same number: a HelloVerifyRequest and
 /// the ServerHello after it may both have number 0 (RFC 4347 says nothing else).
 type MessageId = (u16, u16);
@@ -109,6 +116,8 @@ struct Message<'a> {
     /// The largest number of its records.
     rank: Rank,
     whole: bool,
+    /// Fragments give it different lengths.
+    torn: bool,
 }
 
 /// Alerts of one direction that are told from their copies.
@@ -165,8 +174,13 @@ impl<'a> Reading<'a, '_> {
     }
 
     fn fragment(&mut self, entry: &Entry, sent: Rank, fragment: Fragment<'a>) {
-        let track = entry.side.of_mut(&mut self.tracks);
         let kind = HandshakeType(fragment.kind);
+        // RFC 4347 does not say that the hello with the cookie has number 1: it may be the first
+        // anew.
+        let anew = kind == HandshakeType::CLIENT_HELLO
+            && fragment.message_seq == 0
+            && entry.side.other().of(&self.tracks).asked_for_cookie();
+        let track = entry.side.of_mut(&mut self.tracks);
         let verify = kind == HandshakeType::HELLO_VERIFY_REQUEST;
         let rank = if verify { 0 } else { u16::from(fragment.kind).saturating_add(1) };
         let id = (fragment.message_seq, rank);
@@ -186,9 +200,16 @@ impl<'a> Reading<'a, '_> {
             place: self.place,
             rank: sent,
             whole: false,
+            torn: false,
         });
-        if message.length != fragment.length || message.whole {
-            return; // Sent again, or a contradiction: the first counts.
+        // Sent again, or a contradiction: the first counts.
+        if message.length != fragment.length {
+            message.torn |= !anew;
+            return;
+        }
+        if message.whole {
+            message.pieces.compare(fragment.offset, fragment.bytes);
+            return;
         }
         message.pieces.insert(fragment.offset, fragment.bytes);
         message.ended = entry.ended;
@@ -232,6 +253,9 @@ impl<'a> Reading<'a, '_> {
                 add(What::Message { kind, body, whole: message.whole });
                 if !message.whole {
                     add(What::Lost);
+                }
+                if message.torn || message.pieces.is_contradicted() {
+                    add(What::Contradicted);
                 }
             }
             if track.refused

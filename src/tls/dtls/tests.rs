@@ -69,6 +69,7 @@ fn story(datagrams: &[(Side, Vec<u8>)]) -> Vec<String> {
                 What::ChangeCipherSpec => "change".to_owned(),
                 What::Encrypted { content_type, size } => format!("secret{content_type}:{size}"),
                 What::Lost => "lost".to_owned(),
+                What::Contradicted => "contradicted".to_owned(),
                 What::SslV2(_) => "sslv2".to_owned(),
             };
             match event.side {
@@ -126,6 +127,30 @@ fn retransmissions_and_copies_are_seen_once() {
         (High, record(21, 0, 6, &[2, 40])),
     ];
     assert_eq!(story(&datagrams), ["1:42", "alert40", "alert40"]);
+}
+
+#[test]
+fn fragments_that_contradict_each_other_are_told() {
+    let hello = client_hello(RANDOM, b"");
+    let mut other = hello.clone();
+    other[39] = 0x30;
+    let longer = client_hello(RANDOM, b"12");
+    let verify = (High, message(3, 0, &[0xfe, 0xff, 2, 9, 9]));
+    let pieces = |one: &[u8], two: &[u8]| {
+        vec![(Low, fragment(1, 0, one, 0, 40)), (Low, fragment(1, 0, two, 20, two.len()))]
+    };
+    let whole = |one: &[u8], two: &[u8]| {
+        vec![(Low, message(1, 0, one)), (Low, record(22, 0, 9, &message(1, 0, two)[13..]))]
+    };
+    let told = ["1:42", "CONTRADICTED"].as_slice();
+    assert_eq!(story(&pieces(&hello, &hello)), ["1:42"]);
+    assert_eq!(story(&pieces(&hello, &other)), told);
+    assert_eq!(story(&whole(&hello, &hello)), ["1:42"]);
+    assert_eq!(story(&whole(&hello, &other)), told);
+    assert_eq!(story(&whole(&hello, &longer)), told);
+    // The hello with the cookie may have the number of the first (RFC 4347).
+    let [first, second] = <[_; 2]>::try_from(whole(&hello, &longer)).unwrap();
+    assert_eq!(story(&[first, verify, second]), ["1:42", "3:5"]);
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub mod flow;
 pub mod heap;
 pub mod input;
 pub mod json;
+pub mod names;
 pub mod office;
 pub mod packet;
 pub mod pipeline;

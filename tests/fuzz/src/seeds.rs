@@ -94,6 +94,12 @@ fn conversations(path: &Path, corpus: &Path) {
                     seen.segments.extend(block(segment.payload));
                 }
                 Packet::Datagram(datagram) => {
+                    let ports = [datagram.source.port, datagram.target.port];
+                    let kind = super::names::PORTS.iter().position(|port| ports.contains(port));
+                    if let Some(kind) = kind {
+                        let head = u8::try_from(kind).unwrap();
+                        write(corpus, "names", &[&[head][..], &block(datagram.payload)].concat());
+                    }
                     let server = u8::from(datagram.source.port < datagram.target.port);
                     let seed = [&[server << 3][..], &block(datagram.payload)].concat();
                     write(corpus, "dtls", &seed);
