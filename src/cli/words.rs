@@ -72,7 +72,7 @@ impl Words {
 
     /// Why the run ends, or what of it fails.
     pub(super) fn error(&self, error: &anyhow::Error, hint: Option<&str>) {
-        self.say("error", "31", &format!("{error:#}"), hint);
+        self.say("error", "31", &whole(error), hint);
     }
 
     fn say(&self, label: &str, code: &str, text: &str, hint: Option<&str>) {
@@ -103,5 +103,32 @@ impl Words {
                 terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             }
         }
+    }
+}
+
+/// An error with its causes, each said once: many errors name their cause themselves.
+fn whole(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::whole;
+
+    #[test]
+    fn a_cause_that_the_error_names_itself_is_not_said_again() {
+        let error = anyhow!("no such month").context("no time: no such month").context("`x`");
+        assert_eq!(whole(&error), "`x`: no time: no such month");
     }
 }

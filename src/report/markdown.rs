@@ -10,7 +10,7 @@ use super::exceptions::Excepted;
 use super::inventory::{Inventory, Remedy};
 use super::summary::answer;
 use super::summary::coverage::{bounds, packets};
-use super::text::{count, minute, printable, unglued};
+use super::text::{count, minute, printable, span, unglued};
 use crate::policy::Outcome;
 
 /// Servers that are named of an issuer.
@@ -183,7 +183,7 @@ impl Inventory {
         );
         let _ = writeln!(text, "* {}", unglued(&seen));
         if let (Some(first), Some(last)) = (coverage.first_seen, coverage.last_seen) {
-            let _ = writeln!(text, "* {} to {}", unglued(&minute(first)), unglued(&minute(last)));
+            let _ = writeln!(text, "* {}", unglued(&span(first, last)));
         }
         for (name, number) in coverage.connections.counters().skip(5) {
             // Names are no connections: they stand among the bounds.

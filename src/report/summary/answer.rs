@@ -142,7 +142,7 @@ pub(in crate::report) fn successor(inventory: &Inventory, hosts: Counts) -> Opti
         parts.push(format!("{words} ({})", named(&line.fewer)));
     }
     let differs = match (&parts[..], hosts.breaks) {
-        ([], 0) => "none does either".to_owned(),
+        ([], 0) => "none breaks either".to_owned(),
         ([], 1) => "it is the same host".to_owned(),
         ([], _) => "it is the same hosts".to_owned(),
         _ => parts.join(", "),
