@@ -32,6 +32,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import naming
 import servers
 
 HERE = Path(__file__).resolve().parent
@@ -1372,6 +1373,10 @@ def office(lab):
 
 servers.register(capture, run)
 
+# -- hosts that say what they are called
+
+naming.register(capture, run)
+
 
 # ---------------------------------------------------------------- what tshark sees
 
@@ -1708,6 +1713,9 @@ def tool_version(tool):
         label, package = servers.VERSIONS[tool]
         version = run("dpkg-query", "-W", "-f", "${Version}", package).split(":")[-1]
         return f"{label} " + re.match(r"[\d.]+", version).group(0).rstrip(".")
+    if tool in naming.VERSIONS:
+        label, argv = naming.VERSIONS[tool]
+        return f"{label} " + first(*argv).split("-")[0].rstrip(",")
     if tool in ("tcpdump", "dumpcap"):
         return f"{tool} " + first(tool, "--version")
     raise Failure(f"unknown tool {tool}")
@@ -1717,7 +1725,8 @@ def tool_version(tool):
 
 
 def requirements(names):
-    wanted = PROGRAMS | {program: servers.PROGRAMS[program] for name in names for program in CAPTURES[name]["programs"]
+    others = servers.PROGRAMS | naming.PROGRAMS
+    wanted = PROGRAMS | {program: others[program] for name in names for program in CAPTURES[name]["programs"]
                          if program not in PROGRAMS}
     missing = sorted({package for program, package in wanted.items() if not shutil.which(program)})
     more = {module: module for name in names for module in CAPTURES[name]["modules"]}

@@ -36,6 +36,12 @@ impl Timestamp {
         self.0 / 1_000_000_000
     }
 
+    /// The beginning of its hour.
+    #[must_use]
+    pub const fn start_of_hour(self) -> Self {
+        Self(self.0 - self.0 % 3_600_000_000_000)
+    }
+
     /// The time from `earlier` until this one; zero if `earlier` is later, as clocks may jump.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("capture", &["bytes", "clock", "limits"]),
     ("packet", &["bytes", "clock", "limits", "capture"]),
     ("flow", &["bytes", "clock", "limits", "packet"]),
-    ("naming", &["bytes", "limits", "packet"]),
+    ("naming", &["bytes", "clock", "limits", "packet"]),
     ("tls", &["bytes", "clock", "json", "limits", "flow", "packet"]),
     ("quic", &["bytes", "clock", "limits", "flow", "tls"]),
     ("x509", &["bytes", "clock", "json", "limits"]),

@@ -111,9 +111,9 @@ counters! {
 }
 
 impl Counters {
-    /// A name of an address found no room.
-    pub(super) fn refuse_name(&self) {
-        self.names_refused.fetch_add(1, Ordering::Relaxed);
+    /// So many names of addresses found no room.
+    pub(super) fn refuse_names(&self, names: u64) {
+        self.names_refused.fetch_add(names, Ordering::Relaxed);
     }
 }
 

@@ -45,7 +45,7 @@ use foldhash::fast::RandomState;
 
 use crate::clock::Timestamp;
 use crate::limits::Limits;
-use crate::naming::Said;
+use crate::naming::{Heard, Said};
 use crate::packet::Address;
 use crate::record::{Alert, Evidence, FlowRecord, Tally};
 use crate::x509::{Certificate, Fingerprint};
@@ -61,7 +61,7 @@ use sweep::Sweeper;
 pub use bins::Bins;
 pub use coverage::{Coverage, Lost, SourceEntry, SourceKey, SourceKind};
 pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
-pub use known::KnownAs;
+pub use known::{Hours, KnownAs};
 pub use latency::Latency;
 pub use merge::Merger;
 pub use notes::Notes;
@@ -162,27 +162,31 @@ impl Census {
         refused
     }
 
+    /// Add what was heard of an address.
+    pub fn hear(&self, heard: Heard) {
+        self.name_address(heard.said, heard.at);
+    }
+
     /// Add what was said of an address. Of more than there is room for the first stays.
-    pub fn name_address(&self, said: Said) {
+    pub fn name_address(&self, said: Said, at: Timestamp) {
         let mut known = self.known();
         let address = said.address();
+        let hours = Hours::at(at);
         let room = known.len() < self.limits.named_addresses;
-        let kept = match known.get_mut(&address) {
-            Some(known) if known.value().has(&said) => true,
-            Some(known) => known.change().add_within(&self.values, said, &self.limits),
+        let refused = match known.get_mut(&address) {
+            Some(known) if known.value().has(&said, hours) => 0,
+            Some(known) => known.change().add_within(&self.values, said, hours, &self.limits),
             None if room => {
                 let mut fresh = KnownAs::default();
-                let kept = fresh.add_within(&self.values, said, &self.limits);
-                if kept {
+                let refused = fresh.add_within(&self.values, said, hours, &self.limits);
+                if refused == 0 {
                     known.insert(address, Growing::new(fresh));
                 }
-                kept
+                refused
             }
-            None => false,
+            None => 1,
         };
-        if !kept {
-            self.counters.refuse_name();
-        }
+        self.counters.refuse_names(refused);
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<Address, Growing<KnownAs>>> {

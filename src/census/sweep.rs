@@ -157,19 +157,20 @@ mod tests {
         let census = Census::new(&limits);
         let say = |address: u8, name: String| {
             let address = crate::packet::Address::v4([10, 0, 0, address]);
-            census.name_address(Said::Name { address, name: name.into(), source: NameSource::Dns });
+            let said = Said::Name { address, name: name.into(), source: NameSource::Dns };
+            census.name_address(said, crate::clock::Timestamp::default());
         };
         for _ in 0..1_000 {
             say(1, "crm.example".to_owned());
         }
-        // Names that give way to others leave nothing behind.
+        // Names that give way to others leave nothing behind, and are counted.
         for number in (0..1_000).rev() {
             say(2, format!("{number:04}.example"));
         }
-        assert_eq!(census.snapshot().coverage.names_refused, 0);
+        assert_eq!(census.snapshot().coverage.names_refused, 996);
         assert!(census.values.spend(3_000), "it has leaked away");
         say(3, "late.example".to_owned());
         let snapshot = census.snapshot();
-        assert_eq!((snapshot.known.len(), snapshot.coverage.names_refused), (2, 1));
+        assert_eq!((snapshot.known.len(), snapshot.coverage.names_refused), (2, 997));
     }
 }

@@ -43,6 +43,11 @@ impl Window {
         self.since.is_none_or(|since| last >= since) && self.until.is_none_or(|until| first < until)
     }
 
+    /// Whether a part of these hours, given by their beginnings, is within.
+    pub fn meets_hours(self, first: Timestamp, last: Timestamp) -> bool {
+        self.meets(first, Timestamp::from_nanos(last.as_nanos().saturating_add(HOUR - 1)))
+    }
+
     fn meets_bin(self, bin: u32, hours: u64) -> bool {
         let first = u64::from(bin).saturating_mul(HOUR).saturating_mul(hours);
         let last = first.saturating_add(HOUR.saturating_mul(hours) - 1);
@@ -69,6 +74,7 @@ impl Snapshot {
             }
             server.tally.connections > 0
         });
+        self.known.retain(|_, known| known.cut(window));
         self.coverage.take_off(&taken.coverage);
         if self.coverage.connections == 0 {
             self.latency = Latency::default();
@@ -226,10 +232,47 @@ mod tests {
     use crate::census::Census;
     use crate::census::sample::{START, Sample, legacy, modern};
     use crate::limits::Limits;
+    use crate::naming::{NameSource, Said};
+    use crate::packet::{Address, Mac};
     use crate::record::FlowRecord;
     use crate::tls::codepoint::{AlertDescription, ProtocolVersion};
 
     const DAY: u64 = 86_400_000;
+
+    /// A name is left out with the hours in which it was said, and so is a lease.
+    #[test]
+    fn names_are_known_in_the_hours_in_which_they_were_said() {
+        let census = Census::new(&Limits::default());
+        let of = |name: &str| Said::Name {
+            address: Address::v4([10, 0, 0, 1]),
+            name: name.into(),
+            source: NameSource::Mdns,
+        };
+        let at = |hours: u64| Timestamp::new(START / 86_400 * 86_400 + hours * 3_600 + 90, 7);
+        for (name, hours) in [("old", 1), ("both", 2), ("both", 30), ("new", 31)] {
+            census.name_address(of(name), at(hours));
+        }
+        let lease =
+            Said::Lease { address: Address::v4([10, 0, 0, 2]), mac: Mac([2, 0, 0, 0, 0, 1]) };
+        census.name_address(lease, at(1));
+        let snapshot = census.snapshot();
+        let known = |window| -> Vec<String> {
+            let cut = snapshot.clone().between(window);
+            let names = cut.known.values().flat_map(|known| known.names.iter());
+            let names: Vec<_> = names.map(|((name, _), _)| name.to_string()).collect();
+            assert_eq!(
+                cut.known.len() - usize::from(!names.is_empty()),
+                usize::from(names.contains(&"old".to_owned()))
+            );
+            names
+        };
+        assert_eq!(known(days(0, 1)), ["both", "old"]);
+        assert_eq!(known(days(1, 2)), ["both", "new"]);
+        assert!(known(days(3, 4)).is_empty());
+        // Within the hour: it may have been then.
+        let until = Window { since: None, until: Some(at(1)) };
+        assert_eq!(known(until), ["old"]);
+    }
 
     fn census(records: &[FlowRecord]) -> Snapshot {
         let census = Census::new(&Limits::default());

@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::report::scope::{Network, Networks, Pattern, Scope};
-use crate::report::{Exceptions, Format, Names, Question};
+use crate::report::{Exceptions, Format, Names, Question, Vendors};
 use crate::x509::{TrustSpec, TrustStores};
 
 /// Where filter expressions are explained.
@@ -56,7 +56,7 @@ impl Judging {
         } else {
             Networks::new(parse_all::<Network>(&args.internal)?)
         };
-        let mut names = Names::new();
+        let mut names = Names::new().with_vendors(Vendors::of_this_machine());
         for path in &args.hosts {
             names.add_hosts(path).map_err(Failure::usage)?;
         }

@@ -1,8 +1,8 @@
 //! What hosts are called on the wire: DHCP, mDNS, LLMNR, NetBIOS and DNS answers.
 //!
-//! In go datagrams, out come [`Said`]s: an address and a name, or an address and the MAC address
+//! In go datagrams, out come [`Heard`]s: an address and a name, or an address and the MAC address
 //! that it was leased to. Most datagrams are told by their ports and cost nothing more. What is said
-//! twice is passed on once. Names are what hosts say of themselves, or others of them: evidence, no
+//! twice in an hour is passed on once. Names are what hosts say of themselves, or others of them: evidence, no
 //! proof, and only what looks like a host name is taken for one.
 
 #![warn(
@@ -20,6 +20,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
+use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Address, Datagram, Mac};
 use dhcp::Requests;
@@ -87,11 +88,20 @@ pub enum Said {
     },
 }
 
+/// What a [`NameReader`] passes on: something was said at this time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// What.
+    pub said: Said,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Reads names from the datagrams of one capture thread.
 #[derive(Debug)]
 pub struct NameReader {
     requests: Requests,
-    /// What was passed on already, by its hash.
+    /// What was passed on already, and in which hour, by its hash.
     known: HashSet<u64, RandomState>,
     remembered: usize,
     hash: RandomState,
@@ -118,12 +128,13 @@ impl NameReader {
         self.requests.unanswered
     }
 
-    /// Read a datagram; what it says that was not said before goes to `sink`.
-    pub fn read(&mut self, datagram: &Datagram<'_>, sink: &mut dyn FnMut(Said)) {
+    /// Read a datagram; what it says that was not said before in this hour goes to `sink`.
+    pub fn read(&mut self, datagram: &Datagram<'_>, at: Timestamp, sink: &mut dyn FnMut(Heard)) {
         let (source, target) = (datagram.source.port, datagram.target.port);
         // Ports tell: of all other datagrams nothing is looked at.
         let Some(kind) = Kind::of(source).or_else(|| Kind::of(target)) else { return };
         let (known, hash, remembered) = (&mut self.known, &self.hash, self.remembered);
+        let hour = at.start_of_hour();
         let mut fresh = |said: Said| {
             if !is_of_one_host(said.address()) {
                 return;
@@ -131,8 +142,8 @@ impl NameReader {
             if known.len() >= remembered {
                 known.clear();
             }
-            if known.insert(hash.hash_one(&said)) {
-                sink(said);
+            if known.insert(hash.hash_one((&said, hour))) {
+                sink(Heard { said, at });
             }
         };
         let payload = datagram.payload;

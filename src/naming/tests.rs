@@ -23,18 +23,32 @@ fn datagram(ports: (u16, u16), payload: &[u8]) -> Datagram<'_> {
 /// What these datagrams say, in words.
 fn said(datagrams: &[((u16, u16), &[u8])]) -> Vec<String> {
     let mut reader = NameReader::new(&Limits::default());
+    let at = Timestamp::new(1_700_000_000, 0);
+    datagrams.iter().flat_map(|(ports, payload)| heard(&mut reader, *ports, payload, at)).collect()
+}
+
+/// What one datagram says at this time.
+fn heard(reader: &mut NameReader, ports: (u16, u16), payload: &[u8], at: Timestamp) -> Vec<String> {
     let mut all = Vec::new();
-    for (ports, payload) in datagrams {
-        reader.read(&datagram(*ports, payload), &mut |said| {
-            all.push(match said {
-                Said::Name { address, name, source } => {
-                    format!("{address} {name} {}", source.name())
-                }
-                Said::Lease { address, mac } => format!("{address} {mac}"),
-            });
+    reader.read(&datagram(ports, payload), at, &mut |heard| {
+        all.push(match heard.said {
+            Said::Name { address, name, source } => {
+                format!("{address} {name} {}", source.name())
+            }
+            Said::Lease { address, mac } => format!("{address} {mac}"),
         });
-    }
+    });
     all
+}
+
+#[test]
+fn what_is_said_again_is_passed_on_once_an_hour() {
+    let mut reader = NameReader::new(&Limits::default());
+    let hour = Timestamp::new(1_700_000_000, 0).start_of_hour().as_secs();
+    let mut at = |seconds: u64| {
+        heard(&mut reader, (53, 4_000), &dns_answer(), Timestamp::new(hour + seconds, 0)).len()
+    };
+    assert_eq!([at(0), at(1), at(3_599), at(3_600), at(3_601), at(0)], [3, 0, 0, 3, 0, 0]);
 }
 
 /// A name on the wire.

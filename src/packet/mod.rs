@@ -305,6 +305,12 @@ impl Mac {
         let Self([first, ..]) = self;
         first & 0x01 != 0
     }
+
+    /// Whether it was given by whoever runs the network, or made up by the host, not by a vendor.
+    pub const fn is_local(self) -> bool {
+        let Self([first, ..]) = self;
+        first & 0x02 != 0
+    }
 }
 
 impl Mac {

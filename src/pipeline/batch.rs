@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::flow::FlowMeta;
-use crate::naming::Said;
+use crate::naming::Heard;
 use crate::tls::Transport;
 use crate::tls::starttls::login::Carried;
 use crate::tls::transcript::Transcript;
@@ -28,8 +28,8 @@ pub(super) struct Batch {
     pub(super) number: Option<u64>,
     /// The handshakes; empty when a worker is done with them.
     pub(super) jobs: Vec<Job>,
-    /// What was said of addresses meanwhile, and in which source.
-    pub(super) names: Vec<(Arc<str>, Said)>,
+    /// What was heard of addresses meanwhile, and in which source.
+    pub(super) names: Vec<(Arc<str>, Heard)>,
     /// Their transcripts, emptied by a worker and to be filled again.
     pub(super) spares: Vec<Transcript>,
     /// The lines that a worker made of them.
@@ -119,10 +119,10 @@ impl Batcher {
     }
 
     /// A name of an address.
-    pub(super) fn name(&mut self, source: &Arc<str>, said: Said) {
-        let named = (Arc::clone(source), said);
+    pub(super) fn name(&mut self, source: &Arc<str>, heard: Heard) {
+        let named = (Arc::clone(source), heard);
         self.fill(|batch| {
-            batch.bytes = batch.bytes.saturating_add(named.1.size());
+            batch.bytes = batch.bytes.saturating_add(named.1.said.size());
             batch.names.push(named);
         });
     }

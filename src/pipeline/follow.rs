@@ -286,7 +286,7 @@ impl Tables {
                 self.segment(segment, &place, at, batcher);
             }
             Packet::Datagram(datagram) => {
-                names.read(datagram, &mut |said| batcher.name(sources.current(), said));
+                names.read(datagram, at, &mut |heard| batcher.name(sources.current(), heard));
                 if !logins.push_radius(datagram, at, &mut |over| login(over, sources, batcher)) {
                     datagrams.push(datagram, at, &mut |over| exchange(over, sources, batcher));
                 }

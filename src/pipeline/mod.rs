@@ -37,7 +37,7 @@ use crate::capture::paths::Input;
 use crate::census::Census;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
-use crate::naming::Said;
+use crate::naming::Heard;
 use crate::policy::Policy;
 use crate::record::FlowRecord;
 use crate::sink::Sink;
@@ -60,12 +60,12 @@ type Recorder<'a> = &'a (dyn Fn(Fact<'_>) + Sync);
 enum Fact<'a> {
     /// A connection.
     Record(&'a FlowRecord),
-    /// What was said of an address, and in which source.
+    /// What was heard of an address, and in which source.
     #[cfg_attr(
         not(feature = "live"),
         expect(dead_code, reason = "files have a census each; only interfaces are told apart")
     )]
-    Said(&'a str, Said),
+    Heard(&'a str, Heard),
 }
 
 /// What a run is to do.
@@ -128,7 +128,7 @@ pub fn read_some<'c, S: Sink + Send>(
     let add = census.map(|census| {
         |fact: Fact<'_>| match fact {
             Fact::Record(record) => census.add(record),
-            Fact::Said(_, said) => census.name_address(said),
+            Fact::Heard(_, heard) => census.hear(heard),
         }
     });
     let add = add.as_ref().map(|add| add as Recorder<'_>);

@@ -9,6 +9,7 @@ use super::batch::{Batch, Job};
 use super::faults::{Provoked, contain};
 use super::judge::Judge;
 use super::{Fact, Progress, Recorder, Settings};
+use crate::census::Window;
 use crate::flow::Side;
 use crate::json;
 use crate::packet::Layers;
@@ -85,9 +86,12 @@ impl<'a> Worker<'a> {
                 }
             }
             batch.jobs = jobs;
-            for (source, said) in batch.names.drain(..) {
-                if let Some(census) = self.census {
-                    census(Fact::Said(&source, said));
+            let window = Window { since: self.settings.since, until: self.settings.until };
+            for (source, heard) in batch.names.drain(..) {
+                let hour = heard.at.start_of_hour();
+                let within = window.meets_hours(hour, hour);
+                if let Some(census) = self.census.filter(|_| within) {
+                    census(Fact::Heard(&source, heard));
                 }
             }
             self.progress.add_connections(connections);

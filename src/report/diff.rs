@@ -3,15 +3,18 @@
 //!
 //! It speaks of the first policy. Silence is no fix: a host that was not seen again may be switched
 //! off, or on holiday; and one that was seen but could not be judged is not fixed either.
+//!
+//! A host that changed its address is followed as within one inventory: by its MAC address, else by
+//! a name that it gave itself, as long as one host alone has it on either side.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 
 use super::exceptions::{ExceptionLine, ExceptionStatus};
-use super::inventory::Inventory;
+use super::inventory::{Client, Inventory, Server, ServerName};
 use super::summary::page::{Ink, Page};
 use super::summary::{self, Style};
 use super::text::{count, printable};
+use crate::naming::NameSource;
 use crate::packet::Address;
 use crate::policy::Outcome;
 
@@ -66,16 +69,17 @@ pub struct Diff {
 impl Diff {
     /// Compare an earlier inventory with a later one.
     pub fn new(old: &Inventory, new: &Inventory) -> Self {
-        let known: BTreeSet<_> = findings(old).into_keys().collect();
+        let followed = followed(old, new);
+        let known: BTreeSet<_> = findings(old, None).into_keys().collect();
         let fresh = |excepted: bool| {
-            let new = findings(new).into_iter();
-            new.filter(|(finding, agreed)| !known.contains(finding) && *agreed == excepted)
-                .map(|(((_, name), id), _)| (name, id))
+            let new = findings(new, Some(&followed)).into_iter();
+            new.filter(|(finding, (_, agreed))| !known.contains(finding) && *agreed == excepted)
+                .map(|((.., id), (name, _))| (name, id))
                 .collect()
         };
         Self {
             policy: new.policies.first().map(|policy| policy.id.to_string()).unwrap_or_default(),
-            clients: changes(&clients(old), &clients(new)),
+            clients: changes(&clients(old, None), &clients(new, Some(&followed))),
             servers: changes(&servers(old), &servers(new)),
             new_findings: fresh(false),
             excepted_findings: fresh(true),
@@ -169,8 +173,79 @@ fn write(page: &mut Page, heading: &str, ink: Ink, list: &[Change], verbose: boo
 /// Something that is judged, in the order of its key.
 type Judged<K> = BTreeMap<K, (Outcome, Change)>;
 
-fn clients(inventory: &Inventory) -> Judged<Address> {
-    let line = |client: &super::inventory::Client| {
+/// A host of two inventories: by its address in the earlier one, else in the later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Before(Address),
+    Later(Address),
+}
+
+/// Which host of the earlier inventory the hosts of a later one are, by their addresses.
+type Followed = BTreeMap<Address, Address>;
+
+/// Follow hosts by their MAC addresses, then by their addresses, then by their names; where MAC
+/// addresses say that two are not the same host, nothing else says that they are.
+fn followed(old: &Inventory, new: &Inventory) -> Followed {
+    let mut followed = Followed::new();
+    let mut taken: BTreeSet<Address> = BTreeSet::new();
+    let proofs: [fn(&Client) -> Vec<String>; 3] = [macs, addresses, own_names];
+    for proofs in proofs {
+        let before = only(old.clients.iter().filter(|one| !taken.contains(&one.ip)), proofs);
+        let now = only(new.clients.iter().filter(|one| !followed.contains_key(&one.ip)), proofs);
+        for (proof, client) in now {
+            let Some(other) = before.get(&proof) else { continue };
+            let differ = other.mac.zip(client.mac).is_some_and(|(before, now)| before != now);
+            if !differ && !followed.contains_key(&client.ip) && taken.insert(other.ip) {
+                followed.insert(client.ip, other.ip);
+            }
+        }
+    }
+    followed
+}
+
+fn addresses(client: &Client) -> Vec<String> {
+    client.addresses.iter().map(ToString::to_string).collect()
+}
+
+fn macs(client: &Client) -> Vec<String> {
+    client.mac.iter().map(ToString::to_string).collect()
+}
+
+/// The names that a host gave itself.
+fn own_names(client: &Client) -> Vec<String> {
+    let is_own = |by: &&str| NameSource::from_name(by).is_some_and(NameSource::is_own);
+    let own = client.named_by.iter().filter(|(_, by)| by.iter().any(is_own));
+    own.map(|(name, _)| name.clone()).collect()
+}
+
+/// Hosts by what no other has.
+fn only<'a>(
+    clients: impl Iterator<Item = &'a Client>,
+    proofs: fn(&Client) -> Vec<String>,
+) -> BTreeMap<String, &'a Client> {
+    let mut all: BTreeMap<String, Vec<&Client>> = BTreeMap::new();
+    for client in clients {
+        for proof in proofs(client) {
+            all.entry(proof).or_default().push(client);
+        }
+    }
+    let one = |(proof, clients): (String, Vec<&'a Client>)| match clients[..] {
+        [client] => Some((proof, client)),
+        _ => None,
+    };
+    all.into_iter().filter_map(one).collect()
+}
+
+/// Who a host of the later inventory is; without `followed` the inventory is the earlier one.
+fn who(ip: Address, followed: Option<&Followed>) -> Who {
+    match followed {
+        None => Who::Before(ip),
+        Some(followed) => followed.get(&ip).map_or(Who::Later(ip), |before| Who::Before(*before)),
+    }
+}
+
+fn clients(inventory: &Inventory, followed: Option<&Followed>) -> Judged<Who> {
+    let line = |client: &Client| {
         let verdict = client.verdicts.first()?;
         let outcome = verdict.outcome;
         let verdicts = client.stacks.iter().filter_map(|stack| stack.verdicts.first());
@@ -184,13 +259,13 @@ fn clients(inventory: &Inventory) -> Judged<Address> {
             reasons: reasons.into_iter().collect(),
             excepted: verdict.excepted.as_ref().map(ToString::to_string),
         };
-        Some((client.ip, (outcome, change)))
+        Some((who(client.ip, followed), (outcome, change)))
     };
     inventory.clients.iter().filter_map(line).collect()
 }
 
-fn servers(inventory: &Inventory) -> Judged<super::inventory::ServerName> {
-    let line = |server: &super::inventory::Server| {
+fn servers(inventory: &Inventory) -> Judged<ServerName> {
+    let line = |server: &Server| {
         let verdict = server.verdicts.first()?;
         let change = Change {
             name: printable(&server.name.to_string()).into_owned(),
@@ -203,23 +278,31 @@ fn servers(inventory: &Inventory) -> Judged<super::inventory::ServerName> {
     inventory.servers.iter().filter(|server| server.internal).filter_map(line).collect()
 }
 
-fn changes<K: Ord + Display>(old: &Judged<K>, new: &Judged<K>) -> Changes {
+fn changes<K: Ord>(old: &Judged<K>, new: &Judged<K>) -> Changes {
     let mut changes = Changes::default();
     for (key, (outcome, change)) in old {
         if *outcome != Outcome::Breaks {
             continue;
         }
-        let list = match new.get(key) {
-            None => &mut changes.silent,
-            // The list of the new ones is for what did not break before.
-            Some((Outcome::Breaks, later)) => {
-                changes.still.push(later.clone());
-                continue;
-            }
-            Some((Outcome::Ready, _)) => &mut changes.fixed,
-            Some((Outcome::AtRisk | Outcome::Unknown, _)) => &mut changes.unproven,
+        let Some((now, later)) = new.get(key) else {
+            changes.silent.push(change.clone());
+            continue;
         };
-        list.push(change.clone());
+        let moved = |one: &Change, words: &str, other: &Change| {
+            let mut one = one.clone();
+            if one.name != other.name {
+                one.known_as.push(format!("{words} {}", other.name));
+            }
+            one
+        };
+        match now {
+            // The list of the new ones is for what did not break before.
+            Outcome::Breaks => changes.still.push(moved(later, "was", change)),
+            Outcome::Ready => changes.fixed.push(moved(change, "now", later)),
+            Outcome::AtRisk | Outcome::Unknown => {
+                changes.unproven.push(moved(change, "now", later));
+            }
+        }
     }
     for (key, (outcome, change)) in new {
         let broke = old.get(key).is_some_and(|(outcome, _)| *outcome == Outcome::Breaks);
@@ -230,22 +313,28 @@ fn changes<K: Ord + Display>(old: &Judged<K>, new: &Judged<K>) -> Changes {
     changes
 }
 
-/// Every finding of severity medium or worse: whose it is, in their order, its id, and whether all
-/// that the host has of it is excepted.
-fn findings(inventory: &Inventory) -> BTreeMap<((Option<Address>, String), &'static str), bool> {
+/// Whose a finding is, a client's or a server's, and its id.
+type Whose = (Option<Who>, Option<ServerName>, &'static str);
+
+/// Every finding of severity medium or worse: whose it is, by name, and whether all that the host has
+/// of it is excepted.
+fn findings(inventory: &Inventory, followed: Option<&Followed>) -> BTreeMap<Whose, (String, bool)> {
     let of_clients = inventory.clients.iter().flat_map(|client| {
         let findings = client.stacks.iter().flat_map(|stack| &stack.findings);
-        findings.map(|finding| ((Some(client.ip), client.ip.to_string()), finding))
+        let who = who(client.ip, followed);
+        findings.map(move |finding| (Some(who), None, client.ip.to_string(), finding))
     });
     let of_servers = inventory.servers.iter().flat_map(|server| {
         let name = printable(&server.name.to_string()).into_owned();
-        server.findings.iter().map(move |finding| ((None, name.clone()), finding))
+        let findings = server.findings.iter();
+        findings.map(move |finding| (None, Some(server.name.clone()), name.clone(), finding))
     });
     let first = inventory.policies.first().map(|policy| &policy.id);
     let mut all = BTreeMap::new();
-    for (whose, finding) in of_clients.chain(of_servers) {
+    for (client, server, name, finding) in of_clients.chain(of_servers) {
         if finding.is_serious() && finding.is_under(first) {
-            *all.entry((whose, finding.id)).or_insert(true) &= finding.excepted.is_some();
+            let entry = all.entry((client, server, finding.id)).or_insert((name, true));
+            entry.1 &= finding.excepted.is_some();
         }
     }
     all
@@ -255,8 +344,73 @@ fn findings(inventory: &Inventory) -> BTreeMap<((Option<Address>, String), &'sta
 mod tests {
     use super::*;
     use crate::census::sample::{Sample, legacy, modern, wrong_suites};
+    use crate::packet::Mac;
     use crate::report::inventory::Finding;
     use crate::report::sample::{judge, snapshot};
+
+    /// One host in each inventory, at this address, with this MAC address and this name.
+    fn alone(
+        address: u8,
+        old: bool,
+        mac: Option<u8>,
+        name: Option<(&str, &'static str)>,
+    ) -> Inventory {
+        let offer = if old { legacy() } else { modern() };
+        let mac = mac.map(|last| Mac([2, 0, 0, 0, 0, last]));
+        let record = Sample::new(address, 7).offers(&offer);
+        let record = record.with(|record| record.client.mac = mac).0;
+        let mut inventory = judge(&snapshot(&[record]), &["dataverse"], &[]);
+        if let Some((name, by)) = name {
+            let client = &mut inventory.clients[0];
+            client.names = vec![name.to_owned()];
+            client.named_by = [(name.to_owned(), [by].into())].into();
+        }
+        inventory
+    }
+
+    #[test]
+    fn a_host_that_changed_its_address_is_followed() {
+        type Seen = (u8, Option<u8>, Option<(&'static str, &'static str)>);
+        let mdns = |name| Some((name, "mdns"));
+        let cases: [(Seen, Seen, bool); 9] = [
+            // By its MAC address; not if that is another one, whatever its address and its name.
+            ((9, Some(1), None), (5, Some(1), None), true),
+            ((9, Some(1), None), (5, Some(2), None), false),
+            ((9, Some(1), mdns("till")), (5, Some(2), mdns("till")), false),
+            ((9, Some(1), None), (9, Some(2), None), false),
+            // By a name that it gave itself, not by one that others gave it.
+            ((9, None, mdns("till")), (5, None, mdns("till")), true),
+            ((9, Some(1), mdns("till")), (5, None, mdns("till")), true),
+            ((9, None, Some(("till", "dns"))), (5, None, Some(("till", "dns"))), false),
+            ((9, None, Some(("till", "file"))), (5, None, Some(("till", "file"))), false),
+            // By its address, behind a router too.
+            ((9, Some(1), mdns("till")), (9, None, None), true),
+        ];
+        for ((was, mac, name), (is, later_mac, later_name), same) in cases {
+            let before = alone(was, true, mac, name);
+            let text = format!("{was} {mac:?} {name:?}, {is} {later_mac:?} {later_name:?}");
+            let still = Diff::new(&before, &alone(is, true, later_mac, later_name));
+            assert_eq!(still.clients.still.len(), usize::from(same), "{text}");
+            assert_eq!(still.has_new_breaks(), !same, "{text}");
+            assert_eq!(still.new_findings.is_empty(), same, "{text}");
+            let fixed = Diff::new(&before, &alone(is, false, later_mac, later_name));
+            assert_eq!(
+                (fixed.clients.fixed.len(), fixed.clients.silent.len()),
+                if same { (1, 0) } else { (0, 1) },
+                "{text}"
+            );
+            if same && was != is {
+                assert!(
+                    still.clients.still[0].known_as.contains(&format!("was 10.0.0.{was}")),
+                    "{text}"
+                );
+                assert!(
+                    fixed.clients.fixed[0].known_as.contains(&format!("now 10.0.0.{is}")),
+                    "{text}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn fixed_still_new_silent() {

@@ -9,6 +9,7 @@ use super::inventory::{Client, Edge, Finding, Inventory, Remedy, Server, Stack};
 use super::summary::Style;
 use super::summary::page::{Ink, Page};
 use super::text::{count, listed, named, printable, span};
+use super::vendors::described;
 use crate::packet::Address;
 use crate::policy::{Outcome, Reason};
 use crate::recognise::Remediation;
@@ -43,7 +44,9 @@ impl Inventory {
             let addresses: Vec<_> = client.addresses.iter().map(ToString::to_string).collect();
             known.insert(0, format!("addresses {}", listed(&addresses, limit(verbose))));
         }
-        known.extend(client.mac.map(|mac| format!("MAC {mac}")));
+        let vendor = client.vendor.as_deref();
+        let mac = client.mac.map(|mac| format!("MAC {}", printable(&described(mac, vendor))));
+        known.extend(mac);
         known.extend(client.owner.iter().map(|owner| format!("owner {}", printable(owner))));
         if !known.is_empty() {
             page.item(Ink::Plain, &known.join(", "));

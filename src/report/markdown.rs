@@ -8,6 +8,7 @@ use std::io;
 
 use super::exceptions::Excepted;
 use super::inventory::{Inventory, Remedy};
+use super::summary::answer;
 use super::summary::coverage::{bounds, packets};
 use super::text::{count, minute, printable, span, unglued};
 use crate::policy::Outcome;
@@ -34,6 +35,7 @@ impl Inventory {
     }
 
     fn answer(&self, text: &mut String) {
+        let _ = writeln!(text, "**{}**\n", safe(&unglued(&answer::headline(self))));
         table(
             text,
             &["policy", "", "seen", "go on working", "at risk", "break", "not judged"],

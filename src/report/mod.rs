@@ -20,6 +20,7 @@ pub mod schema;
 pub mod scope;
 pub mod summary;
 mod text;
+mod vendors;
 
 pub use diff::Diff;
 pub use exceptions::Exceptions;
@@ -29,3 +30,4 @@ pub use inventory::{Inventory, Question};
 pub use names::Names;
 pub use summary::Style;
 pub(crate) use text::printable;
+pub use vendors::Vendors;

@@ -12,7 +12,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::scope::Network;
-use crate::packet::Address;
+use super::vendors::Vendors;
+use crate::packet::{Address, Mac};
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +41,10 @@ pub enum NamesError {
 /// What addresses are called, and who owns their networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    names: HashMap<Address, BTreeSet<String>>,
+    said: HashMap<Address, BTreeSet<String>>,
     /// The narrowest first.
     groups: Vec<(Network, Group)>,
+    vendors: Vendors,
 }
 
 /// Whose a network is.
@@ -65,9 +67,21 @@ impl Names {
         Self::default()
     }
 
+    /// The same, and who made which network cards.
+    #[must_use]
+    pub fn with_vendors(mut self, vendors: Vendors) -> Self {
+        self.vendors = vendors;
+        self
+    }
+
+    /// Who made the network card with this address, as far as it is known.
+    pub fn vendor(&self, mac: Mac) -> Option<String> {
+        self.vendors.of(mac).map(str::to_owned)
+    }
+
     /// The names of an address, in order.
     pub fn of(&self, ip: Address) -> Vec<String> {
-        self.names.get(&ip).into_iter().flatten().cloned().collect()
+        self.said.get(&ip).into_iter().flatten().cloned().collect()
     }
 
     /// Whose network an address is in.
@@ -85,7 +99,7 @@ impl Names {
             lines(&text).map_err(wrong)?
         };
         for (ip, names) in found {
-            self.names.entry(ip).or_default().extend(names);
+            self.said.entry(ip).or_default().extend(names);
         }
         Ok(())
     }
@@ -320,7 +334,7 @@ mod tests {
         let mut names = Names::new();
         names.add_hosts(&path)?;
         let mut lines: Vec<_> = names
-            .names
+            .said
             .iter()
             .map(|(ip, names)| format!("{ip} {}", Vec::from_iter(names.clone()).join(" ")))
             .collect();

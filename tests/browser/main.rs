@@ -18,9 +18,14 @@ mod chromium;
 #[path = "../common/mod.rs"]
 mod common;
 mod hostile;
+#[cfg(all(feature = "live", feature = "serve"))]
+#[path = "../common/net.rs"]
+mod net;
 #[cfg(feature = "serve")]
 mod served;
 mod shots;
+#[cfg(all(feature = "live", feature = "serve"))]
+mod wire;
 
 use std::fs;
 use std::io::BufWriter;

@@ -23,8 +23,8 @@ use crate::x509::{Certificate, Fingerprint};
 use super::text;
 use crate::census::growing::Mark;
 use crate::census::{
-    Bins, Coverage, Edge, EdgeKey, Host, KnownAs, Latency, Server, ServerKey, Snapshot, Sorted,
-    SourceEntry, SourceKey, SourceKind, Stack, StackKey,
+    Bins, Coverage, Edge, EdgeKey, Host, Hours, KnownAs, Latency, Server, ServerKey, Snapshot,
+    Sorted, SourceEntry, SourceKey, SourceKind, Stack, StackKey,
 };
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -97,9 +97,7 @@ impl Reader {
 
     /// The facts of one source; `None` if the file has none of it.
     pub(super) fn source(&mut self, sql: &Connection, key: &SourceKey) -> Result<Option<Snapshot>> {
-        let Some((row, entry, coverage, latency)) = source(sql, key)? else {
-            return Ok(None);
-        };
+        let Some((row, part)) = source(sql, key)? else { return Ok(None) };
         let mut evidence = self.edge_evidence(sql, row)?;
         let mut edges = self.edges(sql, row, &mut evidence)?;
         let mut stacks = self.stacks(sql, row, &mut edges)?;
@@ -107,40 +105,38 @@ impl Reader {
             hosts: self.hosts(sql, row, &mut stacks)?,
             servers: self.server_facts(sql, row)?,
             known: self.known(sql, row)?,
-            coverage,
-            latency,
-            sources: vec![entry],
-            ..Snapshot::default()
+            ..part
         }))
     }
 
     /// What addresses are called.
     fn known(&self, sql: &Connection, source: i64) -> Result<BTreeMap<Address, KnownAs>> {
         let mut all: BTreeMap<Address, KnownAs> = BTreeMap::new();
-        let mut statement =
-            sql.prepare_cached("SELECT ip, name, said_by FROM name_seen WHERE source = ?1")?;
+        let mut statement = sql.prepare_cached(
+            "SELECT first, last, ip, name, said_by FROM name_seen WHERE source = ?1",
+        )?;
         let mut rows = statement.query([source])?;
         while let Some(row) = rows.next()? {
             let text = |at: usize| row.get_ref(at)?.as_str().map_err(wrong);
             let (Some(address), Some(source)) =
-                (text::to_address(text(0)?), NameSource::from_name(text(2)?))
+                (text::to_address(text(2)?), NameSource::from_name(text(4)?))
             else {
                 return Err(Fault::Value("name_seen"));
             };
-            let name = text(1)?.into();
-            let said = Said::Name { address, name, source };
-            all.entry(address).or_default().add(said, &self.limits);
+            let said = Said::Name { address, name: text(3)?.into(), source };
+            all.entry(address).or_default().add(said, hours(row)?, &self.limits);
         }
         let mut statement =
-            sql.prepare_cached("SELECT ip, mac FROM lease_seen WHERE source = ?1")?;
+            sql.prepare_cached("SELECT first, last, ip, mac FROM lease_seen WHERE source = ?1")?;
         let mut rows = statement.query([source])?;
         while let Some(row) = rows.next()? {
             let text = |at: usize| row.get_ref(at)?.as_str().map_err(wrong);
-            let (Some(address), Some(mac)) = (text::to_address(text(0)?), text::to_mac(text(1)?))
+            let (Some(address), Some(mac)) = (text::to_address(text(2)?), text::to_mac(text(3)?))
             else {
                 return Err(Fault::Value("lease_seen"));
             };
-            all.entry(address).or_default().add(Said::Lease { address, mac }, &self.limits);
+            let said = Said::Lease { address, mac };
+            all.entry(address).or_default().add(said, hours(row)?, &self.limits);
         }
         Ok(all)
     }
@@ -382,11 +378,8 @@ pub(super) fn sources(sql: &Connection) -> Result<Vec<SourceKey>> {
     Ok(keys)
 }
 
-/// The row of a source: its number, itself, its coverage, its handshakes' times.
-fn source(
-    sql: &Connection,
-    key: &SourceKey,
-) -> Result<Option<(i64, SourceEntry, Coverage, Latency)>> {
+/// The row of a source: its number, and what it says of the source.
+fn source(sql: &Connection, key: &SourceKey) -> Result<Option<(i64, Snapshot)>> {
     let mut statement = sql.prepare_cached(
         "SELECT id, name, has_identity, first, last, packets, bytes, cut, dropped, flows,
              midstream, evicted, fault, skipped, coverage, handshake_us, lost,
@@ -434,7 +427,8 @@ fn source(
         }
     }
     let latency = latency(row.get_ref(15)?.as_str().map_err(wrong)?)?;
-    Ok(Some((row.get(0)?, entry, coverage, latency)))
+    let part = Snapshot { coverage, latency, sources: vec![entry], ..Snapshot::default() };
+    Ok(Some((row.get(0)?, part)))
 }
 
 /// `connections, first, last` as the first columns.
@@ -444,6 +438,11 @@ fn tally(row: &Row<'_>) -> Result<Tally> {
         first: text::to_moment(row.get(1)?),
         last: text::to_moment(row.get(2)?),
     })
+}
+
+/// `first, last` as the first columns.
+fn hours(row: &Row<'_>) -> Result<Hours> {
+    Ok(Hours { first: text::to_moment(row.get(0)?), last: text::to_moment(row.get(1)?) })
 }
 
 /// The largest counter that is believed: JSON and spreadsheets hold it exactly, and millions of

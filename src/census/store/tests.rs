@@ -89,7 +89,7 @@ fn names_and_leases_are_kept_per_source_and_merged() {
             census.add(record);
         }
         for said in said {
-            census.name_address(said.clone());
+            census.name_address(said.clone(), Timestamp::new(START, 0));
         }
         census.snapshot()
     };
@@ -118,7 +118,7 @@ fn names_and_leases_are_kept_per_source_and_merged() {
         census.add(record);
     }
     for (at, said) in monday.iter().chain(&tuesday).enumerate() {
-        census.name_address(said.clone());
+        census.name_address(said.clone(), Timestamp::new(START, 0));
         let changes = census.take_changes();
         assert_eq!(changes.known.len(), 1);
         if at == 1 {
@@ -128,6 +128,26 @@ fn names_and_leases_are_kept_per_source_and_merged() {
         }
     }
     assert_eq!(whole(&mut [file]).known, both);
+    // What was heard later makes the span longer, in the file too.
+    let mut file = store(&path);
+    let hour = |hours: u64| Timestamp::new(START / 3_600 * 3_600 + hours * 3_600, 0);
+    census.name_address(monday[0].clone(), hour(5));
+    file.update(&entry("live", 1), &census.take_changes()).unwrap();
+    let known = whole(&mut [file]).known;
+    let (_, heard) = known[&one].names.iter().next().unwrap();
+    assert_eq!((heard.first, heard.last), (hour(0), hour(5)));
+    // What there is no room for is counted, and the larger count of a source holds.
+    let narrow = Census::new(&Limits { address_names: 1, ..Limits::default() });
+    for said in &monday {
+        narrow.name_address(said.clone(), hour(0));
+    }
+    let lossy = narrow.snapshot();
+    assert_eq!(lossy.coverage.names_refused, 1);
+    let mut file = store(&folder.path().join("lossy.db"));
+    for name in ["a", "b", "a"] {
+        file.save(&entry(name, 1), &lossy).unwrap();
+    }
+    assert_eq!(whole(&mut [file]).coverage.names_refused, 2);
     // What no census holds is damage.
     let sql = Connection::open(&path).unwrap();
     sql.execute("UPDATE name_seen SET ip = 'nowhere'", []).unwrap();

@@ -262,17 +262,26 @@ impl Writer<'_> {
     /// What an address is called; names only become more.
     fn known(&self, ip: Address, known: &KnownAs) -> Result<()> {
         let ip = ip.to_string();
-        for (name, said_by) in &known.names {
+        for ((name, said_by), hours) in known.names.iter() {
             self.run(
-                "INSERT OR IGNORE INTO name_seen (source, ip, name, said_by)
-                 VALUES (?1, ?2, ?3, ?4)",
-                params![self.source, ip, name, said_by.name()],
+                "INSERT INTO name_seen (source, ip, name, said_by, first, last)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET first = excluded.first, last = excluded.last",
+                params![
+                    self.source,
+                    ip,
+                    name,
+                    said_by.name(),
+                    moment(hours.first),
+                    moment(hours.last)
+                ],
             )?;
         }
-        for mac in &known.leases {
+        for (mac, hours) in known.leases.iter() {
             self.run(
-                "INSERT OR IGNORE INTO lease_seen (source, ip, mac) VALUES (?1, ?2, ?3)",
-                params![self.source, ip, mac.to_string()],
+                "INSERT INTO lease_seen (source, ip, mac, first, last) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET first = excluded.first, last = excluded.last",
+                params![self.source, ip, mac.to_string(), moment(hours.first), moment(hours.last)],
             )?;
         }
         Ok(())

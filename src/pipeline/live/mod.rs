@@ -77,7 +77,7 @@ pub fn live<S: Sink + Send>(
     let progress = watch.progress();
     let add = |fact: Fact<'_>| match fact {
         Fact::Record(record) => watch.add(record),
-        Fact::Said(source, said) => watch.name_address(source, said),
+        Fact::Heard(source, heard) => watch.hear(source, heard),
     };
     let ((), output) = run(settings, Some(&add), sink, progress, sources.len(), |empty, full| {
         thread::scope(|scope| {

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
 use crate::limits::Limits;
-use crate::naming::Said;
+use crate::naming::Heard;
 use crate::packet::PacketStats;
 use crate::pipeline::counted::Counted;
 use crate::pipeline::faults::Faults;
@@ -161,11 +161,11 @@ impl Watch {
         }
     }
 
-    /// Add what was said of an address to the facts of its interface.
-    pub(super) fn name_address(&self, source: &str, said: Said) {
+    /// Add what was heard of an address to the facts of its interface.
+    pub(super) fn hear(&self, source: &str, heard: Heard) {
         let of = |interface: &&Watched| &*interface.name == source;
         if let Some(interface) = self.interfaces.iter().find(of) {
-            interface.census.name_address(said);
+            interface.census.hear(heard);
         }
     }
 

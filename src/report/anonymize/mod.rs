@@ -338,6 +338,7 @@ impl Client {
         }
         self.addresses.sort_unstable();
         self.mac = self.mac.map(|mac| key.mac(mac));
+        self.vendor = None;
         key.names(&mut self.names);
         key.named_by(&mut self.named_by);
         key.option(Kind::Owner, &mut self.owner);
@@ -360,6 +361,7 @@ impl Server {
         key.names(&mut self.names);
         key.named_by(&mut self.named_by);
         self.mac = self.mac.map(|mac| key.mac(mac));
+        self.vendor = None;
         key.option(Kind::Owner, &mut self.owner);
         key.option(Kind::Owner, &mut self.site);
         key.snis(&mut self.snis);

@@ -16,16 +16,9 @@ use crate::report::text::{count, grouped, percent, printable};
 const REASONS: usize = 5;
 
 /// The section.
-pub(super) fn section(inventory: &Inventory, policy: &str) -> Markup {
+pub(super) fn section(inventory: &Inventory) -> Markup {
     let totals = inventory.summary.policies.first();
     let hosts = totals.map(|totals| totals.client_hosts).unwrap_or_default();
-    let sentence = if inventory.coverage.connections.connections == 0 {
-        "No TLS handshake was seen.".to_owned()
-    } else if hosts.seen == 0 {
-        answer::nobody(inventory)
-    } else {
-        answer::sentence(hosts, &inventory.scope, policy)
-    };
     let mood = match (hosts.seen, hosts.breaks, hosts.unknown) {
         (0, ..) | (_, 0, 1..) => Outcome::Unknown,
         (_, 0, 0) => Outcome::Ready,
@@ -35,7 +28,7 @@ pub(super) fn section(inventory: &Inventory, policy: &str) -> Markup {
     html! {
         section #answer .(class(mood)) aria-labelledby="answer-h" {
             div.verdict {
-                h1 #answer-h { (sentence) }
+                h1 #answer-h { (answer::headline(inventory)) }
                 @if hosts.seen > 0 {
                     p.then {
                         @if let Some(rest) = answer::rest(hosts) { (rest) " " }

@@ -105,7 +105,7 @@ fn one(fix: &Remediation, whom: &str) -> Markup {
 
 fn registry(fix: &Remediation) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Registry values" {
+        div.scroll tabindex="0" role="group" aria-label="Registry values" {
             table {
                 caption.quiet { "Registry values to set" }
                 thead { tr { th scope="col" { "Key" } th scope="col" { "Name" } th scope="col" { "Value" } } }

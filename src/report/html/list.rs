@@ -143,7 +143,7 @@ pub(super) fn findings(inventory: &Inventory) -> Markup {
             @if found.is_empty() {
                 p.empty { "Nothing was found." }
             } @else {
-                div.scroll tabindex="0" role="region" aria-label="Findings" {
+                div.scroll tabindex="0" role="group" aria-label="Findings" {
                     table.list.cards {
                         caption.quiet { "Findings, the worst first" }
                         thead { tr {

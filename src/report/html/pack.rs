@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 
 use super::edges::Peers;
 use super::rows;
+use crate::packet::Mac;
 use crate::policy::{Outcome, Reason};
 use crate::report::exceptions::Excepted;
 use crate::report::inventory::{
     CertificateLine, Client, Edge, Finding, Inventory, PolicyLine, Remedy, Server, Stack,
 };
 use crate::report::text::printable;
+use crate::report::vendors;
 use crate::tls::codepoint::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use crate::tls::hello::Offer;
 use crate::x509::CertificateTime;
@@ -176,6 +178,11 @@ impl Packer {
         place
     }
 
+    /// What can be said of a MAC address.
+    fn maker(&mut self, mac: Option<Mac>, vendor: Option<&str>) -> usize {
+        vendors::words(mac, vendor).map_or(0, |words| self.text(&words))
+    }
+
     fn texts<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) -> Vec<usize> {
         texts.into_iter().map(|text| self.text(text)).collect()
     }
@@ -207,6 +214,7 @@ impl Packer {
                 .iter()
                 .map(|one| self.stack(one, peers.of_stack(edges, client, one)))
                 .collect::<Vec<_>>(),
+            self.maker(client.mac, client.vendor.as_deref()),
         ])
     }
 
@@ -331,6 +339,7 @@ impl Packer {
             self.findings(&server.findings),
             self.remedies(&server.remediations),
             clients.iter().take(CLIENTS_OF_A_SERVER).map(ToString::to_string).collect::<Vec<_>>(),
+            self.maker(server.mac, server.vendor.as_deref()),
         ])
     }
 

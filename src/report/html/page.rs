@@ -79,7 +79,7 @@ fn top(inventory: &Inventory, tag: Option<&str>, script: &str) -> Markup {
                     link rel="icon" href=(ICON);
                     style { (PreEscaped(STYLE)) }
                 }
-                body { (body(inventory, policy, tag.is_some())) }
+                body { (body(inventory, tag.is_some())) }
             }
         }
         .into_string()
@@ -87,7 +87,7 @@ fn top(inventory: &Inventory, tag: Option<&str>, script: &str) -> Markup {
     )
 }
 
-fn body(inventory: &Inventory, policy: &str, served: bool) -> Markup {
+fn body(inventory: &Inventory, served: bool) -> Markup {
     html! {
         a.skip href="#hosts" { "Skip to the hosts" }
         header.top {
@@ -106,7 +106,7 @@ fn body(inventory: &Inventory, policy: &str, served: bool) -> Markup {
             p #wire { span #wire-now { "Without a script this page stays as it was when it was opened." } " " strong #wire-trouble role="alert" {} }
         }
         main {
-            (answer::section(inventory, policy))
+            (answer::section(inventory))
             (charts::section(inventory))
             section #hosts aria-labelledby="hosts-h" {
                 h2 #hosts-h { "Hosts" }

@@ -30,8 +30,8 @@ pub(super) fn section(inventory: &Inventory) -> Markup {
                         @for policy in &inventory.policies {
                             dt { (printable(&policy.id)) }
                             dd {
-                                (printable(&policy.title)) ". " (printable(&policy.status))
-                                @if let Some(document) = &policy.document { ". " (printable(document)) }
+                                (printable(&policy.title)) "; " (printable(&policy.status))
+                                @if let Some(document) = &policy.document { "; " (printable(document)) }
                                 @if let Some(date) = &policy.date { ", " (printable(date)) }
                             }
                         }
@@ -72,11 +72,14 @@ const LOST: [&str; 6] = [
 fn lost(source: &SourceLine) -> Markup {
     html! {
         @if let Some(lost) = &source.lost {
-            @for count in [lost.interface, lost.ring, lost.backlog, lost.unread] {
-                td.number { (grouped(count)) }
+            @let [interface, ring, backlog, unread, open, evicted] = LOST;
+            @for (kind, count) in [
+                (interface, lost.interface), (ring, lost.ring), (backlog, lost.backlog), (unread, lost.unread),
+            ] {
+                td.number data-label=(kind) { (grouped(count)) }
             }
-            td.number { (lost.open_share()) }
-            td.number { (grouped(source.evicted_flows)) }
+            td.number data-label=(open) { (lost.open_share()) }
+            td.number data-label=(evicted) { (grouped(source.evicted_flows)) }
         } @else {
             @for _ in LOST { td {} }
         }
@@ -87,8 +90,8 @@ fn sources(inventory: &Inventory) -> Markup {
     let live = inventory.sources.iter().any(|source| source.lost.is_some());
     html! {
         h3 { "Sources" }
-        div.scroll tabindex="0" role="region" aria-label="Sources" {
-            table.list {
+        div.scroll tabindex="0" role="group" aria-label="Sources" {
+            table.list.cards {
                 caption.quiet { "Sources" }
                 thead { tr {
                     th scope="col" { "Sensor" } th scope="col" { "Source" } th scope="col" { "From" }
@@ -100,12 +103,12 @@ fn sources(inventory: &Inventory) -> Markup {
                 tbody {
                     @for source in &inventory.sources {
                         tr {
-                            td { (printable(&source.sensor)) }
+                            td data-label="Sensor" { (printable(&source.sensor)) }
                             th scope="row" { (printable(&source.name)) }
-                            td { @if let Some(at) = source.first_seen { (minute(at)) } }
-                            td { @if let Some(at) = source.last_seen { (minute(at)) } }
-                            td.number { (grouped(source.packets)) }
-                            td.number { (grouped(source.dropped)) }
+                            td data-label="From" { @if let Some(at) = source.first_seen { (minute(at)) } }
+                            td data-label="To" { @if let Some(at) = source.last_seen { (minute(at)) } }
+                            td.number data-label="Packets" { (grouped(source.packets)) }
+                            td.number data-label="Lost" { (grouped(source.dropped)) }
                             @if live { (lost(source)) }
                             td { @if let Some(error) = &source.error { (printable(error)) } }
                         }
@@ -120,7 +123,7 @@ fn exceptions(inventory: &Inventory) -> Markup {
     html! {
         @if !inventory.exceptions.is_empty() {
             h3 { "Exceptions" }
-            div.scroll tabindex="0" role="region" aria-label="Exceptions" {
+            div.scroll tabindex="0" role="group" aria-label="Exceptions" {
                 table.list {
                     caption.quiet { "Exceptions" }
                     thead { tr {

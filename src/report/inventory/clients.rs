@@ -44,10 +44,12 @@ pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Client> {
         let own = host.stacks.len();
         let group = facts.question.names.group(*ip);
         let named_by = facts.names(*ip);
+        let mac = facts.own_mac(*ip, &host.macs);
         clients.push(Client {
             ip: *ip,
             addresses: facts.identity.addresses(*ip),
-            mac: facts.own_mac(*ip, &host.macs),
+            mac,
+            vendor: mac.and_then(|mac| facts.question.names.vendor(mac)),
             names: named_by.keys().cloned().collect(),
             named_by,
             owner: group.and_then(|group| group.owner.clone()),

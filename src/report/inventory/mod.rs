@@ -154,6 +154,8 @@ pub struct Client {
     pub addresses: Vec<Address>,
     /// Its MAC address, where layer 2 shows the host itself.
     pub mac: Option<Mac>,
+    /// Who made its network card, as far as a table of this machine says it.
+    pub vendor: Option<String>,
     /// Its names.
     pub names: Vec<String>,
     /// Who said each of them: a file of names, or a protocol on the wire.
@@ -330,6 +332,8 @@ pub struct Server {
     pub named_by: NamedBy,
     /// Its MAC address, where layer 2 shows the host itself.
     pub mac: Option<Mac>,
+    /// Who made its network card, as far as a table of this machine says it.
+    pub vendor: Option<String>,
     /// Who owns its network.
     pub owner: Option<String>,
     /// Where its network is.

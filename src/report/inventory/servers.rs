@@ -80,11 +80,13 @@ fn line(
     let own = key.target.is_none().then_some(key.ip);
     let group = own.and_then(|ip| facts.question.names.group(ip));
     let named_by = own.map(|ip| facts.names(ip)).unwrap_or_default();
+    let mac = facts.own_mac(key.ip, &macs);
     Some(Server {
         name: ServerName::from(key),
         names: named_by.keys().cloned().collect(),
         named_by,
-        mac: facts.own_mac(key.ip, &macs),
+        mac,
+        vendor: mac.and_then(|mac| facts.question.names.vendor(mac)),
         owner: group.and_then(|group| group.owner.clone()),
         site: group.and_then(|group| group.site.clone()),
         internal: facts.question.internal.contain_server(key),

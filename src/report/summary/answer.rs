@@ -43,6 +43,19 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory) {
     }
 }
 
+/// The answer under the first policy, whatever was seen.
+pub(in crate::report) fn headline(inventory: &Inventory) -> String {
+    let totals = inventory.summary.policies.first();
+    let hosts = totals.map(|totals| totals.client_hosts).unwrap_or_default();
+    if inventory.coverage.connections.connections == 0 {
+        return "No TLS handshake was seen.".to_owned();
+    }
+    match totals {
+        Some(totals) if hosts.seen > 0 => sentence(hosts, &inventory.scope, &totals.policy),
+        _ => nobody(inventory),
+    }
+}
+
 /// The answer in a sentence.
 pub(in crate::report) fn sentence(hosts: Counts, scope: &[String], policy: &str) -> String {
     let Counts { seen, breaks, unknown, .. } = hosts;

@@ -195,7 +195,11 @@ fn push_new(list: &mut Vec<String>, item: String) {
 /// Names and owner of a host, as far as they are known.
 fn who(client: &Client, verbose: bool) -> Option<String> {
     let names = client.names.iter().chain(&client.owner).map(|name| printable(name).into_owned());
-    let mac = client.mac.filter(|_| verbose).map(|mac| mac.to_string());
+    let mac = client.mac.filter(|_| verbose);
+    let mac = mac.map(|mac| match &client.vendor {
+        Some(vendor) => format!("{mac} ({})", printable(vendor)),
+        None => mac.to_string(),
+    });
     let parts: Vec<_> = names.chain(mac).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }

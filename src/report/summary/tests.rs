@@ -297,10 +297,17 @@ fn what_an_interface_lost_is_told_by_who_lost_it() {
     let row = "| eth1 | 9959 | 0 | 30 | 11 | 0 | 4 % | 5 |";
     let markdown = written(crate::report::Format::Markdown);
     assert!(markdown.contains(row), "{markdown}");
-    let cells = "<td class=\"number\">0</td><td class=\"number\">30</td>\
-                 <td class=\"number\">11</td><td class=\"number\">0</td>\
-                 <td class=\"number\">4\u{a0}%</td><td class=\"number\">5</td>";
-    assert!(written(crate::report::Format::Html).contains(cells));
+    let cells = [
+        ("by the interface", "0"),
+        ("ring full", "30"),
+        ("workers behind", "11"),
+        ("unread", "0"),
+        ("while a handshake was open", "4\u{a0}%"),
+        ("flows at a bound", "5"),
+    ]
+    .map(|(kind, count)| format!("<td class=\"number\" data-label=\"{kind}\">{count}</td>"))
+    .concat();
+    assert!(written(crate::report::Format::Html).contains(&cells));
     let json: serde_json::Value =
         serde_json::from_str(&written(crate::report::Format::Json)).unwrap();
     let source = &json["sources"][0];

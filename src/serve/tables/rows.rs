@@ -142,6 +142,7 @@ impl Row for Client {
         let mut text = String::new();
         add(&mut text, &self.addresses);
         add(&mut text, self.mac);
+        add(&mut text, self.vendor.iter());
         add(&mut text, &self.names);
         add(&mut text, self.owner.iter().chain(&self.site));
         for stack in &self.stacks {
@@ -229,6 +230,7 @@ impl Row for Server {
         let mut text = String::new();
         add_servers(&mut text, [&self.name]);
         add(&mut text, self.mac);
+        add(&mut text, self.vendor.iter());
         add(&mut text, &self.names);
         add(&mut text, &self.snis);
         add(&mut text, self.owner.iter().chain(&self.site));

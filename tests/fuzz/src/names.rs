@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use tlscensus::clock::Timestamp;
 use tlscensus::limits::Limits;
 use tlscensus::naming::{NameReader, Said};
 use tlscensus::packet::{Address, Datagram, Domain, Endpoint, Layers};
@@ -44,7 +45,7 @@ fn said(data: &[u8], cut: usize) -> (Vec<Said>, usize) {
             cut: 0,
             layers: Layers::default(),
         };
-        reader.read(&datagram, &mut |said| all.push(said));
+        reader.read(&datagram, Timestamp::default(), &mut |heard| all.push(heard.said));
     }
     (all, bytes)
 }

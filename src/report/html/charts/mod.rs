@@ -69,7 +69,7 @@ impl Picture<'_> {
                     }
                     details.numbers {
                         summary { "As a table" }
-                        div.scroll tabindex="0" role="region" aria-label=(title) { (table) }
+                        div.scroll tabindex="0" role="group" aria-label=(title) { (table) }
                     }
                 }
             }

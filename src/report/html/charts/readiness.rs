@@ -51,7 +51,7 @@ pub(super) fn figure(inventory: &Inventory) -> Markup {
             })
         })
         .collect();
-    let header = ["Policy", "", "seen", "break", "at risk", "not known", "go on working"];
+    let header = ["Policy", "of what", "seen", "break", "at risk", "not known", "go on working"];
     Picture {
         id: "readiness",
         title: "Readiness by policy",

@@ -51,7 +51,7 @@ function unpack(raw) {
     clients: raw.clients.map((c, at) => ({
       key: c[0], at, ip: c[0], names: texts(c[1]), owner: text[c[2]], site: text[c[3]], mac: c[4],
       internal: (c[5] & 1) > 0, several: (c[5] & 2) > 0, connections: c[6], first: c[7], last: c[8],
-      letters: c[9], others: c[10], stacks: c[11].map(stack),
+      letters: c[9], others: c[10], stacks: c[11].map(stack), maker: text[c[12]],
     })),
     servers: raw.servers.map((s, at) => ({
       key: text[s[0]], at, server: text[s[0]], ip: s[1], port: s[2], application: text[s[3]],
@@ -60,7 +60,7 @@ function unpack(raw) {
       certificates: texts(s[13]), clients: s[14], connections: s[15], first: s[16], last: s[17],
       times: s[18],
       verdicts: s[19].map((v) => ({ ...verdict(v), names: texts(v[4]) })),
-      found: found(s[20]), remedies: remedies(s[21]), peers: s[22],
+      found: found(s[20]), remedies: remedies(s[21]), peers: s[22], maker: text[s[23]],
     })),
     certificates: raw.certificates.map((c, at) => ({
       key: c[0], at, sha256: c[0], sha1: c[1], subject: text[c[2]], issuer: text[c[3]],

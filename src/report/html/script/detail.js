@@ -12,7 +12,7 @@ function terms(pairs) {
 
 /** A small table. */
 function small(caption, header, rows) {
-  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+  return make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption },
     make("table", {}, make("caption", {}, caption),
       make("thead", {}, make("tr", {}, header.map((cell) => make("th", { scope: "col" }, cell)))),
       make("tbody", {}, rows.map((row) => make("tr", {}, row.map((cell) => make("td", {}, cell)))))));
@@ -124,7 +124,7 @@ function stackDetail(stack) {
 
 function clientDetail(row) {
   return [terms([
-    ["Names", row.names.join(", ")], ["Other addresses", row.others.join(", ")], ["MAC", row.mac],
+    ["Names", row.names.join(", ")], ["Other addresses", row.others.join(", ")], ["MAC", row.mac && [row.mac, row.maker && make("span", { class: "dim" }, ` (${row.maker})`)]],
     ["Owner", row.owner], ["Site", row.site], ["Network", row.internal ? "ours" : "not ours"],
     ["Seen", `${minute(row.first)} to ${minute(row.last)} UTC`],
     ["Beware", row.several ? "may be several hosts behind one address" : ""],
@@ -133,8 +133,8 @@ function clientDetail(row) {
 
 function serverDetail(row) {
   const { chain, times } = row;
-  return [verdicts(row.verdicts), terms([
-    ["Names", row.names.join(", ")], ["Asked for as", row.snis.join(", ")], ["MAC", row.mac],
+  return [make("h3", { class: "quiet" }, row.server), verdicts(row.verdicts), terms([
+    ["Names", row.names.join(", ")], ["Asked for as", row.snis.join(", ")], ["MAC", row.mac && [row.mac, row.maker && make("span", { class: "dim" }, ` (${row.maker})`)]],
     ["Owner", row.owner], ["Site", row.site], ["Network", row.internal ? "ours" : "not ours"],
     ["Negotiated", tally(row.versions)], ["Cipher suites", tally(row.suites)],
     ["Chain", [spoken(chain.status), chain.why && `: ${chain.why}`]],

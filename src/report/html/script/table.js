@@ -24,7 +24,7 @@ const views = {
     weight: (row, at) => -WEIGHTS[(row.letters[at] || "u").toLowerCase()],
     reasons: (row, at) => row.stacks.flatMap(({ kind }) => kind.verdicts[at]?.reasons || []),
     software,
-    words: (row) => [row.ip, ...row.others, ...row.names, row.mac, row.owner, row.site,
+    words: (row) => [row.ip, ...row.others, ...row.names, row.mac, row.maker, row.owner, row.site,
       ...row.stacks.flatMap((stack) => [stack.kind.ja4, stack.kind.ja3, stack.kind.version,
         ...stack.kind.software.map((one) => one.name), ...stack.names()])],
     detail: clientDetail,
@@ -52,7 +52,7 @@ const views = {
     letter: (row, at) => excepted(row.verdicts[at]),
     weight: (row, at) => -WEIGHTS[row.verdicts[at]?.letter || "u"] - (row.internal ? 0.5 : 0),
     reasons: (row, at) => row.verdicts[at]?.reasons || [],
-    words: (row) => [row.server, ...row.names, ...row.snis, row.mac, row.owner, row.site,
+    words: (row) => [row.server, ...row.names, ...row.snis, row.mac, row.maker, row.owner, row.site,
       row.chain.root, row.chain.issuer, row.chain.status, ...row.certificates],
     detail: serverDetail,
     columns: [

@@ -53,7 +53,10 @@ impl Identity {
     pub(super) fn mac_of(&self, ip: Address, macs: &[Mac], snapshot: &Snapshot) -> Option<Mac> {
         let addresses = self.addresses(ip);
         let leases = addresses.iter().filter_map(|address| snapshot.known.get(address));
-        let all = macs.iter().chain(leases.flat_map(|known| &known.leases)).copied();
+        let all = macs
+            .iter()
+            .chain(leases.flat_map(|known| known.leases.iter().map(|(mac, _)| mac)))
+            .copied();
         let own: BTreeSet<Mac> = all.filter(|mac| !self.routers.contains(mac)).collect();
         own.first().copied().filter(|_| own.len() == 1)
     }
@@ -83,7 +86,7 @@ impl Identity {
             }
         }
         for (address, known) in &snapshot.known {
-            for (name, _) in known.names.iter().filter(|(_, source)| source.is_own()) {
+            for ((name, _), _) in known.names.iter().filter(|((_, source), _)| source.is_own()) {
                 proofs.entry(Proof::Name(name)).or_default().insert(*address);
             }
         }
@@ -136,9 +139,8 @@ impl Identity {
             for name in files.of(address) {
                 named.entry(name).or_default().insert("file");
             }
-            for (name, source) in
-                snapshot.known.get(&address).into_iter().flat_map(|one| &one.names)
-            {
+            let known = snapshot.known.get(&address);
+            for ((name, source), _) in known.into_iter().flat_map(|one| one.names.iter()) {
                 named.entry(name.to_string()).or_default().insert(source.name());
             }
         }
@@ -160,10 +162,12 @@ enum Proof<'a> {
 fn macs(snapshot: &Snapshot) -> BTreeMap<Address, BTreeSet<Mac>> {
     let clients = snapshot.hosts.iter().map(|(ip, host)| (*ip, &host.macs));
     let servers = snapshot.servers.iter().map(|(key, server)| (key.ip, &server.macs));
-    let leases = snapshot.known.iter().map(|(ip, known)| (*ip, &known.leases));
     let mut all: BTreeMap<Address, BTreeSet<Mac>> = BTreeMap::new();
-    for (ip, macs) in clients.chain(servers).chain(leases) {
+    for (ip, macs) in clients.chain(servers) {
         all.entry(ip).or_default().extend(macs);
+    }
+    for (ip, known) in &snapshot.known {
+        all.entry(*ip).or_default().extend(known.leases.iter().map(|(mac, _)| *mac));
     }
     all
 }

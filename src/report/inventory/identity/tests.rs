@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::census::sample::{Sample, legacy, modern};
+use crate::census::sample::{START, Sample, legacy, modern};
 use crate::census::{Census, KnownAs, Merger, Snapshot};
+use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::naming::{NameSource, Said};
 use crate::packet::{Address, Mac};
@@ -31,7 +32,7 @@ fn census(hosts: &[(u8, Option<Mac>)], said: Vec<Said>) -> Snapshot {
         census.add(&sample.with(|record| record.client.mac = *mac).0);
     }
     for said in said {
-        census.name_address(said);
+        census.name_address(said, Timestamp::new(START, 0));
     }
     census.snapshot()
 }
