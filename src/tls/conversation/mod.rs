@@ -17,6 +17,7 @@
 //! terminals are given up after a few packets, mail sessions and proxies are not.
 
 mod classify;
+mod doubt;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ mod tests;
 use std::sync::Arc;
 
 use classify::{Context, Found, Within, classify, hello_within, record_within};
+use doubt::Doubt;
 use record::{
     ALERT, APPLICATION_DATA, Body, CHANGE_CIPHER_SPEC, HANDSHAKE, PROBE, Past, Record, Unfinished,
 };
@@ -54,9 +56,7 @@ struct Track {
     /// Cleartext bytes that were searched.
     searched: usize,
     /// Bytes that may be the beginning of a first record.
-    doubt: Vec<u8>,
-    /// When the first of them came.
-    doubted: Timestamp,
+    doubt: Doubt,
     /// A hole, or an unknown beginning, lies before what is searched now.
     torn: bool,
     /// What came before the next record.
@@ -162,23 +162,21 @@ impl Conversation {
     fn search(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
         let context = self.context(side);
         let track = side.of_mut(&mut self.tracks);
-        let mut joined = std::mem::take(&mut track.doubt);
-        // When the first of these bytes were seen, and how many came then.
-        let (opened, earlier) =
-            if joined.is_empty() { (at, 0) } else { (track.doubted, joined.len()) };
-        let bytes = if joined.is_empty() {
+        let waited = std::mem::take(&mut track.doubt);
+        let joined;
+        let bytes = if waited.is_empty() {
             bytes
         } else {
-            joined.extend_from_slice(bytes);
+            joined = waited.joined(bytes);
             &joined
         };
         match classify(bytes, context) {
             Found::Tls => {
-                self.transcript.open(opened);
+                self.transcript.open(waited.came(0, at));
                 return self.enter(side, at, bytes);
             }
             Found::SslV2 => {
-                self.transcript.open(opened);
+                self.transcript.open(waited.came(0, at));
                 track.state = State::SslV2(sslv2::Deframer::default());
                 return self.sslv2(side, at, bytes);
             }
@@ -187,8 +185,7 @@ impl Conversation {
                 return self.data(side, at, bytes);
             }
             Found::TooShort => {
-                track.doubt = bytes.to_vec();
-                track.doubted = opened;
+                track.doubt = waited.keep(bytes, 0, at);
                 return;
             }
             Found::Framed(_) | Found::Nothing => {}
@@ -200,14 +197,11 @@ impl Conversation {
         };
         let (clear, rest) = bytes.split_at(start.min(bytes.len()));
         self.cleartext(side, clear);
-        let opened = if start < earlier { opened } else { at };
         if matches!(found, Within::Hello(_)) {
-            self.transcript.open(opened);
+            self.transcript.open(waited.came(start, at));
             self.enter(side, at, rest);
         } else {
-            let track = side.of_mut(&mut self.tracks);
-            track.doubt = rest.to_vec();
-            track.doubted = opened;
+            side.of_mut(&mut self.tracks).doubt = waited.keep(bytes, start, at);
         }
     }
 
@@ -405,8 +399,9 @@ impl Conversation {
         let missing = track.framing.as_mut().map_or(missing, |framing| framing.gap(missing));
         let doubt = std::mem::take(&mut track.doubt);
         // Nothing will show any more whether this was a hello.
-        if let [HANDSHAKE, 3, 0..=4, _, _, 1 | 2, ..] = doubt.as_slice() {
-            self.enter(side, at, &doubt);
+        if let [HANDSHAKE, 3, 0..=4, _, _, 1 | 2, ..] = doubt.bytes() {
+            self.transcript.open(doubt.came(0, at));
+            self.enter(side, at, doubt.bytes());
         }
         let track = side.of_mut(&mut self.tracks);
         match &mut track.state {
