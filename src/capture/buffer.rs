@@ -58,6 +58,35 @@ impl Buffer {
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
+    /// Let `count` bytes of a block, behind its first `headroom` ones, follow what is unread. What
+    /// is unread goes before them into the block, which then takes the place of the memory used so
+    /// far. If it is too long for that the block's bytes are copied, into room for `want` of them.
+    /// Returns the memory that is free.
+    pub(super) fn take_over(
+        &mut self,
+        mut block: Vec<u8>,
+        headroom: usize,
+        count: usize,
+        want: usize,
+    ) -> Vec<u8> {
+        let unread = self.end.saturating_sub(self.start);
+        let front = headroom.checked_sub(unread);
+        let room = front.and_then(|front| block.get_mut(front..headroom));
+        if let (Some(front), Some(room)) = (front, room) {
+            room.copy_from_slice(self.unread());
+            self.start = front;
+            self.end = headroom.saturating_add(count).min(block.len());
+            return std::mem::replace(&mut self.bytes, block);
+        }
+        let fresh = block.get(headroom..headroom.saturating_add(count)).unwrap_or_default();
+        let space = self.space(want.max(unread.saturating_add(count)));
+        if let Some(space) = space.get_mut(..fresh.len()) {
+            space.copy_from_slice(fresh);
+        }
+        self.filled(fresh.len());
+        block
+    }
+
     /// Note that `count` bytes were put into the space.
     pub(super) fn filled(&mut self, count: usize) {
         self.end = self.end.saturating_add(count).min(self.bytes.len());

@@ -1,7 +1,7 @@
 //! Capture files and streams, read through one buffer.
 //!
 //! ```text
-//! file, FIFO, stdin ──▶ [decompressor] ──▶ one buffer, refilled ──▶ whole records ──▶ Frame
+//! file, FIFO, stdin ──▶ [decompressor] ──▶ [thread] ──▶ one buffer, refilled ──▶ whole records ──▶ Frame
 //! ```
 //!
 //! What comes in is told by its first bytes. A frame is a slice of the buffer: a packet costs the
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 
 use crate::limits::Limits;
 
-use super::buffer::{Buffer, read_some};
+use super::ahead::Ahead;
+use super::buffer::Buffer;
 use super::classic::{Classic, FILE_HEADER, Refusal, Stop, Tally};
-#[cfg(feature = "compression")]
-use super::compressed::{Decompressor, Fault};
+use super::input::Input;
 use super::magic::{Compression, HEAD, Kind};
 use super::pcapng::Pcapng;
 use super::{CaptureStats, Error, Frame, Offset, Poll, Source};
@@ -25,6 +25,9 @@ use super::{CaptureStats, Error, Frame, Offset, Poll, Source};
 /// What is read at once: large enough that system calls cost nothing, small enough that the packets
 /// are still in the processor's cache when they are looked at.
 const CAPACITY: usize = 256 << 10;
+
+/// Smaller files are read sooner than a thread is begun for them.
+const AHEAD: u64 = 1 << 20;
 
 /// Frames that are handed over at once: enough that the memory that they lead to is fetched for
 /// several at a time, few enough that all of them stay in the nearest cache.
@@ -47,7 +50,7 @@ pub struct FileSource {
     path: PathBuf,
     size: Option<u64>,
     limits: Limits,
-    input: Input,
+    intake: Intake,
     buffer: Buffer,
     format: Format,
     stats: CaptureStats,
@@ -55,10 +58,11 @@ pub struct FileSource {
 }
 
 /// Where bytes come from.
-enum Input {
-    #[cfg(feature = "compression")]
-    Compressed(Box<Decompressor>),
-    Plain(Box<dyn Read + Send>),
+enum Intake {
+    /// Read when they are wanted.
+    Direct(Input),
+    /// Read before, by a thread.
+    Ahead { ahead: Ahead, is_unpacked: bool },
 }
 
 /// Which kind of capture it is, with what is known in the middle of it.
@@ -89,6 +93,26 @@ impl FileSource {
         limits: &Limits,
     ) -> Result<Self, Error> {
         Self::start(name, Box::new(reader), None, limits, CAPACITY)
+    }
+
+    /// From here on read, and unpack, in a thread of its own, before the frames are wanted. A small
+    /// file is not worth one.
+    pub fn read_ahead(&mut self) {
+        if self.size.is_some_and(|size| size < AHEAD) {
+            return;
+        }
+        let nothing = Intake::Direct(Input::nothing());
+        self.intake = match std::mem::replace(&mut self.intake, nothing) {
+            Intake::Direct(input) => {
+                let is_unpacked = input.is_unpacked();
+                match Ahead::start(input, &self.path) {
+                    Ok(ahead) => Intake::Ahead { ahead, is_unpacked },
+                    // No more threads: then without.
+                    Err(input) => Intake::Direct(input),
+                }
+            }
+            ahead @ Intake::Ahead { .. } => ahead,
+        };
     }
 
     /// The size of the file as it lies on the disk, if it is one:
@@ -132,11 +156,14 @@ impl FileSource {
         limits: &Limits,
         capacity: usize,
     ) -> Result<Self, Error> {
+        // A small file is read at once, and seen to be at its end by what room is left.
+        let whole = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
+        let capacity = capacity.min(whole.saturating_add(1));
         let mut source = Self {
             path: path.to_owned(),
             size,
             limits: limits.clone(),
-            input: Input::Plain(reader),
+            intake: Intake::Direct(Input::plain(reader)),
             buffer: Buffer::new(capacity),
             format: Format::Pcapng(Pcapng::new()),
             stats: CaptureStats::default(),
@@ -177,12 +204,10 @@ impl FileSource {
     #[cfg(feature = "compression")]
     fn unpack(mut self, compression: Compression, capacity: usize) -> Result<(Self, Kind), Error> {
         let read = std::mem::replace(&mut self.buffer, Buffer::new(capacity));
-        self.input = match self.input {
-            Input::Plain(reader) => {
-                Input::Compressed(Box::new(Decompressor::new(compression, reader, read)))
-            }
-            compressed @ Input::Compressed(_) => compressed,
-        };
+        let nothing = Intake::Direct(Input::nothing());
+        if let Intake::Direct(input) = std::mem::replace(&mut self.intake, nothing) {
+            self.intake = Intake::Direct(input.unpacked(compression, read));
+        }
         let kind = self.kind()?;
         Ok((self, kind))
     }
@@ -215,35 +240,20 @@ impl FileSource {
 
     /// Read once, so that the buffer can hold `want` unread bytes. Zero is the end of the input.
     fn refill(&mut self, want: usize) -> Result<usize, Error> {
-        let space = self.buffer.space(want);
-        let count = match &mut self.input {
-            #[cfg(feature = "compression")]
-            Input::Compressed(decompressor) => {
-                let result = decompressor.read(space);
-                self.stats.read_bytes = decompressor.position();
-                result.map_err(|fault| {
-                    let offset = Offset::File(decompressor.position());
-                    let path = self.path.clone();
-                    match fault {
-                        Fault::Cut(within) => Error::Truncated { path, offset, within },
-                        Fault::Damage(reason) => Error::Malformed { path, offset, reason },
-                        Fault::Read(cause) => Error::Read { path, offset, cause },
-                        Fault::Unsupported(reason) => Error::Unsupported { path, reason },
-                    }
-                })?
+        match &mut self.intake {
+            Intake::Direct(input) => {
+                let read = input.read(self.buffer.space(want), &self.path);
+                self.stats.read_bytes = input.position();
+                let count = read?;
+                self.buffer.filled(count);
+                Ok(count)
             }
-            Input::Plain(reader) => {
-                let count = read_some(reader, space).map_err(|cause| Error::Read {
-                    path: self.path.clone(),
-                    offset: Offset::File(self.stats.read_bytes),
-                    cause,
-                })?;
-                self.stats.read_bytes = self.stats.read_bytes.saturating_add(count as u64);
-                count
+            Intake::Ahead { ahead, .. } => {
+                let read = ahead.refill(&mut self.buffer, want, &self.path);
+                self.stats.read_bytes = ahead.position();
+                read
             }
-        };
-        self.buffer.filled(count);
-        Ok(count)
+        }
     }
 
     /// Deliver what is whole in the buffer; if that is nothing, refill until something is.
@@ -304,10 +314,14 @@ impl FileSource {
 
     /// Where the first unread byte lies.
     fn offset(&self) -> Offset {
-        match self.input {
-            #[cfg(feature = "compression")]
-            Input::Compressed(_) => Offset::Decompressed(self.buffer.position()),
-            Input::Plain(_) => Offset::File(self.buffer.position()),
+        let is_unpacked = match &self.intake {
+            Intake::Direct(input) => input.is_unpacked(),
+            Intake::Ahead { is_unpacked, .. } => *is_unpacked,
+        };
+        if is_unpacked {
+            Offset::Decompressed(self.buffer.position())
+        } else {
+            Offset::File(self.buffer.position())
         }
     }
 

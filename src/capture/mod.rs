@@ -17,10 +17,12 @@ pub mod filter;
 pub mod live;
 pub mod paths;
 
+mod ahead;
 mod buffer;
 mod classic;
 #[cfg(feature = "compression")]
 mod compressed;
+mod input;
 mod magic;
 mod order;
 mod pcapng;

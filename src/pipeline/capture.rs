@@ -145,6 +145,10 @@ fn read_one(
             return report;
         }
     };
+    // With other cores at hand, what is read and unpacked is so beside what follows it.
+    if settings.threads > 1 {
+        source.read_ahead();
+    }
     let mut follower = match carried.0.take() {
         Some(mut follower) => {
             follower.go_on(name);

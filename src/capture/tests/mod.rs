@@ -2,6 +2,7 @@
 
 #![allow(clippy::arithmetic_side_effects)] // an overflow fails the test, as it should
 
+mod ahead;
 mod classic;
 #[cfg(feature = "compression")]
 mod compressed;
@@ -54,11 +55,16 @@ struct Outcome {
 
 /// Read `reader` to its end, or to where it breaks off.
 fn read_from(reader: impl Read + Send + 'static, limits: &Limits) -> Outcome {
+    match FileSource::from_reader(Path::new("x.pcap"), reader, limits) {
+        Ok(source) => read_on(source),
+        Err(error) => {
+            Outcome { frames: Vec::new(), stats: CaptureStats::default(), end: Err(error) }
+        }
+    }
+}
+
+fn read_on(mut source: FileSource) -> Outcome {
     let mut frames = Vec::new();
-    let mut source = match FileSource::from_reader(Path::new("x.pcap"), reader, limits) {
-        Ok(source) => source,
-        Err(error) => return Outcome { frames, stats: CaptureStats::default(), end: Err(error) },
-    };
     let end = loop {
         let before = frames.len();
         match source.poll(&mut |frame| frames.push(Kept::from(frame))) {
@@ -74,8 +80,11 @@ fn read_from(reader: impl Read + Send + 'static, limits: &Limits) -> Outcome {
     Outcome { frames, stats, end }
 }
 
+/// Read what lies in memory, in one thread; and in two, which must come to the same.
 fn read(bytes: &[u8]) -> Outcome {
-    read_from(io::Cursor::new(bytes.to_vec()), &Limits::default())
+    let outcome = read_from(io::Cursor::new(bytes.to_vec()), &Limits::default());
+    ahead::assert_same(&outcome, io::Cursor::new(bytes.to_vec()));
+    outcome
 }
 
 /// Gives one to seven bytes at a time.
