@@ -19,9 +19,12 @@
     reason = "a bench may fail, and says what it found"
 )]
 
+mod chains;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod instructions;
+#[path = "../../tests/common/traffic.rs"]
+mod packets;
 mod traffic;
 mod work;
 

@@ -11,6 +11,7 @@ use tlscensus::flow::{Chunk, Control, FlowKey, Side, Start, StreamAssembler, Str
 use tlscensus::json;
 use tlscensus::limits::Limits;
 use tlscensus::packet::{Decoder, Endpoint, Packet, Segment, SeqNumber};
+use tlscensus::pipeline::Settings;
 use tlscensus::policy::{self, Policy, finding};
 use tlscensus::record::line::Line;
 use tlscensus::record::{Evasion, FlowRecord, Outcome, Peer, Seen, Sides};
@@ -21,8 +22,8 @@ use tlscensus::tls::parse::{self, HelloParser};
 use tlscensus::tls::{Transport, fingerprint};
 use tlscensus::x509::{Certificate, ChainReport, TrustStores, chain};
 
-use crate::common;
 use crate::traffic::{self, Kept};
+use crate::{chains, common};
 
 /// A piece of work that can be done again and again.
 pub struct Stage {
@@ -33,7 +34,7 @@ pub struct Stage {
 }
 
 /// The names of all stages.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "read",
     "decode",
     "flow-hit",
@@ -47,6 +48,7 @@ pub const NAMES: [&str; 13] = [
     "policy",
     "record",
     "pipeline",
+    "own-chains",
 ];
 
 /// Clients that play the recorded handshakes at once.
@@ -64,10 +66,11 @@ pub fn stage(name: &str) -> Stage {
         "hello" => hello(),
         "ja3-ja4" => fingerprints(),
         "certificate" => certificate(),
-        "chain" => chains(),
+        "chain" => chain_of_two(),
         "policy" => policies(),
         "record" => record(),
         "pipeline" => pipeline(),
+        "own-chains" => own_chains(),
         _ => panic!("there is no stage {name}"),
     }
 }
@@ -227,7 +230,7 @@ fn certificate() -> Stage {
 }
 
 /// A chain to a root, its signatures checked.
-fn chains() -> Stage {
+fn chain_of_two() -> Stage {
     let messages = Messages::of_a_handshake();
     let (limits, stores) = (Limits::default(), stores());
     let certificates = messages.parsed();
@@ -272,6 +275,28 @@ fn pipeline() -> Stage {
     let path = [traffic::write(&frames, &folder)];
     let settings = common::settings(1, &["dataverse"]);
     made("pipeline", frames.len(), move || {
+        black_box((common::read(&path, &settings), &folder));
+    })
+}
+
+/// A capture in which each handshake has two certificates that no other has: all are parsed, and
+/// both signatures of each chain checked.
+fn own_chains() -> Stage {
+    const CHAINS: u32 = 1_000;
+    let (capture, root) = chains::capture(CHAINS);
+    let folder = tempfile::tempdir().unwrap();
+    let [path, store] = ["chains.pcap", "root.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&path, capture).unwrap();
+    std::fs::write(&store, root).unwrap();
+    let store = format!("bench={}", store.display()).parse().unwrap();
+    let trust = Arc::new(TrustStores::load(&[store], &[]).unwrap());
+    let settings = Settings { trust, ..common::settings(1, &["dataverse"]) };
+    let path = [path];
+    let (lines, _) = common::read(&path, &settings);
+    let lines = String::from_utf8(lines).unwrap();
+    let verified = lines.matches(r#""status":"private_root""#).count();
+    assert_eq!(verified, CHAINS as usize, "all lead to the root");
+    made("own-chains", CHAINS as usize, move || {
         black_box((common::read(&path, &settings), &folder));
     })
 }
