@@ -15,7 +15,8 @@ pub(super) struct Entry {
     /// Where in [`Watched`](super::slots::Watched), or one of two states besides.
     pub(super) state: u32,
     /// Sequence numbers at which the streams began, where they are known, to tell a repeated packet
-    /// from a new connection.
+    /// from a new connection. Nothing of that is wanted while the flow is watched: if it is closed
+    /// then, the second when that was seen stands in place of the first.
     pub(super) openings: [SeqNumber; 2],
     /// Other VLAN tags under which packets of the same connection are seen.
     pub(super) joined: Domain,
@@ -25,8 +26,8 @@ pub(super) struct Entry {
     pub(super) flags: u8,
 }
 
-/// Both ends of the watched flow are closed: the hand has to look when that was.
-pub(super) const CLOSED: u8 = 1;
+/// Both ends of the watched flow are closed.
+const CLOSED: u8 = 1;
 /// `joined` holds.
 pub(super) const HAS_JOINED: u8 = 2;
 /// `openings` and `ttl` hold for the low end; a bit higher, for the high end.
@@ -61,6 +62,21 @@ impl Slot for Entry {
 }
 
 impl Entry {
+    /// Note that both ends of the watched flow are closed, since that second. The first word counts.
+    pub(super) fn close(&mut self, second: u32) {
+        if self.flags & CLOSED == 0 {
+            self.flags |= CLOSED;
+            let [first, _] = &mut self.openings;
+            *first = SeqNumber(second);
+        }
+    }
+
+    /// Of a watched flow: the second since which both its ends are closed.
+    pub(super) const fn closed(&self) -> Option<u32> {
+        let [SeqNumber(second), _] = self.openings;
+        if self.flags & CLOSED == 0 { None } else { Some(second) }
+    }
+
     /// Where the stream of this end began, if that is known.
     pub(super) const fn opening(&self, side: Side) -> Option<SeqNumber> {
         let [low, high] = self.openings;

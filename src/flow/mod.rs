@@ -77,9 +77,14 @@ pub trait StreamConsumer: Sized {
     /// Heap bytes that it holds, for the bound on all flows together.
     fn held_bytes(&self) -> usize;
 
-    /// Read what the next bytes of this direction will need, so that it is in a near cache when they
-    /// come. What comes out means nothing.
-    fn fetch(&self, _side: Side) -> usize {
+    /// Read all parts of it, so that it is in a near cache when bytes come. What comes out means
+    /// nothing.
+    fn fetch(&self) -> usize {
+        0
+    }
+
+    /// Read where the next bytes will be kept, likewise.
+    fn fetch_end(&self) -> usize {
         0
     }
 }

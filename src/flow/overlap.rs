@@ -14,6 +14,10 @@ use crate::packet::SeqNumber;
 /// Shortest silence before a probe: no timer that sends one is shorter.
 const PROBE_WAIT: Duration = Duration::from_millis(200);
 
+/// Up to here memory is asked for by twos: most ends that open a connection say no more. Beyond it
+/// all that may be kept is asked for at once, so that nothing is moved again and again.
+const SHORT: usize = 1 << 10;
+
 /// What overlapped in one direction, and what is kept to compare with.
 #[derive(Debug, Default)]
 pub(super) struct Overlaps {
@@ -71,7 +75,38 @@ impl Overlaps {
             self.delivered.drain(..self.delivered.len().saturating_sub(stay));
         }
         let skip = bytes.len().saturating_sub(bound);
-        self.delivered.extend_from_slice(bytes.get(skip..).unwrap_or_default());
+        let bytes = bytes.get(skip..).unwrap_or_default();
+        let needed = self.delivered.len().saturating_add(bytes.len());
+        if needed > self.delivered.capacity() {
+            let room = if needed <= SHORT { needed.next_power_of_two() } else { bound };
+            self.delivered.reserve_exact(room.min(bound).saturating_sub(self.delivered.len()));
+        }
+        self.delivered.extend_from_slice(bytes);
+    }
+
+    /// Little more will come: hold no more memory than what is in it needs.
+    pub(super) fn settle(&mut self) {
+        self.delivered.shrink_to_fit();
+    }
+
+    /// Use memory that an earlier stream does not need any more.
+    pub(super) fn reuse(&mut self, memory: Vec<u8>) {
+        if self.delivered.capacity() == 0 {
+            self.delivered = memory;
+        }
+    }
+
+    /// Give back memory that another stream may use, if it is worth it.
+    pub(super) fn release(self) -> Option<Vec<u8>> {
+        let mut memory = self.delivered;
+        memory.clear();
+        (memory.capacity() > SHORT).then_some(memory)
+    }
+
+    /// Read where what is delivered next will be kept, so that this is in a near cache. What comes
+    /// out means nothing.
+    pub(super) fn fetch_end(&self) -> usize {
+        self.delivered.last().copied().map_or(0, usize::from)
     }
 
     /// A hole lies behind what was delivered.

@@ -197,6 +197,31 @@ impl StreamAssembler {
         &self.overlaps
     }
 
+    /// Little more will come: hold no more memory than is needed.
+    pub(super) fn settle(&mut self) {
+        self.overlaps.settle();
+    }
+
+    /// Use memory that an earlier stream does not need any more.
+    pub(super) fn reuse(&mut self, memory: Vec<u8>) {
+        self.overlaps.reuse(memory);
+    }
+
+    /// It is over: memory that another stream may use, if there is any.
+    pub(super) fn release(self) -> Option<Vec<u8>> {
+        self.overlaps.release()
+    }
+
+    /// Read all parts of it. What comes out means nothing.
+    #[inline]
+    pub(super) fn fetch(&self) -> usize {
+        self.held_bytes
+            .wrapping_add(usize::from(self.next.is_some()))
+            .wrapping_add(usize::from(self.end.is_some()))
+            .wrapping_add(self.overlaps.held_bytes())
+            .wrapping_add(self.overlaps.differing() as usize)
+    }
+
     /// Whether anything waits behind a hole.
     pub fn is_waiting(&self) -> bool {
         !self.held.is_empty()

@@ -8,13 +8,15 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::entry::{CLOSED, Entry, HAS_JOINED, SEEN, opening_flag};
+use super::entry::{Entry, HAS_JOINED, SEEN, opening_flag};
 use super::halves::Halves;
 use super::keepsake::Keepsakes;
 use super::slots::{HAND_STEPS, SHUNTED, Slot, Slots, VACANT, Watched, seconds};
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
-use super::{Control, FlowEnd, FlowKey, FlowMeta, Opening, Side, StreamConsumer, TableStats};
+use super::{
+    Control, FlowEnd, FlowKey, FlowMeta, Opening, Side, StreamAssembler, StreamConsumer, TableStats,
+};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Domain, Segment, SeqNumber};
@@ -38,6 +40,8 @@ pub struct FlowTable<C> {
     watched: Watched<Flow<C>>,
     /// Consumers for flows to come.
     spares: Vec<C>,
+    /// Memory for their streams.
+    memory: Vec<Vec<u8>>,
     held_bytes: usize,
     syns: SynCache,
     halves: Halves,
@@ -55,7 +59,7 @@ pub struct Place {
     slot: Option<u32>,
 }
 
-/// Consumers that are kept for flows to come.
+/// Consumers that are kept for flows to come, and pieces of memory for their streams.
 const SPARES: usize = 256;
 
 impl<C: StreamConsumer> FlowTable<C> {
@@ -66,6 +70,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             slots: Slots::new(),
             watched: Watched::new(),
             spares: Vec::new(),
+            memory: Vec::new(),
             held_bytes: 0,
             syns: SynCache::new(),
             halves: Halves::new(),
@@ -139,26 +144,23 @@ impl<C: StreamConsumer> FlowTable<C> {
         place.slot = self.slots.likely(place.hash);
     }
 
-    /// Read what the segment will need of its flow, again for several segments right after each
-    /// other. What comes out means nothing.
+    /// Read what the next packets will need: their flows, and the entries that the hand will move
+    /// over. What comes out means nothing.
+    ///
+    /// Each step waits for memory that the one before it has led to, for all packets together.
     #[inline]
-    pub fn fetch(&self, place: &Place) -> usize {
-        let Some(entry) = place.slot.and_then(|slot| self.slots.get(slot)) else { return 0 };
-        match self.watched.get(entry.state) {
-            Some(flow) => flow
-                .consumer
-                .fetch(place.side)
-                .wrapping_add(place.side.of(&flow.streams).held_bytes())
-                .wrapping_add(usize::from(flow.meta.reset)),
-            // Every entry has its flow there, or none.
-            None => usize::from(entry.flags),
-        }
-    }
-
-    /// Read the entries that the hand will move over with so many packets, likewise.
-    #[inline]
-    pub fn fetch_hand(&self, packets: usize) -> u32 {
-        self.slots.ahead(packets).fold(0, |sum, entry| sum.wrapping_add(entry.state))
+    pub fn fetch(&self, places: &[Option<Place>]) -> usize {
+        let entry = |place: &Place| self.slots.get(place.slot?);
+        let flow = |place: &Place| self.watched.get(entry(place)?.state);
+        let places = || places.iter().flatten();
+        let sum = |sum: usize, part: usize| sum.wrapping_add(part);
+        let hand = self.slots.ahead(places().count());
+        let entries = places().filter_map(entry).chain(hand).map(|entry| entry.state as usize);
+        let entries = entries.fold(0, sum);
+        let flows = places().filter_map(|place| Some(flow(place)?.fetch(place.side)));
+        let flows = flows.fold(entries, sum);
+        let ends = places().filter_map(|place| Some(flow(place)?.fetch_end(place.side)));
+        ends.fold(flows, sum)
     }
 
     /// Take one segment whose place was found before. What was taken since may have changed it.
@@ -312,6 +314,12 @@ impl<C: StreamConsumer> FlowTable<C> {
         let first_seq = data_seq(segment);
         let consumer = self.spares.pop().unwrap_or_else(|| C::open(&self.limits));
         let mut flow = Box::new(Flow::new(&key, consumer, at));
+        // Who speaks second has most to say. Where memory is short each gets what it needs only.
+        if self.held_bytes < self.limits.watched_bytes / 2
+            && let Some(memory) = self.memory.pop()
+        {
+            side.other().of_mut(&mut flow.streams).reuse(memory);
+        }
         if let Some(text) = self.keepsakes.take(&key, side, segment) {
             // It goes on where it was given up, and does not begin anew at its SYNs.
             flow.consumer.resume(text);
@@ -333,6 +341,7 @@ impl<C: StreamConsumer> FlowTable<C> {
                 flow.meta.reset |= syn.reset;
             }
         }
+        self.held_bytes = self.held_bytes.saturating_add(flow.held_bytes());
         if let Some(entry) = self.slots.get_mut(slot) {
             entry.state = self.watched.insert(flow);
         }
@@ -414,10 +423,10 @@ impl<C: StreamConsumer> FlowTable<C> {
         let before = flow.held_bytes();
         let control = flow.push(side, segment, at, &self.syns, &key, &self.limits);
         self.held_bytes = self.held_bytes.saturating_sub(before).saturating_add(flow.held_bytes());
-        if flow.closed.is_some()
+        if let Some(closed) = flow.closed
             && let Some(entry) = self.slots.get_mut(slot)
         {
-            entry.flags |= CLOSED;
+            entry.close(seconds(closed));
         }
         if control == Control::Shunt {
             self.give_up(slot, FlowEnd::Shunted, finish);
@@ -446,7 +455,9 @@ impl<C: StreamConsumer> FlowTable<C> {
         let (key, stood) = (entry.key, flow.stands());
         let guessed = u64::from(flow.guessed_starts);
         self.stats.guessed_starts = self.stats.guessed_starts.saturating_add(guessed);
-        let finished = flow.finish(end);
+        let (finished, streams) = flow.finish(end);
+        let room = SPARES.saturating_sub(self.memory.len());
+        self.memory.extend(streams.into_iter().filter_map(StreamAssembler::release).take(room));
         // It may go on: nobody has closed it.
         if matches!(end, FlowEnd::Shunted | FlowEnd::Idle | FlowEnd::Evicted)
             && !finished.meta.reset
@@ -468,10 +479,15 @@ impl<C: StreamConsumer> FlowTable<C> {
                 if silent > self.limits.shunted_idle.as_secs() {
                     self.slots.forget(slot);
                 }
-            } else if state != VACANT
-                && (entry.flags & CLOSED != 0 || silent > self.limits.watched_idle.as_secs())
-            {
-                self.check_watched(slot, state, silent, at, finish);
+            } else if state != VACANT {
+                // The flow itself is far away: it is looked at only when it may be over.
+                let lingers = |second| {
+                    u64::from(seconds(at).saturating_sub(second)) < self.limits.linger.as_secs()
+                };
+                let is_over = entry.closed().is_some_and(|second| !lingers(second));
+                if is_over || silent > self.limits.watched_idle.as_secs() {
+                    self.check_watched(slot, state, silent, at, finish);
+                }
             }
         }
     }

@@ -54,6 +54,33 @@ impl<C: StreamConsumer> Flow<C> {
         }
     }
 
+    /// Read a part of every line of the cache that it lies in: a segment needs nearly all of them,
+    /// and would wait for one after the other. What comes out means nothing.
+    #[inline]
+    pub(super) fn fetch(&self, side: Side) -> usize {
+        let meta = &self.meta;
+        let [low, high] = &self.streams;
+        let [low_layers, high_layers] = &meta.layers;
+        let [low_bytes, _] = meta.bytes;
+        low.fetch()
+            .wrapping_add(high.fetch())
+            .wrapping_add(usize::from(low_layers.is_some()))
+            .wrapping_add(usize::from(high_layers.is_some()))
+            .wrapping_add(usize::from(low_bytes == 0))
+            .wrapping_add(usize::from(meta.reset))
+            .wrapping_add(usize::from(meta.last == meta.opened))
+            .wrapping_add(usize::from(side.of(&meta.signs).urgent))
+            .wrapping_add(usize::from(side.of(&self.acked).is_some()))
+            .wrapping_add(usize::from(self.closed.is_some()))
+            .wrapping_add(self.consumer.fetch())
+    }
+
+    /// Read where the next bytes of this direction will be kept, likewise.
+    #[inline]
+    pub(super) fn fetch_end(&self, side: Side) -> usize {
+        side.of(&self.streams).overlaps().fetch_end().wrapping_add(self.consumer.fetch_end())
+    }
+
     /// Bytes that count against the bound on all watched flows.
     pub(super) fn held_bytes(&self) -> usize {
         let [low, high] = &self.streams;
@@ -218,17 +245,16 @@ impl<C: StreamConsumer> Flow<C> {
         let closed = |stream: &StreamAssembler, other: &StreamAssembler| {
             stream.ended() || (other.ended() && !stream.begun() && !stream.is_waiting())
         };
-        if meta.reset || (closed(low, high) && closed(high, low)) {
-            self.closed.get_or_insert_with(|| {
-                self.consumer.settle();
-                at
-            });
+        if self.closed.is_none() && (meta.reset || (closed(low, high) && closed(high, low))) {
+            self.closed = Some(at);
+            self.consumer.settle();
+            self.streams.iter_mut().for_each(StreamAssembler::settle);
         }
         control
     }
 
-    /// No more will come: feed what waits, and let go.
-    pub(super) fn finish(mut self, end: FlowEnd) -> Finished<C> {
+    /// No more will come: feed what waits, and let go. The streams are empty then.
+    pub(super) fn finish(mut self, end: FlowEnd) -> (Finished<C>, [StreamAssembler; 2]) {
         if end != FlowEnd::Shunted {
             let at = self.meta.last;
             for side in [Side::Low, Side::High] {
@@ -241,7 +267,7 @@ impl<C: StreamConsumer> Flow<C> {
                 });
             }
         }
-        Finished { meta: self.meta, consumer: self.consumer, end }
+        (Finished { meta: self.meta, consumer: self.consumer, end }, self.streams)
     }
 }
 

@@ -151,6 +151,17 @@ impl Transcript {
             .saturating_add(high.capacity())
     }
 
+    /// Read all parts of it. What comes out means nothing.
+    pub fn fetch(&self) -> usize {
+        let [low, high] = &self.preamble;
+        self.entries
+            .len()
+            .wrapping_add(self.bytes.len())
+            .wrapping_add(low.len())
+            .wrapping_add(high.len())
+            .wrapping_add(usize::from(self.refused))
+    }
+
     /// Read where it goes on, so that this is in a near cache. What comes out means nothing.
     pub fn fetch_end(&self) -> usize {
         let last = self.entries.last().map_or(0, |entry| entry.len);

@@ -531,8 +531,13 @@ impl StreamConsumer for Conversation {
         self.transcript.held_bytes()
     }
 
-    fn fetch(&self, side: Side) -> usize {
-        self.transcript.fetch_end().wrapping_add(side.of(&self.tracks).searched)
+    fn fetch(&self) -> usize {
+        let [low, high] = &self.tracks;
+        self.transcript.fetch().wrapping_add(low.fetch()).wrapping_add(high.fetch())
+    }
+
+    fn fetch_end(&self) -> usize {
+        self.transcript.fetch_end()
     }
 }
 
@@ -556,6 +561,16 @@ impl Track {
         self.state = State::Lost;
         self.searched = 0;
         self.unfinished = Unfinished::default();
+    }
+
+    /// Read all parts of it. What comes out means nothing.
+    fn fetch(&self) -> usize {
+        let state = usize::from(matches!(self.state, State::Records(_)));
+        self.searched
+            .wrapping_add(state)
+            .wrapping_add(self.doubt.bytes().len())
+            .wrapping_add(usize::from(self.framing.is_some()))
+            .wrapping_add(usize::from(self.encrypted == 0))
     }
 
     const fn count_encrypted(&mut self, settles: bool) {
