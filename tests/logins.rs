@@ -29,8 +29,8 @@ fn packets(name: &str) -> (Vec<u8>, Vec<Packet>) {
 
 /// The records of packets, without what says where and when they were captured.
 fn records(case: &str, head: &[u8], packets: &[Packet]) -> Vec<Value> {
-    let path: PathBuf =
-        std::env::temp_dir().join(format!("tlscensus-logins-{}-{case}.pcap", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join(format!("{case}.pcap"));
     let mut bytes = head.to_vec();
     for (header, packet) in packets {
         let mut header = *header;
@@ -40,7 +40,6 @@ fn records(case: &str, head: &[u8], packets: &[Packet]) -> Vec<Value> {
     }
     fs::write(&path, bytes).unwrap();
     let mut records = common::records(&path, &common::settings(1, &["dataverse"]));
-    fs::remove_file(&path).unwrap();
     for record in &mut records {
         record["source"] = Value::Null;
     }
