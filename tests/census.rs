@@ -213,3 +213,27 @@ fn the_schema_is_printed() {
     let schema = done(&["report", "--schema"]);
     assert!(schema.contains("tlscensus.inventory/1") && schema.starts_with('{'));
 }
+
+/// The tables of the README say of each table and view all its columns, in their order.
+#[test]
+fn the_readme_names_every_table_view_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "c.db");
+    done(&["read", "-q", "--census", &file, "captures/tls12-ecdhe-ecdsa.pcap"]);
+    let sql = rusqlite::Connection::open(&file).unwrap();
+    let names = |statement: &str| -> Vec<String> {
+        let mut statement = sql.prepare(statement).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let things = names("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')");
+    assert!(things.len() > 20, "{things:?}");
+    for thing in things {
+        let columns = names(&format!("SELECT name FROM pragma_table_info('{thing}')"));
+        let columns: Vec<_> = columns.iter().map(|column| format!("`{column}`")).collect();
+        let listed = format!(" {} |", columns.join(", "));
+        let row = readme.lines().find(|line| line.starts_with(&format!("| `{thing}` |")));
+        assert!(row.is_some_and(|row| row.ends_with(&listed)), "{thing}: {listed}");
+    }
+}
