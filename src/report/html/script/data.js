@@ -76,6 +76,12 @@ function minute(seconds) {
   return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", "\u00a0");
 }
 
+/** A span of time to the minute; one moment stands alone. */
+function span(first, last) {
+  const [from, to] = [minute(first), minute(last)];
+  return from === to ? `${from} UTC` : `${from} to ${to} UTC`;
+}
+
 /** A day; certificates may name years that a Date does not know. */
 function day(seconds) {
   if (seconds === null) return "";

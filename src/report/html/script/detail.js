@@ -112,7 +112,7 @@ function stackDetail(stack) {
     terms([
       ["Looks like", kind.software.map(({ name, confidence, clues }, at) => [at ? make("br") : "",
         name, make("span", { class: "dim" }, ` (${confidence}: ${clues})`)])],
-      ["Connections", `${grouped(stack.connections)}, ${minute(stack.first)} to ${minute(stack.last)} UTC`],
+      ["Connections", `${grouped(stack.connections)}, ${span(stack.first, stack.last)}`],
       ["JA4", kind.ja4 && make("code", {}, kind.ja4)], ["JA3", kind.ja3 && make("code", {}, kind.ja3)],
     ]),
     found(stack.findings),
@@ -126,7 +126,7 @@ function clientDetail(row) {
   return [terms([
     ["Names", row.names.join(", ")], ["Other addresses", row.others.join(", ")], ["MAC", row.mac && [row.mac, row.maker && make("span", { class: "dim" }, ` (${row.maker})`)]],
     ["Owner", row.owner], ["Site", row.site], ["Network", row.internal ? "ours" : "not ours"],
-    ["Seen", `${minute(row.first)} to ${minute(row.last)} UTC`],
+    ["Seen", span(row.first, row.last)],
     ["Beware", row.several ? "may be several hosts behind one address" : ""],
   ]), row.stacks.map(stackDetail)];
 }
@@ -140,7 +140,7 @@ function serverDetail(row) {
     ["Chain", [spoken(chain.status), chain.why && `: ${chain.why}`]],
     ["Root", chain.root || chain.issuer], ["Trusted by", chain.trusted.join(", ")],
     ["Handshake", times ? `half within ${times[0]} ms, nine of ten within ${times[1]} ms` : ""],
-    ["Seen", `${minute(row.first)} to ${minute(row.last)} UTC`],
+    ["Seen", span(row.first, row.last)],
     ["Certificates", row.certificates.map((one) => make("button", { type: "button", class: "link",
       onclick: () => follow("certificates", one) }, `${one.slice(0, 16)}… `))],
     ["Clients", row.peers.map((ip) => [make("button", { type: "button", class: "link",
@@ -155,7 +155,7 @@ function certificateDetail(row) {
     ["Serial", make("code", {}, row.serial)], ["Key", row.keyType], ["Signature", row.signature],
     ["Valid", `${day(row.from)} to ${day(row.until)}`],
     ["SHA-256", make("code", {}, row.sha256)], ["SHA-1", make("code", {}, row.sha1)],
-    ["Seen", `${minute(row.first)} to ${minute(row.last)} UTC`],
+    ["Seen", span(row.first, row.last)],
     ["Servers", row.servers.map((name) => [make("button", { type: "button", class: "link",
       onclick: () => follow("servers", name) }, name), " "])],
     ["Sent by clients", row.clients ? count(row.clients, "host", "hosts") : ""],
