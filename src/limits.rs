@@ -63,7 +63,30 @@
 //! | `edge_evidence` | `unlisted.evidence` |
 //! | `edge_attempts` | `full_lists.attempts` |
 
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::time::Duration;
+
+/// Largest file that is read whole because our operator named it: a policy, a list of names, trust.
+pub const NAMED_FILE_BYTES: u64 = 64 << 20;
+
+/// A file that our operator named, as a whole; one that never ends, a device, is an error.
+pub fn read_named(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(NAMED_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > NAMED_FILE_BYTES {
+        let words = format!("it is larger than {} MiB", NAMED_FILE_BYTES >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
+    }
+    Ok(bytes)
+}
+
+/// The same for a text in UTF-8.
+pub fn read_named_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_named(path)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error().to_string()))
+}
 
 /// The bounds of one run. [`Limits::default`] is what the program uses.
 #[derive(Clone, Debug)]

@@ -200,3 +200,14 @@ fn names_of_files_are_no_commands_to_the_terminal() {
     }
     assert!(String::from_utf8_lossy(&output.stderr).contains("\\u{1b}[2J"));
 }
+
+/// What is named on the command line may be a device that never ends.
+#[test]
+fn a_named_file_that_never_ends_is_refused() {
+    let capture = "captures/tls12-ecdhe-rsa.pcap";
+    for option in ["--policy", "--trust", "--exceptions", "--hosts"] {
+        let (code, words) = tlscensus(&["read", "-q", option, "/dev/zero", capture]);
+        assert_eq!(code, Some(2), "{option}: {words}");
+        assert!(words.contains("/dev/zero") && words.contains("64 MiB"), "{option}: {words}");
+    }
+}

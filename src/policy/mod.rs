@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::limits;
 use crate::tls::Role;
 use crate::tls::codepoint::{NamedGroup, ProtocolVersion};
 
@@ -157,7 +158,7 @@ impl Policy {
 
     /// Read a policy file.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
+        let text = limits::read_named_text(path)
             .map_err(|source| Error::Read { path: path.to_owned(), source })?;
         file::parse(&path.display().to_string(), &text)
     }

@@ -7,12 +7,12 @@
 //! themselves: they are printed as carefully as anything else from the network.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::scope::Network;
 use super::vendors::Vendors;
+use crate::limits;
 use crate::packet::{Address, Mac};
 
 /// Why a file cannot be used.
@@ -135,8 +135,8 @@ type Found = HashMap<Address, BTreeSet<String>>;
 
 /// A text, whatever Windows did to it.
 fn read(path: &Path) -> Result<String, NamesError> {
-    let bytes =
-        fs::read(path).map_err(|cause| NamesError::Read { path: path.to_owned(), cause })?;
+    let bytes = limits::read_named(path)
+        .map_err(|cause| NamesError::Read { path: path.to_owned(), cause })?;
     Ok(match bytes.as_slice() {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
@@ -330,7 +330,7 @@ mod tests {
     fn names(text: impl AsRef<[u8]>) -> Result<Vec<String>, NamesError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("names");
-        fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
         let mut names = Names::new();
         names.add_hosts(&path)?;
         let mut lines: Vec<_> = names
@@ -394,7 +394,7 @@ mod tests {
         let path = folder.path().join("groups");
         let text =
             "network,owner,site\n10.0.0.0/8,IT\n10.9.0.0/16,\"Sales, EMEA\",Berlin\n::/0,v6\n";
-        fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
         let mut names = Names::new();
         names.add_groups(&path).unwrap();
         let owner = |ip: [u8; 4]| names.group(Address::v4(ip)).and_then(|one| one.owner.clone());
@@ -404,7 +404,7 @@ mod tests {
             names.group(Address::v4([10, 9, 1, 1])).unwrap().site.as_deref(),
             Some("Berlin")
         );
-        fs::write(&path, "10.0.0.0/8,IT\nten,IT\n").unwrap();
+        std::fs::write(&path, "10.0.0.0/8,IT\nten,IT\n").unwrap();
         let error = names.add_groups(&path).unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
     }

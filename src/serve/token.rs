@@ -1,7 +1,6 @@
 //! [`Token`]: the secret that a request from another machine has to know.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+
+use crate::limits;
 
 /// The shortest that is accepted: what can be guessed is no secret.
 const SHORTEST: usize = 16;
@@ -46,7 +47,7 @@ impl Token {
 
     /// From the first line of a file.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
-        let text = fs::read_to_string(path)
+        let text = limits::read_named_text(path)
             .map_err(|cause| TokenError::Read { path: path.to_owned(), cause })?;
         Self::new(text.lines().next().unwrap_or_default())
     }

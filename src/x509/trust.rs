@@ -23,11 +23,10 @@ use super::certificate::Certificate;
 use super::Fingerprint;
 use super::pool::IssuerPool;
 
+use crate::limits;
+
 /// The version of the embedded Mozilla roots; a test holds it to `Cargo.lock`.
 const MOZILLA_VERSION: &str = "1.0.11";
-/// Largest trust file that is believed to be one.
-const FILE_BYTES: u64 = 64 << 20;
-
 /// Why trust could not be loaded. Every message names the thing and the cure.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
@@ -360,10 +359,10 @@ fn load_path(path: &Path) -> Result<Vec<Arc<Certificate>>, TrustError> {
 
 fn load_file(path: &Path) -> Result<Vec<Arc<Certificate>>, TrustError> {
     let unreadable = |source| TrustError::Unreadable { path: path.to_owned(), source };
-    if fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES {
-        return Err(TrustError::TooLarge { path: path.to_owned() });
-    }
-    let bytes = fs::read(path).map_err(unreadable)?;
+    let bytes = limits::read_named(path).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => TrustError::TooLarge { path: path.to_owned() },
+        _ => unreadable(error),
+    })?;
     let damaged = |number, why: String| TrustError::Damaged { path: path.to_owned(), number, why };
     let mut certificates = Vec::new();
     if bytes.first() == Some(&0x30) {

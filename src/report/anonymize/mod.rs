@@ -22,6 +22,7 @@ use super::inventory::{
     ChainTotals, Client, Edge, Finding, Inventory, NamedBy, Server, ServerName, SourceLine,
     TrustLine,
 };
+use crate::limits;
 use crate::packet::{Address, Mac};
 use crate::policy::finding::FindingId;
 use crate::x509::Fingerprint;
@@ -68,8 +69,8 @@ enum Kind {
 impl Key {
     /// The key in a file; spaces and line ends after it do not count.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let bytes =
-            std::fs::read(path).map_err(|cause| KeyError::Read { path: path.to_owned(), cause })?;
+        let bytes = limits::read_named(path)
+            .map_err(|cause| KeyError::Read { path: path.to_owned(), cause })?;
         let key = bytes.trim_ascii_end();
         if key.len() < LEAST_KEY {
             return Err(KeyError::Short { path: path.to_owned() });

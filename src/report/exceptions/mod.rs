@@ -17,6 +17,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::scope::{Network, Pattern};
+use crate::limits;
 use crate::packet::Address;
 use crate::policy::finding::FindingId;
 
@@ -77,7 +78,7 @@ struct Place<'a> {
 impl Exceptions {
     /// Read a file.
     pub fn load(path: &Path) -> Result<Self, ExceptionsError> {
-        let text = std::fs::read_to_string(path)
+        let text = limits::read_named_text(path)
             .map_err(|cause| ExceptionsError::Read { path: path.to_owned(), cause })?;
         file::parse(&path.display().to_string(), &text)
     }
