@@ -1,3 +1,5 @@
+//! Whose software: precision and recall by family, on the collected hellos and on the captures.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Compressed captures: each format, several members, cut short, damaged.
+
 use std::io::{self, Cursor, Write};
 use std::path::Path;
 use std::sync::Arc;

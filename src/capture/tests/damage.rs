@@ -1,3 +1,5 @@
+//! Damaged captures: cut at any byte, flipped bits, garbage, a read that fails; each ends in order.
+
 use std::io::Cursor;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! pcapng: sections, interfaces, resolutions, old and unknown blocks, contradictions, short reads.
+
 use super::{Dribble, End, Maker, read, read_from, small_pcapng};
 use crate::capture::{Error, Offset};
 use crate::limits::Limits;
