@@ -114,7 +114,7 @@ fn a_lower_choice_than_was_offered_breaks() {
 fn the_sentinel_proves_a_version_and_no_suite() {
     let with = |proven| {
         chose(V::TLS1_1, 0xc013).with(|record| {
-            record.server_hello.as_mut().unwrap().downgrade_sentinel = Some(proven);
+            Arc::make_mut(record.server_hello.as_mut().unwrap()).downgrade_sentinel = Some(proven);
             let mut offer = (*sample::legacy()).clone();
             offer.legacy_version = V::TLS1_1;
             record.client_hello.as_mut().unwrap().offer = Arc::new(offer);
@@ -124,7 +124,7 @@ fn the_sentinel_proves_a_version_and_no_suite() {
     assert_eq!(said(&policy(), &[with(V::TLS1_2).0]), proven);
     // It contradicts a lower choice: the server has the version that it did not choose.
     let lowered = chose(V::TLS1_1, 0x002f).with(|record| {
-        record.server_hello.as_mut().unwrap().downgrade_sentinel = Some(V::TLS1_2);
+        Arc::make_mut(record.server_hello.as_mut().unwrap()).downgrade_sentinel = Some(V::TLS1_2);
     });
     assert_eq!(said(&policy(), &[lowered.0]), proven);
     let sentence = judged(&policy(), &[with(V::TLS1_2).0]).sentence();
