@@ -297,6 +297,28 @@ fn an_end_keeps_the_order_in_which_it_sent() {
 }
 
 #[test]
+fn what_is_sent_again_comes_before_the_change_of_ciphers() {
+    // The datagram with message 3 was lost: its flight comes again, with other numbers.
+    let flight = |number: u8| {
+        let mut flight = [
+            message(11, 2, &[3; 90]),
+            message(16, 3, &[16; 9]),
+            record(20, 0, 0, &[1]),
+            record(22, 1, 0, &[0; 40]),
+        ];
+        for (record, number) in flight.iter_mut().zip(number..) {
+            record[10] = number;
+        }
+        flight
+    };
+    let whole = story(&flight(2).map(|datagram| (Low, datagram)));
+    let lossy = flight(2).into_iter().enumerate().filter(|(number, _)| *number != 1);
+    let mut sent: Vec<_> = lossy.map(|(_, datagram)| (Low, datagram)).collect();
+    sent.extend(flight(6).into_iter().take(3).map(|datagram| (Low, datagram)));
+    assert_eq!(story(&sent), whole);
+}
+
+#[test]
 fn an_end_that_is_not_answered_is_not_waited_for() {
     let (mut watch, mut transcript) = (Watch::default(), Transcript::default());
     let mut fed =
