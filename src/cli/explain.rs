@@ -89,8 +89,8 @@ impl Text {
         self.sentences("Applies to", &remediation.applies_to);
         self.sentences("What users see", &symptoms(remediation));
         self.sentences("Steps", &remediation.steps);
-        self.to_copy("Commands", &remediation.commands);
-        self.to_copy("Configuration", &remediation.config);
+        self.copied("Commands", &remediation.commands);
+        self.copied("Configuration", &remediation.config);
         let restart: Vec<_> = remediation.restarts().into_iter().collect();
         self.sentences("Restart", &restart);
         self.sentences("Caution", remediation.caution.as_slice());
@@ -125,7 +125,7 @@ impl Text {
     }
 
     /// A titled list of lines that are copied as they are; nothing where there is none.
-    fn to_copy(&mut self, title: &str, lines: &[Box<str>]) {
+    fn copied(&mut self, title: &str, lines: &[Box<str>]) {
         if !lines.is_empty() {
             let _ = write!(self.text, "\n{title}\n");
         }
@@ -156,8 +156,8 @@ mod tests {
             assert_eq!(words(&narrow), words(&wide), "{id}: a word is lost");
             let mut whole: Vec<String> = Vec::new();
             if let Some(remedy) = Remediation::by_id(id) {
-                let copied = remedy.commands.iter().chain(&remedy.config);
-                whole.extend(copied.map(|line| format!("  {line}")));
+                let lines = remedy.commands.iter().chain(&remedy.config);
+                whole.extend(lines.map(|line| format!("  {line}")));
                 let blocks = [remedy.reg_file(), remedy.powershell()].into_iter().flatten();
                 whole.extend(
                     blocks.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()),

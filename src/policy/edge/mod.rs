@@ -116,7 +116,7 @@ pub fn edge(
             }
         }
         Negotiated::Beyond => match client.outcome {
-            Outcome::Ready => return from_beyond(policy, cases, evidence),
+            Outcome::Ready => return coming_down(policy, cases, evidence),
             Outcome::Breaks => return Edge::Breaks(Ends::Client),
             Outcome::Unknown | Outcome::AtRisk => {
                 return Edge::Unknown(client.reasons.first().copied());
@@ -185,7 +185,7 @@ fn lacks_inside(policy: &Policy, client: &ClientOutcome, case: &Case<'_>) -> Opt
 /// What becomes of connections of a client that is ready, all of them beyond the policy. Up to TLS
 /// 1.2 the groups that a client states bind the server's key too (RFC 8422 §5.1.1, §5.3), in TLS 1.3
 /// they do not.
-fn from_beyond(policy: &Policy, cases: &[Case<'_>], server: &ServerEvidence) -> Edge {
+fn coming_down(policy: &Policy, cases: &[Case<'_>], server: &ServerEvidence) -> Edge {
     /// The curves on which the keys of certificates lie.
     const USUAL: [NamedGroup; 2] = [NamedGroup::SECP256R1, NamedGroup::SECP384R1];
     let Some(below) = policy.highest() else { return Edge::Unchanged };
