@@ -293,9 +293,7 @@ fn a_dtls_hello_in_fragments_is_seen_through_and_contradictions_are_told() {
     }
     // A copy that offers other suites: whole before the real one, behind it, and one fragment of it.
     let mut lie = packets[at].clone();
-    let suites = 25 + 34 + 1 + usize::from(lie.payload[59]);
-    let suites = suites + 1 + usize::from(lie.payload[suites]) + 2;
-    lie.payload[suites..suites + 2].copy_from_slice(&[0, 0x2f]);
+    first_suite(&mut lie, [0, 0x2f]);
     assert_ne!(lie.payload, packets[at].payload);
     lie.ttl = 1;
     let mut before = packets.clone();
@@ -311,6 +309,46 @@ fn a_dtls_hello_in_fragments_is_seen_through_and_contradictions_are_told() {
         assert_eq!([id, severity, concerns], ["evasion.fragments", "high", "client"], "{what}");
     }
     assert!(signs(&plainly[0]).is_empty());
+}
+
+/// In place of the first suite of a hello in a datagram.
+fn first_suite(packet: &mut Packet, suite: [u8; 2]) {
+    let cookie = 25 + 34 + 1 + usize::from(packet.payload[59]);
+    let suites = cookie + 1 + usize::from(packet.payload[cookie]) + 2;
+    packet.payload[suites..suites + 2].copy_from_slice(&suite);
+}
+
+/// A conversation of DTLS that comes again after its end, with the same random on the same ports.
+#[test]
+fn a_random_that_is_used_again_hides_no_conversation() {
+    let (first, second_hello) = cookie();
+    let first_hello = first.iter().position(|one| one.payload.get(13) == Some(&1)).unwrap();
+    assert!(first_hello < second_hello);
+    let again = |seconds: u64, change: &dyn Fn(&mut Packet)| {
+        let mut packets = first.clone();
+        let over = packets.last().unwrap().at - packets[0].at;
+        for (number, one) in first.iter().enumerate() {
+            let mut one = one.clone();
+            one.at += over + seconds * 1_000_000_000 + 1_000;
+            if number == first_hello || number == second_hello {
+                change(&mut one);
+            }
+            packets.push(one);
+        }
+        records(&packets)
+    };
+    // Soon after it the same datagrams are late copies of it: nobody sends a hello again to whom all
+    // was answered.
+    assert_eq!(again(1, &|_| {}).len(), 1);
+    // Whoever offers something else offers it anew, and so does whoever comes later.
+    let other = |hello: &mut Packet| first_suite(hello, [0, 0x2f]);
+    for (what, found) in [("another offer", again(1, &other)), ("later", again(15, &|_| {}))] {
+        assert_eq!(found.len(), 2, "{what}");
+        assert_eq!(found[0]["outcome"], found[1]["outcome"], "{what}");
+        assert_eq!(found[0]["history"], found[1]["history"], "{what}");
+        let suites = |record: &Value| record["client_hello"]["cipher_suites"].clone();
+        assert_eq!(suites(&found[0]) != suites(&found[1]), what == "another offer");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use aws_lc_rs::aead::quic::{AES_128, HeaderProtectionKey};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 
-use super::dtls::{Sent, converse};
+use super::dtls::{Sent, converse, limits};
 use super::heap;
 use super::input::Input;
 
@@ -103,5 +103,5 @@ pub fn check(data: &[u8]) {
         let pause = Duration::from_millis(u64::from(head & 7));
         sent.push(Sent { flow: head & 1, from_client, pause, payload, cut: 0 });
     }
-    heap::bounded(data.len(), 4 << 20, 512, || converse(&sent));
+    heap::bounded(data.len(), 4 << 20, 512, || converse(&sent, &limits()));
 }
