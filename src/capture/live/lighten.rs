@@ -40,6 +40,11 @@ const SMALL: u32 = 256;
 /// What to keep of a frame that is not cut: as much as of any.
 const WHOLE: u32 = super::SNAPLEN.cast_unsigned();
 
+/// Flags of packets that begin and end connections.
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+
 /// Bytes of an Ethernet header, as the kernel has it: without the tag that it took off.
 const ETHERNET: usize = 14;
 
@@ -72,7 +77,8 @@ impl Way {
     pub fn of_bulk(frame: &[u8], wire_len: u32) -> Option<Self> {
         let (way, tcp) = Self::find(frame)?;
         let offset = usize::from(frame.get(tcp.checked_add(12)?)? >> 4).checked_mul(4)?;
-        let bare = frame.get(tcp.checked_add(13)?)? & 0x07 == 0;
+        let flags = frame.get(tcp.checked_add(13)?)?;
+        let bare = [FIN, SYN, RST].iter().all(|flag| flags & flag == 0);
         let headers = u32::try_from(tcp.checked_add(offset)?).ok()?;
         let payload = wire_len.checked_sub(headers)?;
         (bare && (payload == 0 || payload >= SMALL)).then_some(way)
@@ -290,7 +296,7 @@ impl Program {
         self.step(SUB, 34);
         self.whole_unless(JGE_X, 0);
         self.step(LDB_X, 27);
-        self.whole_if(JSET, 0x07);
+        self.whole_if(JSET, u32::from(FIN | SYN | RST));
         self.step(LDB_X, 26);
         self.step(AND, 0xf0);
         self.step(RSH, 2);

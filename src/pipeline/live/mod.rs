@@ -123,7 +123,7 @@ fn share(limits: &Limits, threads: usize) -> Limits {
 
 /// Whether a TCP packet in Ethernet has one of SYN, FIN and RST.
 fn begins_or_ends(frame: &[u8]) -> bool {
-    let flags = |at: usize| frame.get(at).is_some_and(|flags| flags & 0x07 != 0);
+    let flags = |at: usize| frame.get(at).is_some_and(|flags| flags.trailing_zeros() < 3);
     match frame.get(12..14) {
         Some([0x81 | 0x88, 0x00 | 0xa8]) => flags(51) || flags(71),
         Some([0x08, 0x00]) => flags(47),
