@@ -98,6 +98,13 @@ fn a_legacy_hello_under_a_modern_one_is_told() {
         let told = format!("at least {differing} bytes of what the client sent came twice");
         assert!(text.starts_with(&told), "{text}");
     }
+    // A decoy that the server drops because its sum is wrong, and not for its time to live.
+    let mut frames: Vec<Frame> = packets.iter().map(Packet::frame).collect();
+    let mut wrong = modern(real).frame();
+    wrong.bytes[50] ^= 0x55;
+    frames.insert(at, wrong);
+    let found = records_of(&capture(&frames, ETHERNET, Format::Nano));
+    assert_eq!(signs(&found[0])[0][0], "evasion.overlap");
     // Without a conflict nothing is told.
     assert!(records(&packets).iter().all(|record| signs(record).is_empty()));
 }
@@ -397,6 +404,46 @@ fn what_a_reset_says_is_no_data() {
     let records = records(&packets);
     assert_eq!(records[0]["client_hello"]["max_version"], "TLS1.0");
     assert!(signs(&records[0]).is_empty());
+}
+
+/// Packets that only the sensor gets (they do not live long enough, or their sum is wrong) and that
+/// pretend that the connection is over or begins anew, before the hello and in its middle.
+#[test]
+fn ends_and_beginnings_that_are_none_hide_no_hello() {
+    let (packets, at) = legacy();
+    let plainly = records(&packets);
+    let decoy = |flags: u8, shift: u32| {
+        let mut decoy = Packet { ttl: 1, payload: Vec::new(), ..packets[at].clone() };
+        let tcp = decoy.tcp.as_mut().unwrap();
+        tcp.flags = flags;
+        tcp.seq = tcp.seq.wrapping_add(shift);
+        decoy
+    };
+    for (what, decoy) in [
+        ("a reset", decoy(traffic::RST | traffic::ACK, 0)),
+        ("a reset out of the window", decoy(traffic::RST, 0x4000_0000)),
+        ("an end", decoy(traffic::FIN | traffic::ACK, 0)),
+        ("an end further on", decoy(traffic::FIN | traffic::ACK, 900)),
+        ("a beginning", decoy(traffic::SYN, 0x1000_0000)),
+        ("the same beginning", decoy(traffic::SYN, u32::MAX)),
+    ] {
+        for (place, pause) in [("before", 0), ("before", 5), ("before", 200), ("within", 0)] {
+            let mut bent = packets.clone();
+            let mut decoy = decoy.clone();
+            if place == "within" {
+                cut(&mut bent, at, 40);
+                let tcp = decoy.tcp.as_mut().unwrap();
+                tcp.seq = tcp.seq.wrapping_add(40);
+                bent.insert(at + 1, decoy);
+            } else {
+                bent.insert(at, decoy);
+                bent[at + 1..].iter_mut().for_each(|one| one.at += pause * 1_000_000_000);
+            }
+            let found = records(&bent);
+            let seen = found.iter().any(|one| one["client_hello"] == plainly[0]["client_hello"]);
+            assert!(seen, "{what} {place} the hello, {pause} s: {found:?}");
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::pool::Pool;
 use super::random::Random;
 
 /// The random of a ServerHello that is a HelloRetryRequest (RFC 8446 §4.1.3): SHA-256 of that word.
-fn retry_random() -> Vec<u8> {
+pub fn retry_random() -> Vec<u8> {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"HelloRetryRequest");
     digest.as_ref().to_vec()
 }

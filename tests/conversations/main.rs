@@ -26,7 +26,10 @@ mod file;
 mod handshake;
 mod hello;
 mod pool;
+mod quic;
 mod random;
+#[path = "../fuzz/src/seal.rs"]
+mod seal;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
@@ -149,13 +152,20 @@ fn what_records_say_is_what_was_made_up() {
         let mut truths = HashMap::new();
         for number in begin..(begin + TOGETHER).min(first + count) {
             let mut random = Random::new(number as u64 ^ 0x7a11_c0de_5eed);
-            // Every fourth is of DTLS.
-            let (own, truth) = if number % 4 == 3 {
-                let conversation = datagrams::over_udp(&mut random, &pool);
-                wire::frames_of_datagrams(&mut random, number, &conversation)
-            } else {
-                let conversation = handshake::over_tcp(&mut random, &pool);
-                wire::frames(&mut random, number, conversation)
+            // One in five is of DTLS, one of QUIC.
+            let (own, truth) = match number % 5 {
+                3 => {
+                    let conversation = datagrams::over_udp(&mut random, &pool);
+                    wire::frames_of_datagrams(&mut random, number, &conversation)
+                }
+                4 => {
+                    let conversation = quic::over_quic(&mut random);
+                    wire::frames_of_datagrams(&mut random, number, &conversation)
+                }
+                _ => {
+                    let conversation = handshake::over_tcp(&mut random, &pool);
+                    wire::frames(&mut random, number, conversation)
+                }
             };
             frames.extend(own);
             let kind = format!("{} {}", truth["transport"], truth["outcome"]).replace('"', "");

@@ -62,8 +62,8 @@ pub fn check(data: &[u8]) {
     assert_eq!(together, converse(&twice, &roomy), "what comes twice is read otherwise");
 }
 
-/// Each record in a datagram of its own, if all are whole and in the clear and at most the first of a
-/// datagram is a message that may begin a conversation.
+/// Each record in a datagram of its own, if all are sound and in the clear and at most the first of a
+/// datagram is a message that may begin a conversation: a datagram is known by its first record.
 fn apart(sent: &[Sent]) -> Option<Vec<Sent>> {
     let mut all = Vec::new();
     for one in sent {
@@ -73,9 +73,9 @@ fn apart(sent: &[Sent]) -> Option<Vec<Sent>> {
             let [kind, 0xfe, 0xfd | 0xff, 0, 0, .., high, low] = *header else { return None };
             let size = 13 + usize::from(u16::from_be_bytes([high, low]));
             let record = rest.get(..size)?;
-            let begins = kind == 22 && record.get(13).is_none_or(|message| *message == 1);
+            let begins = kind == 22 && record.get(13) == Some(&1);
             let first = rest.len() == one.payload.len();
-            if one.cut > 0 || !(20..=22).contains(&kind) || (begins && !first) {
+            if one.cut > 0 || !is_sound(kind, &record[13..]) || (begins && !first) {
                 return None;
             }
             all.push(Sent { pause, payload: record.to_vec(), ..one.again() });
@@ -87,6 +87,19 @@ fn apart(sent: &[Sent]) -> Option<Vec<Sent>> {
         }
     }
     Some(all)
+}
+
+/// Whether the body of a record is what its kind says: one, and a whole one.
+fn is_sound(kind: u8, body: &[u8]) -> bool {
+    let u24 =
+        |at: usize| body[at..at + 3].iter().fold(0, |high, low| high << 8 | usize::from(*low));
+    match kind {
+        20 => body == [1],
+        21 => matches!(body, [1 | 2, _]),
+        // A fragment that lies within its message (RFC 6347 §4.2.2).
+        22 => body.len() >= 12 && body.len() == 12 + u24(9) && u24(6) + u24(9) <= u24(1),
+        _ => false,
+    }
 }
 
 impl Sent {
