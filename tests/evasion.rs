@@ -98,6 +98,13 @@ fn a_legacy_hello_under_a_modern_one_is_told() {
         let told = format!("at least {differing} bytes of what the client sent came twice");
         assert!(text.starts_with(&told), "{text}");
     }
+    // A decoy that the server drops because its sum is wrong, and not for its time to live.
+    let mut frames: Vec<Frame> = packets.iter().map(Packet::frame).collect();
+    let mut wrong = modern(real).frame();
+    wrong.bytes[50] ^= 0x55;
+    frames.insert(at, wrong);
+    let found = records_of(&capture(&frames, ETHERNET, Format::Nano));
+    assert_eq!(signs(&found[0])[0][0], "evasion.overlap");
     // Without a conflict nothing is told.
     assert!(records(&packets).iter().all(|record| signs(record).is_empty()));
 }
@@ -293,9 +300,7 @@ fn a_dtls_hello_in_fragments_is_seen_through_and_contradictions_are_told() {
     }
     // A copy that offers other suites: whole before the real one, behind it, and one fragment of it.
     let mut lie = packets[at].clone();
-    let suites = 25 + 34 + 1 + usize::from(lie.payload[59]);
-    let suites = suites + 1 + usize::from(lie.payload[suites]) + 2;
-    lie.payload[suites..suites + 2].copy_from_slice(&[0, 0x2f]);
+    first_suite(&mut lie, [0, 0x2f]);
     assert_ne!(lie.payload, packets[at].payload);
     lie.ttl = 1;
     let mut before = packets.clone();
@@ -311,6 +316,46 @@ fn a_dtls_hello_in_fragments_is_seen_through_and_contradictions_are_told() {
         assert_eq!([id, severity, concerns], ["evasion.fragments", "high", "client"], "{what}");
     }
     assert!(signs(&plainly[0]).is_empty());
+}
+
+/// In place of the first suite of a hello in a datagram.
+fn first_suite(packet: &mut Packet, suite: [u8; 2]) {
+    let cookie = 25 + 34 + 1 + usize::from(packet.payload[59]);
+    let suites = cookie + 1 + usize::from(packet.payload[cookie]) + 2;
+    packet.payload[suites..suites + 2].copy_from_slice(&suite);
+}
+
+/// A conversation of DTLS that comes again after its end, with the same random on the same ports.
+#[test]
+fn a_random_that_is_used_again_hides_no_conversation() {
+    let (first, second_hello) = cookie();
+    let first_hello = first.iter().position(|one| one.payload.get(13) == Some(&1)).unwrap();
+    assert!(first_hello < second_hello);
+    let again = |seconds: u64, change: &dyn Fn(&mut Packet)| {
+        let mut packets = first.clone();
+        let over = packets.last().unwrap().at - packets[0].at;
+        for (number, one) in first.iter().enumerate() {
+            let mut one = one.clone();
+            one.at += over + seconds * 1_000_000_000 + 1_000;
+            if number == first_hello || number == second_hello {
+                change(&mut one);
+            }
+            packets.push(one);
+        }
+        records(&packets)
+    };
+    // Soon after it the same datagrams are late copies of it: nobody sends a hello again to whom all
+    // was answered.
+    assert_eq!(again(1, &|_| {}).len(), 1);
+    // Whoever offers something else offers it anew, and so does whoever comes later.
+    let other = |hello: &mut Packet| first_suite(hello, [0, 0x2f]);
+    for (what, found) in [("another offer", again(1, &other)), ("later", again(15, &|_| {}))] {
+        assert_eq!(found.len(), 2, "{what}");
+        assert_eq!(found[0]["outcome"], found[1]["outcome"], "{what}");
+        assert_eq!(found[0]["history"], found[1]["history"], "{what}");
+        let suites = |record: &Value| record["client_hello"]["cipher_suites"].clone();
+        assert_eq!(suites(&found[0]) != suites(&found[1]), what == "another offer");
+    }
 }
 
 #[test]
@@ -359,6 +404,46 @@ fn what_a_reset_says_is_no_data() {
     let records = records(&packets);
     assert_eq!(records[0]["client_hello"]["max_version"], "TLS1.0");
     assert!(signs(&records[0]).is_empty());
+}
+
+/// Packets that only the sensor gets (they do not live long enough, or their sum is wrong) and that
+/// pretend that the connection is over or begins anew, before the hello and in its middle.
+#[test]
+fn ends_and_beginnings_that_are_none_hide_no_hello() {
+    let (packets, at) = legacy();
+    let plainly = records(&packets);
+    let decoy = |flags: u8, shift: u32| {
+        let mut decoy = Packet { ttl: 1, payload: Vec::new(), ..packets[at].clone() };
+        let tcp = decoy.tcp.as_mut().unwrap();
+        tcp.flags = flags;
+        tcp.seq = tcp.seq.wrapping_add(shift);
+        decoy
+    };
+    for (what, decoy) in [
+        ("a reset", decoy(traffic::RST | traffic::ACK, 0)),
+        ("a reset out of the window", decoy(traffic::RST, 0x4000_0000)),
+        ("an end", decoy(traffic::FIN | traffic::ACK, 0)),
+        ("an end further on", decoy(traffic::FIN | traffic::ACK, 900)),
+        ("a beginning", decoy(traffic::SYN, 0x1000_0000)),
+        ("the same beginning", decoy(traffic::SYN, u32::MAX)),
+    ] {
+        for (place, pause) in [("before", 0), ("before", 5), ("before", 200), ("within", 0)] {
+            let mut bent = packets.clone();
+            let mut decoy = decoy.clone();
+            if place == "within" {
+                cut(&mut bent, at, 40);
+                let tcp = decoy.tcp.as_mut().unwrap();
+                tcp.seq = tcp.seq.wrapping_add(40);
+                bent.insert(at + 1, decoy);
+            } else {
+                bent.insert(at, decoy);
+                bent[at + 1..].iter_mut().for_each(|one| one.at += pause * 1_000_000_000);
+            }
+            let found = records(&bent);
+            let seen = found.iter().any(|one| one["client_hello"] == plainly[0]["client_hello"]);
+            assert!(seen, "{what} {place} the hello, {pause} s: {found:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,7 @@
 //! `tlscensus explain`: what a finding, a reason, an outcome or a remediation means, in full.
+//!
+//! Sentences are broken at the width of the terminal. What is meant to be copied never is: commands,
+//! lines of configuration, registry values.
 
 use std::fmt::Write as _;
 
@@ -10,16 +13,14 @@ use crate::policy::finding::FindingId;
 use crate::policy::reader::nearest;
 use crate::policy::{Outcome, Reason};
 use crate::recognise::{Fix, Remediation, Symptom};
+use crate::report::wrap;
+
+/// Lines wider than this are hard to read.
+const WIDEST: usize = 100;
 
 /// Print what is known under an id.
 pub(super) fn run(id: &str) -> Result<Exit, Failure> {
-    let outcome = || Outcome::ALL.into_iter().find(|outcome| outcome.name() == id);
-    let text = Remediation::by_id(id)
-        .map(remedy)
-        .or_else(|| FindingId::from_name(id).map(finding))
-        .or_else(|| Reason::from_name(id).map(reason))
-        .or_else(|| outcome().map(|it| format!("{}: {}\n", it.name(), it.explanation())));
-    let Some(text) = text else {
+    let Some(text) = explained(id, Words::width().clamp(20, WIDEST)) else {
         let known: Vec<&str> = ids().collect();
         let near = nearest(id, &known).map(|near| format!("; did you mean `{near}`?"));
         let error = anyhow!("nothing is called `{id}`{}", near.unwrap_or_default());
@@ -32,6 +33,24 @@ pub(super) fn run(id: &str) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// What is known under an id, in lines of a width.
+fn explained(id: &str, columns: usize) -> Option<String> {
+    let mut text = Text { text: String::new(), columns };
+    let outcome = || Outcome::ALL.into_iter().find(|outcome| outcome.name() == id);
+    if let Some(remediation) = Remediation::by_id(id) {
+        text.remedy(remediation);
+    } else if let Some(finding) = FindingId::from_name(id) {
+        text.finding(finding);
+    } else if let Some(reason) = Reason::from_name(id) {
+        text.paragraph(&format!("{}: {}", reason.name(), reason.explanation()));
+        text.answers(reason.fixes());
+    } else {
+        let outcome = outcome()?;
+        text.paragraph(&format!("{}: {}", outcome.name(), outcome.explanation()));
+    }
+    Some(text.text)
+}
+
 /// Everything that can be asked for.
 fn ids() -> impl Iterator<Item = &'static str> {
     let findings = FindingId::ALL.iter().map(|id| id.name());
@@ -41,64 +60,115 @@ fn ids() -> impl Iterator<Item = &'static str> {
     findings.chain(reasons).chain(outcomes).chain(remediations)
 }
 
-/// A finding: what it is, how bad as a rule, and what may mend it.
-fn finding(id: FindingId) -> String {
-    let (name, severity) = (id.name(), id.severity().name());
-    let mut text = format!("{name} ({severity}): {}\n\n{}\n", id.title(), id.explanation());
-    part(&mut text, "What may mend it (tlscensus explain ID)", &answers(id.fixes()));
-    text
+/// A text under construction.
+struct Text {
+    text: String,
+    columns: usize,
 }
 
-/// A reason of an outcome.
-fn reason(reason: Reason) -> String {
-    let mut text = format!("{}: {}\n", reason.name(), reason.explanation());
-    part(&mut text, "What may mend it (tlscensus explain ID)", &answers(reason.fixes()));
-    text
-}
+impl Text {
+    /// A finding: what it is, how bad as a rule, and what may mend it.
+    fn finding(&mut self, id: FindingId) {
+        self.paragraph(&format!("{} ({}): {}", id.name(), id.severity().name(), id.title()));
+        self.text.push('\n');
+        self.paragraph(id.explanation());
+        self.answers(id.fixes());
+    }
 
-/// The remediations that answer any of these, each once.
-fn answers(fixes: &[Fix]) -> Vec<Box<str>> {
-    let answers = |one: &&Remediation| one.fixes.iter().any(|fix| fixes.contains(fix));
-    let all = Remediation::all().iter().filter(answers);
-    all.map(|one| format!("{}: {}", one.id, one.title).into()).collect()
-}
+    /// The remediations that answer any of these, each once.
+    fn answers(&mut self, fixes: &[Fix]) {
+        let answers = |one: &&Remediation| one.fixes.iter().any(|fix| fixes.contains(fix));
+        let all = Remediation::all().iter().filter(answers);
+        let all: Vec<_> = all.map(|one| format!("{}: {}", one.id, one.title)).collect();
+        self.sentences("What may mend it (tlscensus explain ID)", &all);
+    }
 
-/// A remediation: steps, values, what else it affects, and where it is written.
-fn remedy(remediation: &Remediation) -> String {
-    let mut text = format!("{}: {}\n", remediation.id, remediation.title);
-    part(&mut text, "Applies to", &remediation.applies_to);
-    part(&mut text, "What users see", &symptoms(remediation));
-    part(&mut text, "Steps", &remediation.steps);
-    part(&mut text, "Commands", &remediation.commands);
-    part(&mut text, "Configuration", &remediation.config);
-    let restart: Vec<Box<str>> = remediation.restarts().map(Into::into).into_iter().collect();
-    part(&mut text, "Restart", &restart);
-    part(&mut text, "Caution", remediation.caution.as_slice());
-    for (title, snippet) in
-        [("As a .reg file", remediation.reg_file()), ("In PowerShell", remediation.powershell())]
-    {
-        if let Some(snippet) = snippet {
-            let _ = write!(text, "\n{title}\n\n{}", snippet.replace("\r\n", "\n"));
+    /// A remediation: steps, values, what else it affects, and where it is written.
+    fn remedy(&mut self, remediation: &Remediation) {
+        self.paragraph(&format!("{}: {}", remediation.id, remediation.title));
+        self.sentences("Applies to", &remediation.applies_to);
+        self.sentences("What users see", &symptoms(remediation));
+        self.sentences("Steps", &remediation.steps);
+        self.copied("Commands", &remediation.commands);
+        self.copied("Configuration", &remediation.config);
+        let restart: Vec<_> = remediation.restarts().into_iter().collect();
+        self.sentences("Restart", &restart);
+        self.sentences("Caution", remediation.caution.as_slice());
+        for (title, snippet) in [
+            ("As a .reg file", remediation.reg_file()),
+            ("In PowerShell", remediation.powershell()),
+        ] {
+            if let Some(snippet) = snippet {
+                let _ = write!(self.text, "\n{title}\n\n{}", snippet.replace("\r\n", "\n"));
+            }
+        }
+        self.sentences("Sources", &remediation.sources);
+    }
+
+    fn paragraph(&mut self, words: &str) {
+        for line in wrap(words, self.columns) {
+            let _ = writeln!(self.text, "{line}");
         }
     }
-    part(&mut text, "Sources", &remediation.sources);
-    text
+
+    /// A titled list of sentences, further lines of one indented; nothing where there is none.
+    fn sentences<S: AsRef<str>>(&mut self, title: &str, items: &[S]) {
+        if !items.is_empty() {
+            let _ = write!(self.text, "\n{title}\n");
+        }
+        for item in items {
+            for (at, line) in wrap(item.as_ref(), self.columns - 4).into_iter().enumerate() {
+                let indent = if at == 0 { 2 } else { 4 };
+                let _ = writeln!(self.text, "{:indent$}{line}", "");
+            }
+        }
+    }
+
+    /// A titled list of lines that are copied as they are; nothing where there is none.
+    fn copied(&mut self, title: &str, lines: &[Box<str>]) {
+        if !lines.is_empty() {
+            let _ = write!(self.text, "\n{title}\n");
+        }
+        for line in lines {
+            let _ = writeln!(self.text, "  {line}");
+        }
+    }
 }
 
 /// The error messages that this remediation ends.
-fn symptoms(remediation: &Remediation) -> Vec<Box<str>> {
+fn symptoms(remediation: &Remediation) -> Vec<String> {
     let ends = |symptom: &&Symptom| symptom.remediation.contains(&remediation.id);
     let words = |one: &Symptom| format!("{}: \"{}\". {}", one.program, one.contains, one.meaning);
-    Symptom::all().iter().filter(ends).map(|symptom| words(symptom).into()).collect()
+    Symptom::all().iter().filter(ends).map(words).collect()
 }
 
-/// A titled list; nothing where there is none.
-fn part(text: &mut String, title: &str, lines: &[Box<str>]) {
-    if lines.is_empty() {
-        return;
-    }
-    let _ = write!(text, "\n{title}\n");
-    for line in lines {
-        let _ = writeln!(text, "  {line}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_broken_and_what_is_copied_is_not() {
+        for id in ids() {
+            let (narrow, wide) = (explained(id, 60).unwrap(), explained(id, 100_000).unwrap());
+            let words = |text: &str| {
+                text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().concat()
+            };
+            assert_eq!(words(&narrow), words(&wide), "{id}: a word is lost");
+            let mut whole: Vec<String> = Vec::new();
+            if let Some(remedy) = Remediation::by_id(id) {
+                let lines = remedy.commands.iter().chain(&remedy.config);
+                whole.extend(lines.map(|line| format!("  {line}")));
+                let blocks = [remedy.reg_file(), remedy.powershell()].into_iter().flatten();
+                whole.extend(
+                    blocks.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()),
+                );
+            }
+            for line in &whole {
+                assert!(narrow.lines().any(|own| own == line), "{id}: broken: {line}");
+            }
+            let sentences = narrow.lines().filter(|line| !whole.iter().any(|own| own == line));
+            let widest = sentences.max_by_key(|line| line.chars().count()).unwrap();
+            assert!(widest.chars().count() <= 60, "{id}: {widest}");
+        }
     }
 }

@@ -410,10 +410,22 @@ impl<C: StreamConsumer> FlowTable<C> {
     ) {
         let Some(&Entry { state, .. }) = self.slots.get(slot) else { return };
         let Some(flow) = self.watched.get_mut(state) else { return };
-        if segment.flags.syn() && flow.is_reused_by(side, segment) {
+        let is_bare = segment.payload.is_empty() && segment.cut == 0;
+        let is_strange = segment.flags.syn() && flow.is_reused_by(side, segment);
+        if is_strange && is_bare && flow.closed.is_none() {
+            // Who goes on where it was never got it (RFC 9293 §3.10.7.4): nothing is over yet.
+            flow.challenge = Some((side, segment.seq));
+            self.note_syn(&key, side, segment);
+            return;
+        }
+        if is_strange || flow.challenge.is_some() && flow.is_of_another(side, segment) {
+            if is_bare && !is_strange {
+                self.note_bare(&key, side, segment);
+                return;
+            }
             self.give_up(slot, FlowEnd::Reused, finish);
             self.slots.forget(slot);
-            if segment.payload.is_empty() && segment.cut == 0 {
+            if is_bare {
                 self.note_syn(&key, side, segment);
             } else {
                 self.open(key, side, self.slots.hash_of(&key), segment, at, finish);

@@ -25,6 +25,9 @@ pub(super) struct Flow<C> {
     pub(super) guessed_starts: u8,
     /// When both ends were closed.
     pub(super) closed: Option<Timestamp>,
+    /// A SYN that does not belong to it, and who sent it: whether another connection began, or nobody
+    /// received it, is told by what comes next.
+    pub(super) challenge: Option<(Side, SeqNumber)>,
 }
 
 impl<C: StreamConsumer> Flow<C> {
@@ -51,6 +54,7 @@ impl<C: StreamConsumer> Flow<C> {
             },
             guessed_starts: 0,
             closed: None,
+            challenge: None,
         }
     }
 
@@ -105,6 +109,22 @@ impl<C: StreamConsumer> Flow<C> {
         let first = side.of(&self.streams).start().or_else(|| *side.of(&self.first_seq));
         let syn = Syn { isn: segment.seq, ack: false, reset: false };
         first.is_some_and(|first| !syn.fits(first))
+    }
+
+    /// Whether a segment is of the connection that the last strange SYN began, and not of this one.
+    #[cold]
+    pub(super) fn is_of_another(&self, side: Side, segment: &Segment<'_>) -> bool {
+        let Some((sender, isn)) = self.challenge else { return false };
+        let number = match (side == sender, segment.flags.ack()) {
+            (true, _) => segment.seq,
+            (false, true) => segment.ack,
+            (false, false) => return false,
+        };
+        let own = *sender.of(&self.stands());
+        let near =
+            |own: SeqNumber| number.offset_from(own).unsigned_abs() < syn::REACH.unsigned_abs();
+        let begins = number == isn.plus(1) && own != Some(number);
+        Syn { isn, ack: false, reset: false }.fits(number) && (begins || !own.is_some_and(near))
     }
 
     /// Whether a segment that was captured with other VLAN tags is of this connection all the same.

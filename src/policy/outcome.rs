@@ -56,8 +56,8 @@ impl Outcome {
             }
             Self::AtRisk => {
                 "A server that can do what the policy asks and does not always do it: it chose \
-                 another suite although it had the choice, or some connections prove that it can \
-                 and others that it cannot."
+                 another suite or group although it had the choice, or some connections prove that \
+                 it can and others that it cannot."
             }
             Self::Breaks => {
                 "It stops working when the policy is enforced. The reason says why, the fix what to \
@@ -74,9 +74,9 @@ pub enum Reason {
     Version,
     /// No suite of the policy, or another one chosen.
     CipherSuite,
-    /// No group that a suite of the policy could be used with.
+    /// No group that a suite of the policy could be used with, or another one chosen.
     Group,
-    /// No signature algorithm for a certificate of the policy.
+    /// No signature algorithm, or no suite, for a certificate of the policy.
     Signature,
     /// It does not trust a root that the policy requires.
     Root,
@@ -110,7 +110,7 @@ impl Reason {
             Self::CipherSuite => {
                 &[Fix::ClientSuiteMissing, Fix::ServerSuiteMissing, Fix::ServerSuiteNotAllowed]
             }
-            Self::Group => &[Fix::ClientGroupMissing],
+            Self::Group => &[Fix::ClientGroupMissing, Fix::ServerGroupMissing],
             Self::Signature => &[Fix::ClientSignatureMissing],
             Self::Root => &[Fix::RootMissing],
             _ => &[],
@@ -176,11 +176,15 @@ impl Reason {
             }
             Self::Group => {
                 "The client offers suites of the policy that agree on keys over elliptic curves, \
-                 and names no curve or hybrid group that the policy accepts."
+                 and names no curve or hybrid group that the policy accepts. Or it is a server that \
+                 chose another group although the client prefers one of the policy, and was never \
+                 seen with one of the policy: it may have none. Of a connection it says that the \
+                 client has no group of the policy at the version that was negotiated, or that the \
+                 server's certificate may lie on a curve that the client does not name."
             }
             Self::Signature => {
                 "The client accepts no signature that a certificate of the kinds in the policy \
-                 could make."
+                 could make, or offers no suite that such a certificate could serve."
             }
             Self::Root => {
                 "The client answered a chain that verifies up to a root that the policy requires \
@@ -251,6 +255,8 @@ prints_as_its_name! { Outcome Reason super::RootMatch }
 pub(super) struct Fit {
     /// A suite of the policy is offered.
     pub(super) suites: VersionSet,
+    /// … and one that a certificate of the policy can serve.
+    pub(super) certificates: VersionSet,
     /// … and a group that it can be used with.
     pub(super) groups: VersionSet,
     /// A signature algorithm of the policy is accepted.
@@ -266,9 +272,12 @@ impl Fit {
             for suite in &offer.cipher_suites {
                 if policy.suites.allow(version, *suite) {
                     fit.suites.insert(version);
-                    if groups || !needs_group(version, *suite) {
-                        fit.groups.insert(version);
-                        break;
+                    if has_certificate(policy, *suite) {
+                        fit.certificates.insert(version);
+                        if groups || !needs_group(version, *suite) {
+                            fit.groups.insert(version);
+                            break;
+                        }
                     }
                 }
             }
@@ -343,6 +352,17 @@ pub(super) fn accepts_curve(offer: &Offer, version: ProtocolVersion, curve: Name
     }
 }
 
+/// Whether a suite can be used with a certificate of a kind in the policy, which may name none.
+///
+/// A policy may list suites for a kind of certificate that it does not have (Mozilla's old profile:
+/// suites for ECDSA, certificates with RSA alone). What is listed so is of no use: no server that
+/// holds to the policy can choose it, as real enforcement shows.
+fn has_certificate(policy: &Policy, suite: CipherSuite) -> bool {
+    let (Some(types), Some(info)) = (policy.certificate_types, suite.info()) else { return true };
+    let needs = KeyKinds::of_suite(info);
+    needs.is_empty() || !needs.intersection(types).is_empty()
+}
+
 /// Whether a client accepts a certificate of a kind in the policy, which may name none.
 fn has_signature(policy: &Policy, offer: &Offer, version: ProtocolVersion) -> bool {
     let Some(types) = policy.certificate_types else { return true };
@@ -368,7 +388,7 @@ fn has_group(policy: &Policy, offer: &Offer, version: ProtocolVersion) -> bool {
 }
 
 /// Whether a policy accepts a group for a suite that needs one.
-fn accepts_group(policy: &Policy, version: ProtocolVersion, group: NamedGroup) -> bool {
+pub(super) fn accepts_group(policy: &Policy, version: ProtocolVersion, group: NamedGroup) -> bool {
     let named = match &policy.groups {
         Some(groups) => groups.contains(&group),
         None => group.is_curve_or_hybrid(),
@@ -380,7 +400,7 @@ fn accepts_group(policy: &Policy, version: ProtocolVersion, group: NamedGroup) -
 }
 
 /// Whether a suite can be used only with a group of the client.
-fn needs_group(version: ProtocolVersion, suite: CipherSuite) -> bool {
+pub(super) fn needs_group(version: ProtocolVersion, suite: CipherSuite) -> bool {
     version == ProtocolVersion::TLS1_3
         || suite.info().is_some_and(super::super::tls::codepoint::suite::SuiteInfo::needs_curve)
 }

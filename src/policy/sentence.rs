@@ -165,6 +165,12 @@ impl ClientOutcome {
             }
             Reason::Signature => {
                 let kinds = asked.certificate_types.map(key_words).unwrap_or_default();
+                if !evidence.needs.is_empty() {
+                    let needs = key_words(evidence.needs);
+                    return format!(
+                        "its suites need {needs} certificates, and {policy} has {kinds} only"
+                    );
+                }
                 format!("accepts no signature by {kinds} certificates, which are what {policy} has")
             }
             Reason::Root => {
@@ -243,6 +249,13 @@ impl ServerEvidence {
                 ),
                 None => format!("answered an offer of every suite of {policy} with {alert}"),
             },
+            Reason::Group => {
+                let group = self.group.map(|group| group.to_string()).unwrap_or_default();
+                format!(
+                    "chose {group} although the client prefers a group of {policy}, and was seen \
+                     with none of those: it may have none"
+                )
+            }
             Reason::Transport => {
                 format!("QUIC has no version below TLS 1.3, of which {policy} says nothing")
             }

@@ -36,7 +36,7 @@ enum Protocol {
 }
 
 /// By what the last connections on the same addresses and ports are known: hashes of QUIC's
-/// connection ids and of DTLS's randoms, newest first; zero where there is none.
+/// connection ids and of DTLS's hellos, newest first; zero where there is none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Marks([u32; 4]);
 
@@ -134,7 +134,7 @@ impl DatagramConsumer for DatagramConversation {
                     return Fed::Ignored;
                 }
                 let Some(inner) = record::unwrap(payload) else { return Fed::Ignored };
-                let is_earlier = |random: &[u8; 32]| earlier.contains(random);
+                let is_earlier = |hello: u64| earlier.contains(&hello.to_be_bytes());
                 watch.feed(side, at, (inner, cut), is_earlier, transcript, limits)
             }
             Protocol::Quic(watch) => {
@@ -150,14 +150,14 @@ impl DatagramConsumer for DatagramConversation {
         }
         record::unwrap(payload)
             .and_then(|inner| dtls_watch::opening(inner, u32::from(u16::MAX)))
-            .is_some_and(|random| !earlier.contains(&random))
+            .is_some_and(|opening| !earlier.contains(&opening.hello.to_be_bytes()))
     }
 
     fn remember(&self, earlier: Marks) -> Marks {
         let mut marks = earlier;
         match &self.protocol {
             Protocol::Dtls(watch) => {
-                watch.opening().iter().for_each(|random| marks.add(random));
+                watch.opening().iter().for_each(|it| marks.add(&it.hello.to_be_bytes()));
             }
             Protocol::Quic(watch) => watch.ids().for_each(|id| marks.add(id)),
         }

@@ -45,6 +45,8 @@ fixes! {
     ServerSuiteMissing = "server-suite-missing",
     /// The server chooses suites off the policy's list.
     ServerSuiteNotAllowed = "server-suite-not-allowed",
+    /// The server chooses groups that the policy does not have.
+    ServerGroupMissing = "server-group-missing",
     /// Static RSA key exchange.
     NoForwardSecrecy = "no-forward-secrecy",
     /// A weak suite.

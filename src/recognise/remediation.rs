@@ -371,7 +371,7 @@ mod tests {
             }
         }
         assert_eq!(Remediation::all().len(), count);
-        assert_eq!(count, 63);
+        assert_eq!(count, 64);
         let mut ids: Vec<_> =
             Remediation::all().iter().map(|remediation| &remediation.id).collect();
         ids.sort();
@@ -440,6 +440,113 @@ mod tests {
         assert!(both_views.contains(r"SOFTWARE\WOW6432Node\Microsoft\.NETFramework\v4.0.30319]"));
         let form_only = Remediation::by_id("windows-enable-ecdhe-suites").unwrap();
         assert_eq!((form_only.reg_file(), form_only.powershell()), (None, None));
+    }
+
+    /// Values by key and name.
+    type Values = std::collections::BTreeMap<(String, String), u32>;
+
+    /// Read a `.reg` file as Windows does; a line that it would not read ends the test.
+    fn read_registry(text: &str) -> Values {
+        let mut values = Values::new();
+        let mut lines = text.split("\r\n");
+        assert_eq!(lines.next(), Some("Windows Registry Editor Version 5.00"));
+        let mut key = None;
+        for line in lines.filter(|line| !line.is_empty()) {
+            assert!(line.is_ascii() && !line.contains(char::is_control), "{line}");
+            if let Some(own) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                key = Some(own.to_owned());
+                continue;
+            }
+            let (name, number) = line
+                .strip_prefix('"')
+                .and_then(|line| line.split_once("\"=dword:"))
+                .unwrap_or_else(|| panic!("{line}"));
+            assert!(number.len() == 8 && !name.contains(['"', '\\']), "{line}");
+            let number = u32::from_str_radix(number, 16).unwrap();
+            let place = (key.clone().unwrap(), name.to_owned());
+            assert!(values.insert(place, number).is_none(), "set twice: {line}");
+        }
+        values
+    }
+
+    /// Read what a script sets, in the forms that it is written in; the keys must have been made.
+    fn read_script(text: &str) -> Values {
+        let mut values = Values::new();
+        let mut made = Vec::new();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split('\'').collect();
+            let place = match *words {
+                ["reg.exe add ", key, rest] => {
+                    let rest: Vec<&str> = rest.split_whitespace().collect();
+                    let ["/v", name, "/t", "REG_DWORD", "/d", number, "/f"] = *rest else {
+                        panic!("{line}")
+                    };
+                    Some((key.to_owned(), name, number))
+                }
+                ["if (-not (Test-Path -LiteralPath ", key, ")) { New-Item -Path ", same, rest] => {
+                    assert!(key == same && rest == " -Force | Out-Null }", "{line}");
+                    made.push(key.to_owned());
+                    None
+                }
+                ["New-ItemProperty -LiteralPath ", key, " -Name ", name, rest] => {
+                    assert!(made.iter().any(|made| made == key), "not made: {line}");
+                    let number = rest
+                        .strip_prefix(" -PropertyType DWord -Value ")
+                        .and_then(|rest| rest.strip_suffix(" -Force | Out-Null"));
+                    let key = key.replacen("HKLM:", "HKEY_LOCAL_MACHINE", 1);
+                    let key = key.replacen("HKCU:", "HKEY_CURRENT_USER", 1);
+                    Some((key, name, number.unwrap_or_else(|| panic!("{line}"))))
+                }
+                _ => panic!("{line}"),
+            };
+            if let Some((key, name, number)) = place {
+                values.insert((key, name.to_owned()), number.parse().unwrap());
+            }
+        }
+        values
+    }
+
+    #[test]
+    fn every_file_and_every_script_sets_what_is_meant() {
+        let mut files = 0;
+        for remedy in Remediation::all() {
+            let meant: Values = remedy
+                .numbers()
+                .map(|(value, number)| ((value.key.to_string(), value.name.to_string()), number))
+                .collect();
+            for (key, _) in meant.keys() {
+                let parts: Vec<&str> = key.split('\\').collect();
+                assert!(["HKEY_LOCAL_MACHINE", "HKEY_CURRENT_USER"].contains(&parts[0]), "{key}");
+                assert!(["SYSTEM", "SOFTWARE", "Software"].contains(&parts[1]), "{key}");
+                assert!(parts.iter().all(|part| part.trim() == *part && !part.is_empty()), "{key}");
+            }
+            assert_eq!(
+                remedy.reg_file().map_or_else(Values::new, |text| read_registry(&text)),
+                meant
+            );
+            assert_eq!(
+                remedy.powershell().map_or_else(Values::new, |text| read_script(&text)),
+                meant
+            );
+            files += usize::from(!meant.is_empty());
+        }
+        assert!(files > 8, "{files}");
+    }
+
+    #[test]
+    fn what_answers_a_need_of_one_end_changes_that_end() {
+        for remedy in Remediation::all() {
+            for fix in &remedy.fixes {
+                let (client, server) =
+                    (fix.word().starts_with("client-"), fix.word().starts_with("server-"));
+                assert!(!client || remedy.side.is(Role::Client), "{}: {}", remedy.id, fix.word());
+                assert!(!server || remedy.side.is(Role::Server), "{}: {}", remedy.id, fix.word());
+            }
+            assert!(!remedy.sources.is_empty() && !remedy.steps.is_empty(), "{}", remedy.id);
+        }
+        // Windows Server 2012 R2 as a client has TLS 1.2 and no GCM with ECDHE_RSA.
+        let found = remediations_for(&[Fix::ClientSuiteMissing], Role::Client, &[]);
+        assert!(found.iter().any(|remedy| &*remedy.id == "windows-2012r2-gcm"));
     }
 
     #[test]

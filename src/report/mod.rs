@@ -29,5 +29,5 @@ pub use html::{Pack, Peers, Rows};
 pub use inventory::{Inventory, Question};
 pub use names::Names;
 pub use summary::Style;
-pub(crate) use text::printable;
+pub(crate) use text::{printable, wrap};
 pub use vendors::Vendors;

@@ -25,6 +25,9 @@ pub struct HelloParser {
     /// so that no others take their places.
     grouped: HashMap<(usize, NamedGroup), [Arc<ServerHello>; 2], RandomState>,
     capacity: usize,
+    /// Bytes that offers hold, and may hold.
+    held: usize,
+    bytes: usize,
     scratch: Vec<u8>,
 }
 
@@ -36,6 +39,8 @@ impl HelloParser {
             answers: HashMap::default(),
             grouped: HashMap::default(),
             capacity: limits.cached_offers,
+            held: 0,
+            bytes: limits.cached_worker_bytes,
             scratch: Vec::with_capacity(1024),
         }
     }
@@ -157,8 +162,11 @@ impl HelloParser {
             return Arc::clone(offer);
         }
         let offer = Arc::new(make());
-        if self.offers.len() >= self.capacity {
+        let bytes = offer.weight().saturating_add(self.scratch.len());
+        self.held = self.held.saturating_add(bytes);
+        if self.offers.len() >= self.capacity || self.held > self.bytes {
             self.offers.clear();
+            self.held = bytes;
         }
         self.offers.insert(self.scratch.as_slice().into(), Arc::clone(&offer));
         offer

@@ -12,7 +12,7 @@ use super::pool::Pool;
 use super::random::Random;
 
 /// The random of a ServerHello that is a HelloRetryRequest (RFC 8446 §4.1.3): SHA-256 of that word.
-fn retry_random() -> Vec<u8> {
+pub fn retry_random() -> Vec<u8> {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"HelloRetryRequest");
     digest.as_ref().to_vec()
 }
@@ -105,19 +105,19 @@ impl Making<'_> {
 }
 
 /// The server's part in the hellos.
-struct Server {
-    version: u16,
-    suite: Suite,
-    group: Option<u16>,
-    session: Vec<u8>,
-    extensions: Vec<(u16, Vec<u8>)>,
-    protocol: Option<String>,
-    sentinel: Option<u16>,
-    retry: bool,
+pub struct Server {
+    pub version: u16,
+    pub suite: Suite,
+    pub group: Option<u16>,
+    pub session: Vec<u8>,
+    pub extensions: Vec<(u16, Vec<u8>)>,
+    pub protocol: Option<String>,
+    pub sentinel: Option<u16>,
+    pub retry: bool,
 }
 
 impl Server {
-    fn message(&self, random: &[u8]) -> Vec<u8> {
+    pub fn message(&self, random: &[u8]) -> Vec<u8> {
         let mut body = self.version.clamp(0x300, 0x303).to_be_bytes().to_vec();
         if self.version >= 0xfe00 {
             body = self.version.to_be_bytes().to_vec();
@@ -137,7 +137,7 @@ impl Server {
         message(2, &body)
     }
 
-    fn truth(&self) -> Value {
+    pub fn truth(&self) -> Value {
         let kinds: Vec<u16> = self.extensions.iter().map(|(kind, _)| *kind).collect();
         let field = if self.version >= 0xfe00 { self.version } else { self.version.min(0x303) };
         json!({
@@ -154,16 +154,16 @@ impl Server {
     }
 }
 
-fn list_of_certificates(chain: &[Vec<u8>]) -> Vec<u8> {
+pub fn list_of_certificates(chain: &[Vec<u8>]) -> Vec<u8> {
     let list: Vec<u8> = chain.iter().flat_map(|der| sized(der, 3)).collect();
     message(11, &sized(&list, 3))
 }
 
-fn prints(chain: &[Vec<u8>]) -> Vec<String> {
+pub fn prints(chain: &[Vec<u8>]) -> Vec<String> {
     chain.iter().map(|der| sha256(der)).collect()
 }
 
-fn application(names: &[String]) -> Option<&'static str> {
+pub fn application(names: &[String]) -> Option<&'static str> {
     let mut meanings = names
         .iter()
         .map(|name| PROTOCOLS.iter().find(|(known, _)| known == name).map(|(_, meaning)| *meaning));

@@ -11,7 +11,8 @@ use super::random::Random;
 /// What a client says.
 #[derive(Clone)]
 pub struct Client {
-    pub datagrams: bool,
+    /// What JA4 begins with: TCP, QUIC or DTLS.
+    pub carrier: char,
     pub legacy: u16,
     /// supported_versions, if it has one.
     pub versions: Option<Vec<u16>>,
@@ -67,7 +68,7 @@ impl Client {
             suites.insert(0, grease(random));
         }
         let mut client = Self {
-            datagrams,
+            carrier: if datagrams { 'd' } else { 't' },
             legacy,
             versions: None,
             random: random.bytes(32),
@@ -219,6 +220,23 @@ impl Client {
         again
     }
 
+    /// The same client over QUIC (RFC 9001 §8): nothing below TLS 1.3, no session id, and parameters of
+    /// the transport.
+    pub fn over_quic(mut self, random: &mut Random) -> Self {
+        self.carrier = 'q';
+        self.session.clear();
+        self.versions.iter_mut().for_each(|list| list.retain(|v| *v == 0x304 || is_grease(*v)));
+        let versions = sized(&words(self.versions.as_deref().unwrap()), 1);
+        for (kind, body) in &mut self.extensions {
+            if *kind == 43 {
+                body.clone_from(&versions);
+            }
+        }
+        let size = random.within(10, 80);
+        self.extensions.insert(0, (0x39, random.bytes(size)));
+        self
+    }
+
     /// Real groups that it has.
     pub fn curves(&self) -> Vec<u16> {
         self.groups.iter().copied().filter(|group| !is_grease(*group)).collect()
@@ -328,7 +346,7 @@ impl Client {
         }
         format!(
             "{}{version}{}{:02}{:02}{first}_{}_{}",
-            if self.datagrams { 'd' } else { 't' },
+            self.carrier,
             if self.name.is_some() { 'd' } else { 'i' },
             suites.len().min(99),
             kinds.len().min(99),

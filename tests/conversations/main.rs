@@ -21,14 +21,18 @@
 
 mod clear;
 mod code;
+mod datagrams;
 mod file;
 mod handshake;
 mod hello;
 mod pool;
+mod quic;
 mod random;
+#[path = "../fuzz/src/seal.rs"]
+mod seal;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::sync::Arc;
 
@@ -142,16 +146,30 @@ fn what_records_say_is_what_was_made_up() {
     let path = folder.path().join("conversations.pcap");
     let mut differences: Vec<String> = Vec::new();
     let mut wrong = 0;
-    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for begin in (first..first + count).step_by(TOGETHER) {
         let mut frames = Vec::new();
         let mut truths = HashMap::new();
         for number in begin..(begin + TOGETHER).min(first + count) {
             let mut random = Random::new(number as u64 ^ 0x7a11_c0de_5eed);
-            let conversation = handshake::over_tcp(&mut random, &pool);
-            let (own, truth) = wire::frames(&mut random, number, conversation);
+            // One in five is of DTLS, one of QUIC.
+            let (own, truth) = match number % 5 {
+                3 => {
+                    let conversation = datagrams::over_udp(&mut random, &pool);
+                    wire::frames_of_datagrams(&mut random, number, &conversation)
+                }
+                4 => {
+                    let conversation = quic::over_quic(&mut random);
+                    wire::frames_of_datagrams(&mut random, number, &conversation)
+                }
+                _ => {
+                    let conversation = handshake::over_tcp(&mut random, &pool);
+                    wire::frames(&mut random, number, conversation)
+                }
+            };
             frames.extend(own);
-            *seen.entry(truth["outcome"].to_string()).or_default() += 1;
+            let kind = format!("{} {}", truth["transport"], truth["outcome"]).replace('"', "");
+            *seen.entry(kind).or_default() += 1;
             truths.insert(truth["client"].to_string(), (number, truth));
         }
         frames.sort_by_key(|frame| frame.at);

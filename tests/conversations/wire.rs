@@ -279,6 +279,7 @@ pub fn frames(
         segments.retain(|segment| segment.client == only);
     }
     let macs = [[2, 0, 10, a, b, c], [2, 0, 198, 51, 100, server]];
+    let manner = Manner { six, fragments: weather.fragments, protocol: 6 };
     let mut at = 1_770_000_000_000_000_000 + number as u64 * 1_000_000;
     let mut frames = Vec::new();
     let mut began = None;
@@ -289,7 +290,8 @@ pub fn frames(
         }
         let [from, to] = if segment.client { hosts } else { [hosts[1], hosts[0]] };
         let [own, other] = if segment.client { macs } else { [macs[1], macs[0]] };
-        for ip in packets(random, &weather, six, identification, segment, from, to) {
+        let bytes = tcp(segment, from, to);
+        for ip in packets(random, manner, identification, &bytes, from, to) {
             frames.push(Frame {
                 at,
                 link: carriage.link(),
@@ -319,6 +321,46 @@ pub fn frames(
     };
     // Its first byte may have come behind others where segments were swapped, and in fragments.
     truth["ts"] = if storm || weather.fragments > 0 { Value::Null } else { json!(began) };
+    (frames, truth)
+}
+
+/// The packets of a conversation of DTLS, and what its record has to say.
+pub fn frames_of_datagrams(
+    random: &mut Random,
+    number: usize,
+    conversation: &super::datagrams::Conversation,
+) -> (Vec<Frame>, Value) {
+    let carriage = Carriage::any(random);
+    let fragments = if random.chance(10) { 30 } else { 0 };
+    let manner = Manner { six: random.chance(20), fragments, protocol: 17 };
+    let [_, a, b, c] = u32::try_from(number).unwrap().to_be_bytes();
+    let last = u8::try_from(random.within(1, 250)).unwrap();
+    let port = u16::try_from(random.within(20_000, 65_000)).unwrap();
+    let service = *random.pick(&[443, 4433, 5684, 8443]);
+    let client = Host { address: [10, a, b, c], port, next: 0 };
+    let server = Host { address: [198, 51, 100, last], port: service, next: 0 };
+    let macs = [[2, 0, 10, a, b, c], [2, 0, 198, 51, 100, last]];
+    let mut at = 1_770_000_000_000_000_000 + number as u64 * 1_000_000;
+    let mut frames = Vec::new();
+    let mut began = None;
+    for (identification, sent) in (0_u16..).zip(&conversation.datagrams) {
+        at += random.within(10, 3_000) as u64 * 1_000;
+        began.get_or_insert(at);
+        let [from, to] = if sent.client { [client, server] } else { [server, client] };
+        let [own, other] = if sent.client { macs } else { [macs[1], macs[0]] };
+        let bytes = udp(&sent.payload, from, to);
+        for ip in packets(random, manner, identification, &bytes, from, to) {
+            let bytes = carriage.wrap([own, other], &ip);
+            frames.push(Frame { at, link: carriage.link(), bytes });
+            at += 1_000;
+        }
+    }
+    let mut truth = conversation.truth.clone();
+    truth["client"] = json!([client.text(manner.six), client.port]);
+    truth["server"] = json!([server.text(manner.six), server.port]);
+    truth["vlan"] = json!(carriage.vlans());
+    truth["tunnel"] = json!(carriage.tunnels(manner.six));
+    truth["ts"] = if conversation.calm && fragments == 0 { json!(began) } else { Value::Null };
     (frames, truth)
 }
 
@@ -416,16 +458,8 @@ fn disturb(random: &mut Random, weather: &Weather, segments: &mut Vec<Segment>) 
     }
 }
 
-/// A segment as IP packets: one, or fragments of it in any order.
-fn packets(
-    random: &mut Random,
-    weather: &Weather,
-    six: bool,
-    identification: u16,
-    segment: &Segment,
-    from: Host,
-    to: Host,
-) -> Vec<Vec<u8>> {
+/// A segment as it stands in IP (RFC 9293 §3.1).
+fn tcp(segment: &Segment, from: Host, to: Host) -> Vec<u8> {
     let mut bytes = [from.port.to_be_bytes(), to.port.to_be_bytes()].concat();
     bytes.extend(segment.seq.to_be_bytes());
     bytes.extend(segment.ack.to_be_bytes());
@@ -442,11 +476,40 @@ fn packets(
     ]);
     bytes.extend(options);
     bytes.extend(&segment.payload);
-    if !random.chance(weather.fragments) || bytes.len() < 32 {
+    bytes
+}
+
+/// A datagram as it stands in IP (RFC 768; where there is a sum of zero there is none).
+fn udp(payload: &[u8], from: Host, to: Host) -> Vec<u8> {
+    let length = u16::try_from(payload.len() + 8).unwrap();
+    let head = [from.port, to.port, length, 0].map(u16::to_be_bytes);
+    [head.as_flattened(), payload].concat()
+}
+
+/// What a packet of IP is like.
+#[derive(Clone, Copy)]
+struct Manner {
+    six: bool,
+    /// In percent, packets in fragments.
+    fragments: usize,
+    protocol: u8,
+}
+
+/// IP packets: one, or fragments of it in any order.
+fn packets(
+    random: &mut Random,
+    manner: Manner,
+    identification: u16,
+    bytes: &[u8],
+    from: Host,
+    to: Host,
+) -> Vec<Vec<u8>> {
+    let Manner { six, fragments, protocol } = manner;
+    if !random.chance(fragments) || bytes.len() < 32 {
         return vec![if six {
-            ipv6(from.six(), to.six(), 6, &bytes)
+            ipv6(from.six(), to.six(), protocol, bytes)
         } else {
-            ipv4(from.address, to.address, 6, 64, (identification, 0x4000), &bytes)
+            ipv4(from.address, to.address, protocol, 64, (identification, 0x4000), bytes)
         }];
     }
     let size = random.within(1, bytes.len() / 8) * 8;
@@ -457,14 +520,14 @@ fn packets(
             let (offset, more) = (u16::try_from(number * size).unwrap(), u16::from(number < last));
             if six {
                 let head = [
-                    &[6, 0][..],
+                    &[protocol, 0][..],
                     &(offset | more).to_be_bytes(),
                     &u32::from(identification).to_be_bytes(),
                 ];
                 ipv6(from.six(), to.six(), 44, &[&head.concat()[..], piece].concat())
             } else {
                 let place = (identification, more << 13 | offset / 8);
-                ipv4(from.address, to.address, 6, 64, place, piece)
+                ipv4(from.address, to.address, protocol, 64, place, piece)
             }
         })
         .collect();

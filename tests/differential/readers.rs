@@ -1,5 +1,6 @@
 //! Capture files: libpcap, pcap-parser and ours, over all captures and over damaged copies of them.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -163,15 +164,19 @@ fn damaged(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
 struct Explained {
     /// libpcap takes a length on the wire as it stands, also one that is less than what it has.
     shorter_wire: u64,
-    /// Times before 1970 or behind 2554 do not fit into ours; they stand for the last one that did.
-    times: u64,
+    /// Times of pcapng before 1970, by an offset of the interface: they do not fit into ours, and stand
+    /// for the last one that did.
+    before: u64,
+    /// Times behind 2554, likewise: the upper half of the second interface's stamps in one capture
+    /// is `ffffffff`, which is the year 586,524 (pcapng's stamps are unsigned; tshark says so as well).
+    behind: u64,
     /// libpcap takes the two numbers of a time in a pcap file for signed: seconds from 2038 on, and
     /// fractions of more than half of 2^32, which no sound file has.
     signed: u64,
 }
 
-/// The differences of a packet that are no mistake of anybody.
-fn same(ours: &Packet, theirs: &Packet, explained: &mut Explained) -> bool {
+/// The differences of a packet that are no mistake of anybody; `last` is what we say of the one before.
+fn same(ours: &Packet, last: Option<&Packet>, theirs: &Packet, explained: &mut Explained) -> bool {
     if ours.2 != theirs.2 {
         return false;
     }
@@ -186,10 +191,11 @@ fn same(ours: &Packet, theirs: &Packet, explained: &mut Explained) -> bool {
     if wraps.contains(&(ours.0 - theirs.0)) {
         explained.signed += 1;
     } else if ours.0 != theirs.0 {
-        if u64::try_from(theirs.0).is_ok() {
+        if u64::try_from(theirs.0).is_ok() || ours.0 != last.map_or(0, |last| last.0) {
             return false;
         }
-        explained.times += 1;
+        let count = if theirs.0 < 0 { &mut explained.before } else { &mut explained.behind };
+        *count += 1;
     }
     true
 }
@@ -210,6 +216,7 @@ fn libpcap_and_pcap_parser_read_the_same_packets() {
     let mut explained = Explained::default();
     let (mut read, mut both) = (0, [0; 2]);
     let mut differences = Vec::new();
+    let mut behind = BTreeSet::new();
     for (file, seed) in files.iter().zip(1..) {
         let bytes = fs::read(file).unwrap();
         let copies = if bytes.len() < 60_000 { 12 } else { 0 };
@@ -225,8 +232,16 @@ fn libpcap_and_pcap_parser_read_the_same_packets() {
                     continue;
                 }
                 *both += 1;
+                let had = explained.behind;
                 let pairs = ours.packets.iter().zip(&theirs.packets);
-                let wrong = pairs.enumerate().find(|(_, (a, b))| !same(a, b, &mut explained));
+                let wrong = pairs.enumerate().find(|(number, (a, b))| {
+                    let last = number.checked_sub(1).and_then(|last| ours.packets.get(last));
+                    !same(a, last, b, &mut explained)
+                });
+                if explained.behind > had && copy == 0 {
+                    let stem = file.file_stem().unwrap().to_str().unwrap();
+                    behind.insert((stem.to_owned(), *name));
+                }
                 let file = file.display();
                 if ours.packets.len() != theirs.packets.len() {
                     let (a, b) = (ours.packets.len(), theirs.packets.len());
@@ -240,12 +255,18 @@ fn libpcap_and_pcap_parser_read_the_same_packets() {
             }
         }
     }
-    let Explained { shorter_wire, times, signed } = explained;
+    let Explained { shorter_wire, before, behind: late, signed } = explained;
     eprintln!(
         "{read} files; libpcap and we read {} to the end, pcap-parser and we {}; {shorter_wire} lengths, \
-         {times} times and {signed} signed ones differ as explained",
+         {before} times before 1970, {late} behind 2554 ({behind:?}) and {signed} signed ones differ as \
+         explained",
         both[0], both[1]
     );
     assert!(both.iter().all(|count| *count > 400), "too few files that both read");
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+    // Sound captures have no such times, but for that one; libpcap refuses it for its two links.
+    for (file, reader) in &behind {
+        let known = (file.as_str(), *reader) == ("pcapplusplus-pcapng-example", "pcap-parser");
+        assert!(known, "{file}: times behind 2554 ({reader})");
+    }
 }

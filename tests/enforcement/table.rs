@@ -1,9 +1,7 @@
-//! What was foretold and what came true, as a table, with the limits that are known.
+//! What was foretold and what came true, as a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-
-use toml::Table as Toml;
 
 use super::enforced::Enforced;
 
@@ -130,53 +128,30 @@ impl Table {
             self.count(Fared::False),
             self.count(Fared::Open)
         );
+        self.print_open();
     }
 
-    /// Every prediction came true but for the limits that are known, and each of those still holds.
-    pub fn assert_agrees(&self) {
-        let limits: Vec<Limit> = limits(self.kind);
-        let false_ones = || self.pairs.iter().filter(|pair| pair.fared() == Fared::False);
-        let news: Vec<String> = false_ones()
-            .filter(|pair| !limits.iter().any(|limit| limit.covers(pair)))
-            .map(Pair::words)
-            .collect();
-        assert!(news.is_empty(), "{} did not come true:\n{}", news.len(), news.join("\n"));
-        for limit in &limits {
-            let asked = self.pairs.iter().any(|pair| limit.subjects.contains(&pair.subject));
-            let holds = false_ones().any(|pair| limit.covers(pair));
-            assert!(holds || !asked, "limits.toml: all of this agrees: {:?}", limit.subjects);
+    /// Of what nothing was said: why, how often, and what became of it.
+    fn print_open(&self) {
+        let mut by_reason: BTreeMap<(&str, &str), (usize, usize, BTreeSet<&str>)> = BTreeMap::new();
+        for pair in self.pairs.iter().filter(|pair| pair.fared() == Fared::Open) {
+            let (worked, failed, subjects) =
+                by_reason.entry((&pair.said, &pair.reasons)).or_default();
+            *(if pair.works { worked } else { failed }) += 1;
+            subjects.insert(&pair.subject);
         }
+        println!("{:9} {:34} {:>6} {:>6}  for example", "said", "reasons", "worked", "failed");
+        for ((said, reasons), (worked, failed, subjects)) in by_reason {
+            let example = subjects.first().copied().unwrap_or_default();
+            println!("{said:9} {reasons:34} {worked:>6} {failed:>6}  {example}");
+        }
+        println!();
     }
-}
 
-/// Where a difference is known, and why.
-struct Limit {
-    subjects: Vec<String>,
-    policies: Vec<String>,
-}
-
-impl Limit {
-    fn covers(&self, pair: &Pair) -> bool {
-        let named = self.policies.iter().any(|policy| policy == "*" || *policy == pair.policy);
-        named && self.subjects.contains(&pair.subject)
+    /// Every prediction came true.
+    pub fn assert_agrees(&self) {
+        let false_ones = self.pairs.iter().filter(|pair| pair.fared() == Fared::False);
+        let words: Vec<String> = false_ones.map(Pair::words).collect();
+        assert!(words.is_empty(), "{} did not come true:\n{}", words.len(), words.join("\n"));
     }
-}
-
-/// The limits of `limits.toml` for one kind of thing.
-fn limits(kind: &str) -> Vec<Limit> {
-    let file: Toml = include_str!("limits.toml").parse().unwrap();
-    let words = |limit: &toml::Value, key: &str| -> Vec<String> {
-        let list = limit[key].as_array().unwrap().iter();
-        list.map(|word| word.as_str().unwrap().to_owned()).collect()
-    };
-    file.get("limit")
-        .and_then(toml::Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter(|limit| limit["kind"].as_str() == Some(kind))
-        .map(|limit| {
-            assert!(limit["why"].as_str().is_some_and(|why| why.len() > 40), "a limit says why");
-            Limit { subjects: words(limit, "subjects"), policies: words(limit, "policies") }
-        })
-        .collect()
 }

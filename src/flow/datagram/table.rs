@@ -163,8 +163,14 @@ impl<C: DatagramConsumer> DatagramTable<C> {
             },
             None => return,
         };
-        let Some(entry) = self.slots.get(slot) else { return };
+        let late = self.limits.reorder_wait.as_secs();
+        let Some(entry) = self.slots.get_mut(slot) else { return };
         if entry.state == SHUNTED {
+            // By now no copy of an earlier beginning comes any more: who begins with the same numbers
+            // begins anew.
+            if u64::from(seconds(at).saturating_sub(entry.last_seen)) > late {
+                entry.memory = C::Memory::default();
+            }
             if known.is_some() {
                 if glance != Glance::Opening || !C::reopens(&entry.memory, datagram.payload) {
                     return;

@@ -118,7 +118,20 @@ fn both_directions_are_one_flow_and_its_end_is_remembered() {
     assert_eq!((run.table.len(), run.over.len()), (1, 1));
     run.push(2, 1, false, b"oB");
     assert_eq!(run.table.stats().reopened, 1);
-    assert_eq!(run.end(), [(b'A', 3, FlowEnd::Shunted), (b'B', 1, FlowEnd::EndOfCapture)]);
+    run.push(2, 1, false, b"e");
+    // Ten seconds later nothing is a copy any more.
+    run.push(12, 1, false, b"oB");
+    assert_eq!(run.table.stats().reopened, 1);
+    run.push(13, 1, false, b"oB");
+    assert_eq!(run.table.stats().reopened, 2);
+    assert_eq!(
+        run.end(),
+        [
+            (b'A', 3, FlowEnd::Shunted),
+            (b'B', 2, FlowEnd::Shunted),
+            (b'B', 1, FlowEnd::EndOfCapture)
+        ]
+    );
 }
 
 #[test]

@@ -4,13 +4,17 @@
 //! highest in common and does not come down (RFC 8446 §4.1.1), as the test of real enforcement
 //! shows: where the client then has no group or suite, it is with servers of the lower version
 //! alone that it goes on. An edge of it is not said to move up.
+//!
+//! Enforcement taught more than the letter of the model in one way: a suite for a kind of
+//! certificate that the policy does not have counts for nothing. A client with no other breaks,
+//! reason `signature`.
 
 use super::certificate::rejected_required_root;
-use super::outcome::{Fit, is_inside};
-use super::{Asked, Outcome, Policy, Reason, VersionSet};
+use super::outcome::{Fit, is_inside, usable_suites};
+use super::{Asked, KeyKinds, Outcome, Policy, Reason, VersionSet};
 use crate::record::{self, Case};
 use crate::tls::Transport;
-use crate::tls::codepoint::{NamedGroup, ProtocolVersion};
+use crate::tls::codepoint::{CipherSuite, NamedGroup, ProtocolVersion};
 use crate::tls::hello::Offer;
 
 /// What becomes of a client when a policy is enforced.
@@ -39,6 +43,9 @@ pub struct ClientEvidence {
     pub suites: usize,
     /// The groups that it states; filled in only where none of them will do.
     pub groups: Vec<NamedGroup>,
+    /// The kinds of certificate that its suites in the policy need, where the policy has none of
+    /// them.
+    pub needs: KeyKinds,
     /// An established connection was inside the policy: proof where the hello is missing.
     pub established: bool,
     /// The common name of a required root that it rejected.
@@ -124,6 +131,13 @@ fn by_offer(
     if judged.has(Reason::Group) {
         judged.evidence.groups = offer.groups.clone().unwrap_or_default();
     }
+    if let Some(version) = fit.suites.highest()
+        && !fit.certificates.contains(version)
+    {
+        let needs = usable_suites(policy, offer, version).filter_map(CipherSuite::info);
+        judged.evidence.needs =
+            needs.fold(KeyKinds::EMPTY, |all, info| all.union(KeyKinds::of_suite(info)));
+    }
     if offer.truncated && !is_decided(policy, offer) {
         judged.outcome = Outcome::Unknown;
         judged.reasons = vec![Reason::IncompleteHello];
@@ -144,7 +158,12 @@ fn missing(policy: &Policy, offered: VersionSet, fit: Fit) -> Vec<Reason> {
     }
     // What is missing at the highest version that has a suite.
     let lacks = |what: VersionSet| fit.suites.highest().is_some_and(|at| !what.contains(at));
-    let missing = [(Reason::Group, lacks(fit.groups)), (Reason::Signature, lacks(fit.signatures))];
+    // Which group a suite would need that no certificate of the policy can serve is no matter.
+    let certificate = lacks(fit.certificates);
+    let missing = [
+        (Reason::Group, !certificate && lacks(fit.groups)),
+        (Reason::Signature, certificate || lacks(fit.signatures)),
+    ];
     missing.into_iter().filter(|(_, lacks)| *lacks).map(|(reason, _)| reason).collect()
 }
 

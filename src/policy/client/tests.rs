@@ -258,14 +258,44 @@ fn a_client_must_accept_a_certificate_of_the_policy() {
 }
 
 #[test]
-fn an_ecdsa_only_or_rsa_only_client_stays_ready() {
-    for types in ["", "certificate_types = ['rsa']", "certificate_types = ['ecdsa']"] {
+fn an_ecdsa_only_or_rsa_only_client_stays_ready_where_the_policy_has_both() {
+    for types in ["", "certificate_types = ['rsa', 'ecdsa']"] {
         let policy = policy("'TLS1.2'", "only", types, &[GCM, GCM_ECDSA]);
         for suite in [0xc02b, 0xc02f] {
             let offer = sample::offer(V::TLS1_2, &[suite]);
             assert_eq!(judged(&policy, &offer), READY, "{suite:x} under {types}");
         }
     }
+}
+
+/// Enforcement taught so: OpenSSL with nothing but suites for ECDSA, under Mozilla's old profile.
+#[test]
+fn a_suite_for_a_certificate_that_the_policy_does_not_have_is_of_no_use() {
+    let (rsa, ecdsa) = ("certificate_types = ['rsa']", "certificate_types = ['ecdsa']");
+    let dhe = ("TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", "TLS1.2", "allowed");
+    let under = |types| policy("'TLS1.2', 'TLS1.3'", "only", types, &[GCM, GCM_ECDSA, dhe]);
+    let with = |suites: &[u16]| sample::offer(V::TLS1_2, suites);
+    assert_eq!(judged(&under(rsa), &with(&[0xc02b])), breaks(Reason::Signature));
+    assert_eq!(judged(&under(ecdsa), &with(&[0xc02f, 0x009e])), breaks(Reason::Signature));
+    assert_eq!(judged(&under(rsa), &with(&[0xc02b, 0xc02f])), READY, "one will do");
+    assert_eq!(judged(&under(rsa), &with(&[0xc02f])), READY);
+    assert_eq!(judged(&under(ecdsa), &with(&[0xc02b])), READY);
+    // The suites of TLS 1.3 leave the certificate open.
+    let tls13 = sample::offer(V::TLS1_3, &[0x1301, 0xc02b]);
+    assert_eq!(judged(&under(rsa), &tls13), READY);
+    // A suite that needs no group does not help one that the policy's certificates cannot serve.
+    let split = changed(with(&[0xc02b, 0x009e]), |offer| {
+        offer.groups = Some(vec![NamedGroup(0x0100)]);
+    });
+    assert_eq!(judged(&under(ecdsa), &split), breaks(Reason::Group));
+    assert_eq!(judged(&under(rsa), &split), READY);
+    let none = changed(with(&[0xc02b]), |offer| offer.groups = Some(vec![NamedGroup(0x0100)]));
+    assert_eq!(judged(&under(rsa), &none), breaks(Reason::Signature), "the group is no matter");
+    let sentence = client(&under(rsa), Transport::Tcp, Some(&with(&[0xc02b])), &[]).sentence();
+    assert_eq!(sentence, "its suites need ECDSA certificates, and p has RSA only");
+    // Mozilla's old profile asks servers for RSA and lists suites for ECDSA all the same.
+    let old = Policy::by_id("mozilla-old-5.8").unwrap();
+    assert_eq!(judged(&old, &with(&[0xc02b, 0xc02c])), breaks(Reason::Signature));
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! The outcome of an edge: what becomes of the connections of one client stack with one server
 //! under one name, if the server enforces the policy.
 //!
-//! The first that matches counts. Real enforcement differs from these words in two ways, which its
-//! test lists: what is inside by version and suite fails where its group is not the policy's (its
-//! client breaks, reason `group`), and what is beyond fails where the server, come down to the
-//! policy, has a key on a curve that the client does not name.
+//! The first that matches counts. Enforcement taught more than the letter of the model in two ways.
+//! What is inside by version and suite goes on only where the client has a group of the policy, and
+//! accepts its kinds of certificate, at that version. And what is beyond goes on only where the
+//! server, come down to the policy, can show a key on a curve that the client names.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::outcome::{accepts_curve, is_inside, signed_keys, usable_suites};
-use super::{ClientOutcome, KeyKinds, Outcome, Policy, Reason, ServerEvidence, ServerOutcome};
+use super::outcome::{Fit, accepts_curve, is_inside, signed_keys, usable_suites};
+use super::{
+    ClientOutcome, KeyKinds, Outcome, Policy, Reason, ServerEvidence, ServerOutcome, VersionSet,
+};
 use crate::record::Case;
-use crate::tls::codepoint::{CipherSuite, ProtocolVersion, SignatureKind};
+use crate::tls::codepoint::{CipherSuite, NamedGroup, ProtocolVersion, SignatureKind};
 use crate::tls::hello::Offer;
 
 /// What becomes of connections between two ends.
@@ -103,9 +105,18 @@ pub fn edge(
     let sni = cases.first().and_then(|case| case.sni);
     let (outcome, reasons, evidence) = server.under(sni);
     match negotiated(policy, cases) {
-        Negotiated::Inside => return Edge::Unchanged,
+        Negotiated::Inside => {
+            let mut lacks = cases.iter().map(|case| lacks_inside(policy, client, case));
+            match lacks.try_fold(None, |_, lacks| lacks.map(Some)) {
+                None => return Edge::Unchanged,
+                // It is ready by another version. A server that has this one picks it and finds
+                // nothing; one that has only the other goes on.
+                Some(lacks) if client.is(Outcome::Ready) => return Edge::Unknown(lacks),
+                Some(_) => {}
+            }
+        }
         Negotiated::Beyond => match client.outcome {
-            Outcome::Ready => return Edge::Unchanged,
+            Outcome::Ready => return coming_down(policy, cases, evidence),
             Outcome::Breaks => return Edge::Breaks(Ends::Client),
             Outcome::Unknown | Outcome::AtRisk => {
                 return Edge::Unknown(client.reasons.first().copied());
@@ -152,6 +163,48 @@ fn negotiated(policy: &Policy, cases: &[Case<'_>]) -> Negotiated {
         }
     }
     seen
+}
+
+/// What the client of a connection that is inside by version and suite lacks at that version: a
+/// group of the policy, or what a certificate of the policy needs. A policy that names no groups
+/// leaves the server those that it has.
+fn lacks_inside(policy: &Policy, client: &ClientOutcome, case: &Case<'_>) -> Option<Reason> {
+    let (offer, version) = (case.offer?, case.evidence.version?);
+    if offer.truncated || client.evidence.usable.contains(version) {
+        return None;
+    }
+    let fit = Fit::of(policy, offer, VersionSet::from_iter([version]));
+    if fit.suites.is_empty() {
+        return None; // A suite that was not offered is an anomaly, not evidence.
+    }
+    let has_certificate = fit.certificates.contains(version) && fit.signatures.contains(version);
+    let has_group = policy.groups.is_none() || fit.groups.contains(version);
+    if has_certificate { (!has_group).then_some(Reason::Group) } else { Some(Reason::Signature) }
+}
+
+/// What becomes of connections of a client that is ready, all of them beyond the policy. Up to TLS
+/// 1.2 the groups that a client states bind the server's key too (RFC 8422 §5.1.1, §5.3), in TLS 1.3
+/// they do not.
+fn coming_down(policy: &Policy, cases: &[Case<'_>], server: &ServerEvidence) -> Edge {
+    /// The curves on which the keys of certificates lie.
+    const USUAL: [NamedGroup; 2] = [NamedGroup::SECP256R1, NamedGroup::SECP384R1];
+    let Some(below) = policy.highest() else { return Edge::Unchanged };
+    let accepts = |curve: &NamedGroup| {
+        let mut offers = cases.iter().filter_map(|case| case.offer);
+        offers.all(|offer| accepts_curve(offer, below, *curve))
+    };
+    let only_ecdsa = server.keys == KeyKinds::from(SignatureKind::Ecdsa);
+    let otherwise = if only_ecdsa && !server.curves.is_empty() && !server.curves.iter().any(accepts)
+    {
+        Edge::Breaks(Ends::Client)
+    } else if server.keys.is_empty() && !USUAL.iter().any(accepts) {
+        Edge::Unknown(Some(Reason::Group))
+    } else {
+        return Edge::Unchanged;
+    };
+    // Where the two were inside too, they have shown that they can.
+    let inside = |case: &Case<'_>| is_inside(policy, case.evidence) == Some(true);
+    if cases.iter().any(inside) { Edge::Unchanged } else { otherwise }
 }
 
 /// The highest version of the policy that both ends are known to have, with a suite of the client

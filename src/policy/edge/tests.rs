@@ -49,6 +49,17 @@ fn ecdsa() -> Arc<Certificate> {
     Arc::new(Certificate::parse(der))
 }
 
+/// A certificate with an RSA key.
+fn rsa() -> Arc<Certificate> {
+    static DER: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    let der = DER.get_or_init(|| {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let params = rcgen::CertificateParams::new(vec!["svc.test".to_owned()]).unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    });
+    Arc::new(Certificate::parse(der))
+}
+
 /// What becomes of the first record's edge, with the others as what else the server showed.
 fn edge_of(policy: &Policy, records: &[FlowRecord]) -> Edge {
     let evidence: Vec<_> = records.iter().map(FlowRecord::evidence).collect();
@@ -152,17 +163,107 @@ fn a_version_in_common_that_is_of_no_use_is_no_way_up() {
 }
 
 #[test]
-fn the_first_that_matches_counts_inside_is_unchanged_whatever_the_client_is() {
-    let groups = policy("'TLS1.2'", "groups = ['secp384r1']");
-    let record = chose(V::TLS1_2, 0xc02f).0;
-    let evidence = record.evidence();
-    let case = record.case(&evidence);
-    let of_client = client(&groups, Transport::Tcp, case.offer, &[case]);
-    assert!(of_client.is(Outcome::Breaks), "x25519 and P-256 are all it has");
-    assert_eq!(edge_of(&groups, std::slice::from_ref(&record)), Edge::Unchanged);
+fn the_first_that_matches_counts_inside_is_unchanged_whatever_the_server_is() {
     // The server breaks by what else was seen of it.
-    let low = chose(V::TLS1_0, 0x002f).0;
+    let (record, low) = (chose(V::TLS1_2, 0xc02f).0, chose(V::TLS1_0, 0x002f).0);
     assert_eq!(edge_of(&tls12(), &[record, low]), Edge::Unchanged);
+}
+
+/// Enforcement taught so: a client of x25519 alone, inside a policy of other groups by version and
+/// suite.
+#[test]
+fn inside_breaks_where_the_client_lacks_group_or_signature_at_that_version() {
+    // x25519 and P-256 are all that it has.
+    let groups = policy("'TLS1.2'", "groups = ['secp384r1']");
+    let record = || chose(V::TLS1_2, 0xc02f);
+    assert_eq!(edge_of(&groups, &[record().0]), BY_CLIENT);
+    let ecdsa = policy("'TLS1.2'", "certificate_types = ['ecdsa']");
+    assert_eq!(edge_of(&ecdsa, &[record().0]), BY_CLIENT);
+    let low = chose(V::TLS1_0, 0x002f).0;
+    assert_eq!(edge_of(&groups, &[record().0, low]), BY_CLIENT, "the server is mixed");
+    let both = policy("'TLS1.2'", "groups = ['x25519']\ncertificate_types = ['rsa']");
+    assert_eq!(edge_of(&both, &[record().0]), Edge::Unchanged);
+    // What was not seen is not held against it.
+    let unseen = Sample::new(1, 1).chooses(V::TLS1_2, 0xc02f);
+    assert_eq!(edge_of(&groups, &[unseen.0]), Edge::Unchanged);
+    let cut = Offer { truncated: true, groups: None, signature_algorithms: None, ..able() };
+    let cut = Sample::new(1, 1).offers(&Arc::new(cut)).chooses(V::TLS1_2, 0xc02f);
+    assert_eq!(edge_of(&both, &[cut.0]), Edge::Unchanged);
+}
+
+/// The same, of a client that is ready by TLS 1.2 alone: OpenSSL's server does not come down, one
+/// of GnuTLS's without TLS 1.3 serves it.
+#[test]
+fn inside_is_open_where_the_client_is_ready_by_another_version_only() {
+    let text = |groups| {
+        format!(
+            "id = 'p'\ntitle = 'P'\nallowed_versions = ['TLS1.2', 'TLS1.3']\n\
+             cipher_rule = 'none'\n{groups}\n"
+        )
+    };
+    let named = parse("p.toml", &text("groups = ['secp384r1']")).unwrap();
+    let offer = Arc::new(Offer {
+        cipher_suites: [0x1301, 0x009e].map(CipherSuite::new).to_vec(),
+        ..able()
+    });
+    let over = |version, suite| Sample::new(1, 1).offers(&offer).chooses(version, suite).0;
+    let (high, low) = (over(V::TLS1_3, 0x1301), over(V::TLS1_2, 0x009e));
+    assert!(client(&named, Transport::Tcp, Some(&offer), &[]).is(Outcome::Ready), "by DHE");
+    assert_eq!(edge_of(&named, &[high, low.clone()]), Edge::Unknown(Some(Reason::Group)));
+    assert_eq!(edge_of(&named, &[low]), Edge::Unchanged);
+    // A policy that names no groups leaves the server those that it has, FFDHE among them.
+    let free = parse("p.toml", &text("")).unwrap();
+    let finite = Arc::new(Offer { groups: Some(vec![NamedGroup(0x0101)]), ..(*offer).clone() });
+    let finite13 = Sample::new(1, 1).offers(&finite).chooses(V::TLS1_3, 0x1301).0;
+    assert_eq!(edge_of(&free, std::slice::from_ref(&finite13)), Edge::Unchanged);
+    // The client has FFDHE at TLS 1.2, which needs no group of the policy.
+    assert_eq!(edge_of(&named, &[finite13]), Edge::Unknown(Some(Reason::Group)));
+}
+
+/// Enforcement taught so: a client of x25519 alone at TLS 1.3, with a server of a key on P-256.
+#[test]
+fn beyond_a_policy_the_server_comes_down_with_its_key_on_a_curve() {
+    let with = |groups: &[NamedGroup]| {
+        let offer = Offer { groups: Some(groups.into()), ..able() };
+        Sample::new(1, 1).offers(&Arc::new(offer)).chooses(V::TLS1_3, 0x1301)
+    };
+    let shown = || Sample::new(2, 1).offers(&Arc::new(able())).chooses(V::TLS1_2, 0xc02f);
+    let (ecdsa, rsa) = (|| shown().sends(&[ecdsa()]).0, || shown().sends(&[rsa()]).0);
+    let narrow = || with(&[NamedGroup::X25519]).0;
+    // The key is known.
+    assert_eq!(edge_of(&tls12(), &[narrow(), ecdsa()]), BY_CLIENT);
+    assert_eq!(edge_of(&tls12(), &[narrow(), rsa()]), Edge::Unchanged);
+    assert_eq!(edge_of(&tls12(), &[narrow(), rsa(), ecdsa()]), Edge::Unchanged, "it has both");
+    let other = with(&[NamedGroup::X25519, NamedGroup::SECP384R1]).0;
+    assert_eq!(edge_of(&tls12(), &[other, ecdsa()]), BY_CLIENT, "not the curve of the key");
+    let usual = with(&[NamedGroup::X25519, NamedGroup::SECP256R1]).0;
+    assert_eq!(edge_of(&tls12(), &[usual.clone(), ecdsa()]), Edge::Unchanged);
+    // It is not: TLS 1.3 hides it.
+    let open = Edge::Unknown(Some(Reason::Group));
+    assert_eq!(edge_of(&tls12(), &[narrow()]), open);
+    assert_eq!(edge_of(&tls12(), &[with(&[NamedGroup::SECP521R1]).0]), open);
+    assert_eq!(edge_of(&tls12(), &[usual]), Edge::Unchanged);
+    let silent = Offer { groups: None, ..able() };
+    let silent = Sample::new(1, 1).offers(&Arc::new(silent)).chooses(V::TLS1_3, 0x1301).0;
+    assert_eq!(edge_of(&tls12(), &[silent]), Edge::Unchanged, "RFC 8422 §4: the server chooses");
+    // Inside a policy that has TLS 1.3 nothing comes down.
+    assert_eq!(edge_of(&up_to_tls13(), &[narrow(), ecdsa()]), Edge::Unchanged);
+}
+
+#[test]
+fn beyond_and_inside_by_turns_have_shown_that_they_can() {
+    let offer = Arc::new(Offer { groups: Some(vec![NamedGroup::X25519]), ..able() });
+    let now = Sample::new(1, 1).offers(&offer).chooses(V::TLS1_3, 0x1301).0;
+    // A server that does not look at the client's curves.
+    let inside = Sample::new(1, 1).offers(&offer).chooses(V::TLS1_2, 0xc02f).sends(&[ecdsa()]).0;
+    let records = [now, inside];
+    let evidence: Vec<_> = records.iter().map(FlowRecord::evidence).collect();
+    let cases: Vec<_> =
+        records.iter().zip(&evidence).map(|(record, evidence)| record.case(evidence)).collect();
+    let of_client = client(&tls12(), Transport::Tcp, cases[0].offer, &cases);
+    let of_server = server(&tls12(), &cases);
+    assert_eq!(edge(&tls12(), &of_client, &of_server, &cases), Edge::Unchanged);
+    assert_eq!(edge(&tls12(), &of_client, &of_server, &cases[..1]), BY_CLIENT);
 }
 
 #[test]

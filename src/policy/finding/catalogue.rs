@@ -144,7 +144,9 @@ impl FindingId {
             Self::OfferSslv2Format => &[Fix::Sslv2Hello],
             Self::OfferOneCertificateType => &[Fix::ClientSuiteMissing],
             Self::ServerMaxVersion => &[Fix::ServerVersionBelowPolicy],
-            Self::ServerNoSuite => &[Fix::ServerSuiteMissing, Fix::ServerSuiteNotAllowed],
+            Self::ServerNoSuite => {
+                &[Fix::ServerSuiteMissing, Fix::ServerSuiteNotAllowed, Fix::ServerGroupMissing]
+            }
             Self::SuiteTlsRsa => &[Fix::NoForwardSecrecy, Fix::ClientSuiteMissing],
             Self::SuiteNull
             | Self::SuiteExport

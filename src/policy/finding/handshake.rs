@@ -218,6 +218,9 @@ fn server<'p>(verdict: &Verdict<'p>, found: &mut Found<'_, 'p>) {
             (Id::ServerMaxVersion, Severity::High, &[Fix::ServerVersionBelowPolicy])
         }
         Outcome::Breaks => (Id::ServerNoSuite, Severity::High, &[Fix::ServerSuiteMissing]),
+        Outcome::AtRisk if outcome.has(Reason::Group) && !outcome.has(Reason::CipherSuite) => {
+            (Id::ServerNoSuite, Severity::Medium, &[Fix::ServerGroupMissing])
+        }
         Outcome::AtRisk => (Id::ServerNoSuite, Severity::Medium, &[Fix::ServerSuiteNotAllowed]),
         Outcome::Ready | Outcome::Unknown => return,
     };

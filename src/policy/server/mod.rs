@@ -1,11 +1,15 @@
 //! The outcome of a server: what it chose although more was offered, what it refused, what it
 //! proves by the way.
+//!
+//! Enforcement taught more than the letter of the model in one way: a server that chose inside the
+//! policy is not `ready` by that where it passed over the policy's groups for another and was never
+//! seen with one of them. It is `at_risk`, reason `group`: it may have none.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::certificate::{leaf_curve, leaf_kind};
-use super::outcome::{is_inside, usable_suites};
+use super::outcome::{accepts_group, is_inside, needs_group, usable_suites};
 use super::{Asked, KeyKinds, Outcome, Policy, Reason, VersionSet};
 use crate::clock::Timestamp;
 use crate::record::{Case, Evidence, Tally};
@@ -59,6 +63,8 @@ pub struct ServerEvidence {
     pub chosen: Vec<(ProtocolVersion, CipherSuite)>,
     /// What it chose outside the policy although it had the choice.
     pub outside: Option<(ProtocolVersion, CipherSuite)>,
+    /// The group outside the policy that it chose although the client prefers one of the policy.
+    pub group: Option<NamedGroup>,
     /// The version below the policy that it chose although more was offered.
     pub below: Option<ProtocolVersion>,
     /// The alert that it answered a hello with.
@@ -133,6 +139,8 @@ struct Gathered {
     evidence: ServerEvidence,
     /// A handshake chose inside the policy.
     inside: bool,
+    /// … with a group of the policy, or a suite that needs none.
+    has_group: bool,
     version_lacks: bool,
     suite_lacks: bool,
     beyond: bool,
@@ -171,6 +179,11 @@ impl Gathered {
         if is_inside(policy, evidence) == Some(true) {
             self.inside = true;
             count(&mut self.evidence.able, case.tally);
+            match group_shown(policy, case, version) {
+                Some(Shown::Own) => self.has_group = true,
+                Some(Shown::PassedOver(group)) => self.evidence.group = Some(group),
+                None => {}
+            }
             let chosen = evidence.cipher_suite.map(|suite| (version, suite));
             self.evidence
                 .chosen
@@ -245,16 +258,18 @@ impl Gathered {
         evidence.changed = changed;
         let suite = stands != Stands::Unable && evidence.risky.is_some()
             || stands == Stands::Unable && self.suite_lacks;
+        let group = stands == Stands::Able && evidence.group.is_some() && !self.has_group;
         let outcome = match stands {
             Stands::Nothing => Outcome::Unknown,
             Stands::Unable => Outcome::Breaks,
-            Stands::Able if evidence.risky.is_none() => Outcome::Ready,
+            Stands::Able if evidence.risky.is_none() && !group => Outcome::Ready,
             Stands::Able | Stands::Mixed => Outcome::AtRisk,
         };
         let nothing = stands == Stands::Nothing;
         let listed = [
             (Reason::Version, stands == Stands::Unable && self.version_lacks),
             (Reason::CipherSuite, suite),
+            (Reason::Group, group),
             (Reason::Transport, nothing && self.silent),
             (Reason::Beyond, nothing && self.beyond),
             (Reason::SuiteOpen, outcome == Outcome::Ready && !self.inside),
@@ -319,6 +334,40 @@ fn had_choice(policy: &Policy, case: &Case<'_>, offer: &Offer, version: Protocol
         return false;
     };
     usable.filter_map(CipherSuite::info).any(|info| KeyKinds::of_suite(info).contains(kind))
+}
+
+/// What a handshake inside a policy that names groups shows of the server's.
+enum Shown {
+    /// It has one of the policy, or needs none.
+    Own,
+    /// It chose this one, and passed over one of the policy that the client prefers.
+    PassedOver(NamedGroup),
+}
+
+/// What a handshake inside the policy shows of the server's groups. One that follows the client's
+/// preference to a group outside the policy shows nothing: nearly every server has the others too.
+fn group_shown(policy: &Policy, case: &Case<'_>, version: ProtocolVersion) -> Option<Shown> {
+    policy.groups.as_ref()?;
+    let version = version.judged_as().unwrap_or(version);
+    if !case.evidence.cipher_suite.is_some_and(|suite| needs_group(version, suite)) {
+        return Some(Shown::Own);
+    }
+    let chosen = case.evidence.group?;
+    if accepts_group(policy, version, chosen) {
+        return Some(Shown::Own);
+    }
+    // A resumed handshake proves ability, never inability or preference.
+    let offer = case.offer.filter(|_| !case.evidence.resumed)?;
+    let preferred = offer.groups.as_deref()?.iter().take_while(|group| **group != chosen);
+    // In TLS 1.3 it may only have spared itself to ask for a share of the group (RFC 8446 §4.1.1).
+    // And one that has no hybrid may well have the curves.
+    let says_little = |group: &NamedGroup| {
+        group.is_post_quantum() || version.is_tls13() && !offer.key_shares.contains(group)
+    };
+    preferred
+        .filter(|group| !says_little(group))
+        .any(|group| accepts_group(policy, version, *group))
+        .then_some(Shown::PassedOver(chosen))
 }
 
 /// What a refusal in place of a ServerHello proves of the server: that it lacks the version, or

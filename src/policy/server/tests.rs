@@ -92,6 +92,56 @@ fn a_server_that_chose_inside_is_ready() {
     assert_eq!(said(&policy(), &[chose(V::TLS1_3, 0x1301).0]), READY);
 }
 
+/// Enforcement taught so: a server of P-521 or x448 alone passes over the curves of every policy.
+#[test]
+fn a_server_that_passes_over_the_groups_of_the_policy_may_have_none() {
+    let text = "id = 'p'\ntitle = 'P'\nallowed_versions = ['TLS1.2', 'TLS1.3']\n\
+                cipher_rule = 'none'\ngroups = ['secp256r1']\n";
+    let policy = parse("p.toml", text).unwrap();
+    let risk = because(Outcome::AtRisk, &[Reason::Group]);
+    let chose = |version, suite, stated: &[NamedGroup], shares: &[NamedGroup], group| {
+        let offer =
+            Offer { groups: Some(stated.into()), key_shares: shares.into(), ..(*able()).clone() };
+        Sample::new(1, 1).offers(&Arc::new(offer)).chooses(version, suite).with(|record| {
+            record.server_hello.as_mut().unwrap().group = group;
+        })
+    };
+    let (p256, p521, x25519) = (NamedGroup::SECP256R1, NamedGroup::SECP521R1, NamedGroup::X25519);
+    let at12 = |stated: &[NamedGroup], group| chose(V::TLS1_2, 0xc02f, stated, &[], Some(group));
+    let odd = || at12(&[p256, p521], p521);
+    assert_eq!(said(&policy, &[odd().0]), risk);
+    let sentence = judged(&policy, &[odd().0]).sentence();
+    assert!(sentence.starts_with("chose secp521r1 although the client prefers"), "{sentence}");
+    // It has one of the policy too, or a suite that needs none: it only prefers the other.
+    let own = at12(&[p256], p256).0;
+    assert_eq!(said(&policy, &[odd().0, own]), READY);
+    let without = chose(V::TLS1_2, 0x002f, &[p256], &[], None).0;
+    assert_eq!(said(&policy, &[odd().0, without]), READY);
+    // It went along with the client, or had no choice.
+    assert_eq!(said(&policy, &[at12(&[p521, p256], p521).0]), READY);
+    assert_eq!(said(&policy, &[at12(&[p521], p521).0]), READY);
+    // In TLS 1.3 it may only have spared a round trip.
+    let at13 = |shares: &[NamedGroup], group| {
+        chose(V::TLS1_3, 0x1301, &[p256, x25519, p521], shares, Some(group)).0
+    };
+    assert_eq!(said(&policy, &[at13(&[x25519], x25519)]), READY);
+    assert_eq!(said(&policy, &[at13(&[p256, x25519], x25519)]), risk);
+    assert_eq!(said(&policy, &[at13(&[p256], p521)]), risk, "it even asked again");
+    // A server without hybrids may well have the curves.
+    let hybrid = NamedGroup::X25519_MLKEM768;
+    let text = text.replace("'secp256r1'", "'secp256r1', 'X25519MLKEM768'");
+    let hybrids = parse("p.toml", &text).unwrap();
+    let passed = chose(V::TLS1_3, 0x1301, &[hybrid, x25519], &[hybrid, x25519], Some(x25519)).0;
+    assert_eq!(said(&hybrids, &[passed]), READY);
+    // A resumed handshake proves no preference; and a policy without groups asks for none.
+    let resumed = odd().with(|record| record.resumed = true).0;
+    assert_eq!(said(&policy, &[resumed]), READY);
+    assert_eq!(said(&of("'TLS1.2'", "none"), &[odd().0]), READY);
+    // What is worse is said first.
+    let low = chose(V::TLS1_0, 0x002f, &[p256], &[], None).0;
+    assert_eq!(said(&policy, &[odd().0, low]), because(Outcome::AtRisk, &[Reason::Mixed]));
+}
+
 #[test]
 fn nothing_seen_is_unknown() {
     let silent = Sample::new(1, 1).offers(&sample::modern()).0;

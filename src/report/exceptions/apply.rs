@@ -223,7 +223,7 @@ fn findings_of(role: Role, reasons: &[Reason]) -> Vec<&'static str> {
         }
         (Role::Client, Reason::Root) => Some(FindingId::ClientRejectsRoot),
         (Role::Server, Reason::Version) => Some(FindingId::ServerMaxVersion),
-        (Role::Server, Reason::CipherSuite) => Some(FindingId::ServerNoSuite),
+        (Role::Server, Reason::CipherSuite | Reason::Group) => Some(FindingId::ServerNoSuite),
         _ => None,
     };
     let findings: Option<Vec<_>> = reasons.iter().map(finding).collect();

@@ -156,6 +156,7 @@ pub(super) fn server_remedies(judged: &[ServerOutcome]) -> Vec<Remedy> {
             }
             (Outcome::Breaks, Reason::CipherSuite) => Some(Fix::ServerSuiteMissing),
             (Outcome::AtRisk, Reason::CipherSuite) => Some(Fix::ServerSuiteNotAllowed),
+            (Outcome::AtRisk, Reason::Group) => Some(Fix::ServerGroupMissing),
             _ => None,
         }));
     }

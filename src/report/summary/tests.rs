@@ -133,6 +133,9 @@ fn a_narrow_terminal_with_everything() {
         2026-03-01 08:01 UTC)
         fix: Client: enable a suite of the policy
         (tlscensus explain client-enable-ecdhe)
+        fix: Windows Server 2012 R2 and older: GCM
+        with ECDHE
+        (tlscensus explain windows-2012r2-gcm)
         fix: Java: upgrade
         (tlscensus explain java-upgrade)
 

@@ -70,6 +70,9 @@ struct Placed<'a> {
 enum Rank {
     /// In the clear, with this sequence number.
     Clear(u64),
+    /// A ChangeCipherSpec: behind all that is in the clear. Its number may be smaller than that of a
+    /// message before it, if that was lost and sent again.
+    Change,
     /// Encrypted, of the handshake: what DTLS ≤ 1.2 encrypts first is its Finished.
     Finished,
     /// Encrypted otherwise: behind all that is in the clear, and in order of capture.
@@ -156,7 +159,7 @@ impl<'a> Reading<'a, '_> {
             (content::CHANGE_CIPHER_SPEC, [1] | [1, _, _]) => {
                 let changed = &mut entry.side.of_mut(&mut self.tracks).changed_cipher;
                 if !std::mem::replace(changed, true) {
-                    self.add(entry, rank, What::ChangeCipherSpec);
+                    self.add(entry, Rank::Change, What::ChangeCipherSpec);
                 }
             }
             _ => {}

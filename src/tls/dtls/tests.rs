@@ -235,7 +235,8 @@ fn other_protocols_on_the_port_are_left_alone() {
 fn feed(watch: &mut Watch, transcript: &mut Transcript, side: Side, payload: &[u8]) -> Fed {
     let limits = Limits::default();
     let at = Timestamp::from_nanos(1);
-    watch.feed(side, at, (payload, 0), |random| *random == [1; 32], transcript, &limits)
+    let earlier = opening(&message(1, 0, &client_hello([1; 32], b"")), 0).unwrap();
+    watch.feed(side, at, (payload, 0), |hello| hello == earlier.hello, transcript, &limits)
 }
 
 #[test]
@@ -247,9 +248,11 @@ fn the_watch_ends_when_both_ends_encrypt() {
     assert_eq!(feed(High, &message(2, 0, &[2; 70])), Fed::Continue);
     assert_eq!(feed(Low, &message(1, 1, &client_hello(RANDOM, b"9"))), Fed::Continue);
     assert_eq!(feed(Low, &record(22, 1, 0, &[0; 40])), Fed::Continue);
-    // A copy out of an earlier conversation, then the beginning of a later one.
+    // A copy out of an earlier conversation, then the beginning of a later one; one with the random of
+    // an earlier one that offers something else is a later one too.
     assert_eq!(feed(Low, &message(1, 0, &client_hello([1; 32], b""))), Fed::Ignored);
     assert_eq!(feed(Low, &message(1, 0, &client_hello([2; 32], b""))), Fed::Another);
+    assert_eq!(feed(Low, &message(1, 0, &client_hello([1; 32], b"c"))), Fed::Another);
     // Application data may overtake the Finished message.
     assert_eq!(feed(High, &record(23, 1, 1, &[0; 40])), Fed::Continue);
     assert_eq!(feed(High, &record(22, 1, 0, &[0; 40])), Fed::Continue);
@@ -257,7 +260,7 @@ fn the_watch_ends_when_both_ends_encrypt() {
     assert_eq!(feed(High, &record(20, 0, 1, &[1])), Fed::Continue);
     assert_eq!(feed(Low, &record(20, 0, 3, &[1])), Fed::Continue);
     assert_eq!(feed(Low, &message(16, 2, &[16; 9])), Fed::Shunt);
-    assert_eq!(opening(&message(1, 0, &client_hello(RANDOM, b"")), 0), Some(RANDOM));
+    assert_eq!(watch.opening().map(|it| it.random), Some(RANDOM));
     let words = events(&transcript, &Limits::default()).len();
     assert_eq!(words, 9);
 }
@@ -291,6 +294,28 @@ fn an_end_keeps_the_order_in_which_it_sent() {
         let captured = order.map(|n| (High, sent[n].clone()));
         assert_eq!(story(&captured), in_order, "{order:?}");
     }
+}
+
+#[test]
+fn what_is_sent_again_comes_before_the_change_of_ciphers() {
+    // The datagram with message 3 was lost: its flight comes again, with other numbers.
+    let flight = |number: u8| {
+        let mut flight = [
+            message(11, 2, &[3; 90]),
+            message(16, 3, &[16; 9]),
+            record(20, 0, 0, &[1]),
+            record(22, 1, 0, &[0; 40]),
+        ];
+        for (record, number) in flight.iter_mut().zip(number..) {
+            record[10] = number;
+        }
+        flight
+    };
+    let whole = story(&flight(2).map(|datagram| (Low, datagram)));
+    let lossy = flight(2).into_iter().enumerate().filter(|(number, _)| *number != 1);
+    let mut sent: Vec<_> = lossy.map(|(_, datagram)| (Low, datagram)).collect();
+    sent.extend(flight(6).into_iter().take(3).map(|datagram| (Low, datagram)));
+    assert_eq!(story(&sent), whole);
 }
 
 #[test]

@@ -2,6 +2,10 @@
 //! datagrams that have one in the clear, counts encrypted ones, and says when both ends encrypt and
 //! what they said in the clear before that is there: a capture may show it later.
 
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+
 use super::counts_as;
 use super::record::{Record, content, next_fragment, next_record};
 use crate::bytes::Reader;
@@ -15,9 +19,19 @@ use crate::tls::transcript::{Kind, Transcript};
 /// The capture thread's view of one DTLS conversation.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// The random of the first ClientHello: another one begins another conversation.
-    opening: Option<[u8; 32]>,
+    /// The first ClientHello: one with another random begins another conversation.
+    opening: Option<Opening>,
     ends: [End; 2],
+}
+
+/// How a conversation began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    /// The random of its ClientHello, by which it is known while it lasts.
+    pub(super) random: [u8; 32],
+    /// A hash of that hello, as far as it is in one record, by which it is known when it is over: who
+    /// uses a random again may offer something else with it.
+    pub(crate) hello: u64,
 }
 
 /// What was seen of one end.
@@ -49,28 +63,29 @@ const NOTED_RECORDS: u32 = 12;
 const ONE_SIDED_RECORDS: u32 = 256;
 
 impl Watch {
-    /// The random by which the conversation is told from others.
-    pub(crate) const fn opening(&self) -> Option<[u8; 32]> {
+    /// What the conversation is told from others by.
+    pub(crate) const fn opening(&self) -> Option<Opening> {
         self.opening
     }
 
-    /// The next datagram, without what it was wrapped in. `is_earlier` tells the randoms of
+    /// The next datagram, without what it was wrapped in. `is_earlier` tells the hellos of
     /// conversations that are over.
     pub(crate) fn feed(
         &mut self,
         side: Side,
         at: Timestamp,
         (payload, cut): (&[u8], u32),
-        is_earlier: impl Fn(&[u8; 32]) -> bool,
+        is_earlier: impl Fn(u64) -> bool,
         transcript: &mut Transcript,
         limits: &Limits,
     ) -> Fed {
-        if let Some(random) = opening(payload, cut) {
+        if let Some(begins) = opening(payload, cut) {
             match self.opening {
-                Some(opening) if opening != random => {
-                    return if is_earlier(&random) { Fed::Ignored } else { Fed::Another };
+                Some(opening) if opening.random != begins.random => {
+                    return if is_earlier(begins.hello) { Fed::Ignored } else { Fed::Another };
                 }
-                _ => self.opening = Some(random),
+                Some(_) => {}
+                None => self.opening = Some(begins),
             }
         }
         let records = || {
@@ -132,9 +147,9 @@ impl End {
     }
 }
 
-/// The random of a datagram that begins a conversation: one with a ClientHello that is the first
-/// message of its sender. The second, with a cookie, repeats the random and has number 1.
-pub(crate) fn opening(payload: &[u8], cut: u32) -> Option<[u8; 32]> {
+/// How a datagram begins a conversation: one with a ClientHello that is the first message of its
+/// sender. The second, with a cookie, repeats the random and has number 1.
+pub(crate) fn opening(payload: &[u8], cut: u32) -> Option<Opening> {
     let record = next_record(&mut Reader::new(payload), cut)?;
     if record.is_encrypted() || record.content_type != content::HANDSHAKE {
         return None;
@@ -148,5 +163,7 @@ pub(crate) fn opening(payload: &[u8], cut: u32) -> Option<[u8; 32]> {
     }
     let mut hello = Reader::new(fragment.bytes);
     hello.skip(2)?;
-    hello.array()
+    let random = hello.array()?;
+    // The seed is fixed, so that what is reported does not differ from run to run.
+    Some(Opening { random, hello: FixedState::with_seed(0x6347).hash_one(fragment.bytes) })
 }

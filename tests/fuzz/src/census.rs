@@ -9,6 +9,7 @@ use tlscensus::census::Store;
 use tlscensus::limits::Limits;
 use tlscensus::policy::Policy;
 
+use super::heap;
 use super::input::Input;
 use super::office;
 
@@ -84,6 +85,11 @@ fn update(
 }
 
 pub fn check(data: &[u8]) {
+    let size = office::file().len() + data.len();
+    heap::bounded(size, 32 << 20, 256, || run(data));
+}
+
+fn run(data: &[u8]) {
     let folder = office::folder();
     let path = folder.join("changed.db");
     let again = folder.join("again.db");

@@ -76,7 +76,7 @@ pub fn feed(parts: &[Fed<'_>], step: usize, limits: &Arc<Limits>) -> (Conversati
 
 /// Whether a direction is a row of records that begins with a hello: in text, and behind damage, the
 /// search for one is a matter of segments.
-fn is_records(parts: &[Fed<'_>], side: Side) -> bool {
+pub fn is_records(parts: &[Fed<'_>], side: Side) -> bool {
     let mut bytes = Vec::new();
     for part in parts {
         match part {
@@ -124,15 +124,16 @@ fn run(data: &[u8]) {
     let parts = conversation(data);
     let (whole, taken) = feed(&parts, usize::MAX, &limits);
     let mut parser = HelloParser::new(&limits);
-    summary::read(Transport::Tcp, whole.transcript(), None, &mut parser, &limits);
-    let (single, singly_taken) = feed(&parts, 1, &limits);
-    summary::read(Transport::Tcp, single.transcript(), None, &mut parser, &limits);
-    if [Side::Low, Side::High].into_iter().all(|side| is_records(&parts, side))
-        && !whole.transcript().is_refused()
-        && !single.transcript().is_refused()
-    {
-        assert_eq!(taken, singly_taken, "where it is over depends on the segments");
-        let [one, other] = [&whole, &single].map(|it| messages(it, &limits));
-        assert_eq!(one, other, "what is seen depends on the segments");
+    let read = summary::read(Transport::Tcp, whole.transcript(), None, &mut parser, &limits);
+    let sound = [Side::Low, Side::High].into_iter().all(|side| is_records(&parts, side));
+    for step in [1, 2 + data.len() % 61] {
+        let (cut, taken_cut) = feed(&parts, step, &limits);
+        let read_cut = summary::read(Transport::Tcp, cut.transcript(), None, &mut parser, &limits);
+        if sound && !whole.transcript().is_refused() && !cut.transcript().is_refused() {
+            assert_eq!(taken, taken_cut, "where it is over depends on the segments, {step}");
+            let [one, other] = [&whole, &cut].map(|it| messages(it, &limits));
+            assert_eq!(one, other, "what is seen depends on the segments, {step}");
+            assert_eq!(read, read_cut, "what is read depends on the segments, {step}");
+        }
     }
 }

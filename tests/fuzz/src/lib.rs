@@ -39,6 +39,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod quic;
 pub mod radius;
+pub mod seal;
 pub mod seeds;
 pub mod server_hello;
 pub mod sslv2;

@@ -1,7 +1,9 @@
-//! All of it: a capture in, records and an inventory out, with one thread and with two.
+//! All of it: a capture in, records and an inventory out, with one thread and with two; and the same
+//! inventory out of a census file.
 
 use std::fs;
 
+use tlscensus::census::{Snapshot, Store};
 use tlscensus::limits::Limits;
 use tlscensus::policy::Policy;
 
@@ -45,6 +47,15 @@ pub fn check(data: &[u8]) {
         assert!(finished.faults.is_none());
         assert!(lines == others, "threads change the records");
         assert!(report == office::judge(&snapshot, policy), "threads change the inventory");
+    } else {
+        let census = office::folder().join("kept.db");
+        let _ = fs::remove_file(&census);
+        office::save(&census, &snapshot);
+        let store = Store::open_read_only(&census, &limits()).unwrap();
+        let kept = Store::merged(&mut [store], |part| part).unwrap();
+        let names = |snapshot: &Snapshot| Snapshot { sources: Vec::new(), ..snapshot.clone() };
+        let [direct, kept] = [&snapshot, &kept].map(|it| office::judge(&names(it), policy.clone()));
+        assert!(direct == kept, "a census file changes the inventory");
     }
 }
 

@@ -3,9 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use tlscensus_fuzz::pipeline;
+use tlscensus_fuzz::{heap, pipeline};
 
-fuzz_target!(|data: &[u8]| pipeline::check(data));
+// Tables and stores of the program, of each of two runs, and what is made of each byte.
+fuzz_target!(|data: &[u8]| heap::everywhere((256 << 20) + 2_048 * data.len(), || {
+    pipeline::check(data)
+}));
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let new = match seed % 4 {
