@@ -103,7 +103,7 @@ fn a_server_that_passes_over_the_groups_of_the_policy_may_have_none() {
         let offer =
             Offer { groups: Some(stated.into()), key_shares: shares.into(), ..(*able()).clone() };
         Sample::new(1, 1).offers(&Arc::new(offer)).chooses(version, suite).with(|record| {
-            record.server_hello.as_mut().unwrap().group = group;
+            Arc::make_mut(record.server_hello.as_mut().unwrap()).group = group;
         })
     };
     let (p256, p521, x25519) = (NamedGroup::SECP256R1, NamedGroup::SECP521R1, NamedGroup::X25519);
