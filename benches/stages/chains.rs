@@ -2,6 +2,7 @@
 //! remembered of a certificate helps with the next.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
@@ -38,6 +39,17 @@ pub fn capture(count: u32) -> (Vec<u8>, String) {
         play(&recorded, number, &[leaf.der(), issuing.der()], &mut played);
     }
     (packets::plain(&played), root.pem())
+}
+
+/// How many handshakes a capture has that is written to be read by the program itself.
+const WRITTEN: u32 = 20_000;
+
+/// Write such a capture and its root into a folder: `own-chains.pcap` and `own-chains.pem`.
+pub fn write(folder: &Path) {
+    let (capture, root) = capture(WRITTEN);
+    std::fs::write(folder.join("own-chains.pcap"), capture).unwrap();
+    std::fs::write(folder.join("own-chains.pem"), root).unwrap();
+    println!("{WRITTEN} handshakes, {} certificates", 2 * WRITTEN);
 }
 
 fn authority(name: &str) -> CertificateParams {

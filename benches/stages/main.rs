@@ -6,6 +6,7 @@
 //! cargo bench -- --test                        every stage once: that they work
 //! cargo bench --bench stages -- --instructions instructions, compared with instructions.txt
 //! cargo bench --bench stages -- --instructions=write
+//! cargo bench --bench stages -- --own-chains=FOLDER   a capture of handshakes with chains of their own
 //! ```
 
 #![allow(
@@ -28,6 +29,7 @@ mod packets;
 mod traffic;
 mod work;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use criterion::{Criterion, Throughput};
@@ -37,6 +39,10 @@ fn main() -> ExitCode {
     for word in &words {
         if let Some(name) = word.strip_prefix(instructions::ONCE) {
             instructions::once(name);
+            return ExitCode::SUCCESS;
+        }
+        if let Some(folder) = word.strip_prefix("--own-chains=") {
+            chains::write(Path::new(folder));
             return ExitCode::SUCCESS;
         }
         if word == "--instructions" || word == "--instructions=write" {
