@@ -45,11 +45,14 @@
 //! | `chain_length` | `truncated` |
 //! | `cached_certificates` | none: what is not kept is parsed again |
 //! | `cached_chains` | none: what is not kept is verified again |
+//! | `cached_certificate_bytes` | none: what is not kept is parsed and verified again |
 //! | `cached_offers` | none: what is not kept is parsed again |
 //! | `cached_judgements` | none: what is not kept is judged again |
+//! | `cached_worker_bytes` | none: what is not kept is parsed and judged again |
 //! | `census_hosts` | `unlisted.hosts` |
 //! | `census_servers` | `unlisted.edges` |
 //! | `census_edges` | `unlisted.edges` |
+//! | `census_list_bytes` | `details_refused` |
 //! | `census_values` | `unlisted.evidence` |
 //! | `census_value_bytes` | `unlisted.evidence` |
 //! | `host_stacks` | `unlisted.stacks` |
@@ -174,16 +177,23 @@ pub struct Limits {
     pub cached_certificates: usize,
     /// Chains whose verdict is kept.
     pub cached_chains: usize,
+    /// Bytes of certificates that are kept parsed, and as many of verdicts on chains.
+    pub cached_certificate_bytes: usize,
     /// Offers that are kept parsed.
     pub cached_offers: usize,
     /// Cases of which a worker keeps what was said of them.
     pub cached_judgements: usize,
+    /// Bytes that each of a worker's caches may hold: offers, their software, judgements.
+    pub cached_worker_bytes: usize,
     /// Client hosts that a census lists.
     pub census_hosts: usize,
     /// Servers that a census lists.
     pub census_servers: usize,
     /// Edges that a census lists, of all hosts together.
     pub census_edges: usize,
+    /// Bytes of all that a census lists: hosts, servers, edges and what is kept of each. The last
+    /// quarter is kept for hosts and what they offer. What is refused counts as `unlisted` besides.
+    pub census_list_bytes: usize,
     /// Values of one kind (offers, certificates, names, evidence) that a census shares between
     /// its edges.
     pub census_values: usize,
@@ -253,13 +263,16 @@ impl Default for Limits {
             chain_length: 16,
             cached_certificates: 65_536,
             cached_chains: 65_536,
+            cached_certificate_bytes: 128 << 20,
             cached_offers: 65_536,
             cached_judgements: 8_192,
+            cached_worker_bytes: 32 << 20,
             census_hosts: 1 << 20,
             census_servers: 1 << 18,
             census_edges: 1 << 22,
+            census_list_bytes: 768 << 20,
             census_values: 1 << 20,
-            census_value_bytes: 512 << 20,
+            census_value_bytes: 256 << 20,
             host_stacks: 512,
             named_addresses: 1 << 18,
             address_names: 8,

@@ -122,6 +122,8 @@ pub struct CaptureStats {
     pub read_bytes: u64,
     /// Frames shorter than they were on the wire (snaplen).
     pub cut_frames: u64,
+    /// Frames of which only the headers were taken, as no more was wanted: those bytes count as captured.
+    pub lightened: u64,
     /// Packets that the capturing system says it lost, where it says so: of an interface, those for
     /// which its ring had no room.
     pub dropped: u64,

@@ -4,9 +4,15 @@
 //! many were not seen at all. Hours serve a watch of under three days; beyond that days do, and the
 //! hours are folded into them.
 
+use smallvec::SmallVec;
+
 use crate::clock::Timestamp;
 
-use super::sorted::keep_smallest;
+use super::growing::Room;
+use super::sorted::bytes;
+
+/// Bins, in order; most stacks are seen in few.
+pub type BinList = SmallVec<[u32; 4]>;
 
 /// Hours that are told apart: four days' worth, so that a watch of three days never has more.
 const HOURS: usize = 96;
@@ -17,38 +23,46 @@ const DAY: u32 = 24;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bins {
     /// By the hour.
-    Hours(Vec<u32>),
+    Hours(BinList),
     /// By the day: there were too many hours.
-    Days(Vec<u32>),
+    Days(BinList),
 }
 
 impl Default for Bins {
     fn default() -> Self {
-        Self::Hours(Vec::new())
+        Self::Hours(BinList::new())
     }
 }
 
 impl Bins {
-    /// It was seen at this time; `limit` days are remembered, the earliest.
-    pub(super) fn note(&mut self, at: Timestamp, limit: usize) {
+    /// It was seen at this time; `limit` days are remembered, the earliest, as far as there is room.
+    pub(super) fn note(&mut self, at: Timestamp, limit: usize, room: &mut Room) {
         let hour = u32::try_from(at.as_secs() / 3_600).unwrap_or(u32::MAX);
         match self {
             Self::Hours(hours) => {
                 // One more than are told apart tells that there are too many.
-                keep_smallest(hours, hour, HOURS + 1);
+                room.keep(hours, hour, HOURS + 1);
                 if hours.len() > HOURS {
+                    room.give(bytes(self.list()));
                     *self = Self::Days(self.days(limit));
+                    room.take(bytes(self.list()));
                 }
             }
-            Self::Days(days) => keep_smallest(days, hour / DAY, limit),
+            Self::Days(days) => room.keep(days, hour / DAY, limit),
         }
+    }
+
+    /// The bins, whatever they are.
+    pub(super) const fn list(&self) -> &BinList {
+        let (Self::Hours(list) | Self::Days(list)) = self;
+        list
     }
 
     /// It was also seen in these.
     pub(super) fn merge(&mut self, other: &Self, limit: usize) {
         if let (Self::Hours(known), Self::Hours(hours)) = (&mut *self, other) {
             let mut all = std::mem::take(known);
-            all.extend(hours);
+            all.extend(hours.iter().copied());
             all.sort_unstable();
             all.dedup();
             *known = all;
@@ -66,8 +80,8 @@ impl Bins {
     }
 
     /// The days, in order, at most `limit` of them.
-    pub fn days(&self, limit: usize) -> Vec<u32> {
-        let mut days: Vec<u32> = match self {
+    pub fn days(&self, limit: usize) -> BinList {
+        let mut days: BinList = match self {
             Self::Hours(hours) => hours.iter().map(|hour| hour / DAY).collect(),
             Self::Days(days) => days.clone(),
         };
@@ -79,7 +93,9 @@ impl Bins {
 
 #[cfg(test)]
 mod tests {
+    use super::super::growing::Lists;
     use super::*;
+    use crate::limits::Limits;
 
     fn hour(hour: u32) -> Timestamp {
         Timestamp::new(u64::from(hour) * 3_600 + 17, 0)
@@ -87,14 +103,15 @@ mod tests {
 
     #[test]
     fn hours_turn_into_days_in_any_order() {
+        let mut room = Lists::new(&Limits::default()).room();
         let mut forward = Bins::default();
         let mut backward = Bins::default();
         let hours: Vec<u32> = (0..240).filter(|hour| hour % 2 == 0).collect();
         for at in &hours {
-            forward.note(hour(*at), 7);
+            forward.note(hour(*at), 7, &mut room);
         }
         for at in hours.iter().rev() {
-            backward.note(hour(*at), 7);
+            backward.note(hour(*at), 7, &mut room);
         }
         assert_eq!(forward, Bins::Days((0..7).collect()));
         assert_eq!(forward, backward);
@@ -102,11 +119,12 @@ mod tests {
 
     #[test]
     fn three_days_stay_hours() {
+        let mut room = Lists::new(&Limits::default()).room();
         let mut bins = Bins::default();
         for at in 10..82 {
-            bins.note(hour(at), 7);
+            bins.note(hour(at), 7, &mut room);
         }
         assert!(matches!(&bins, Bins::Hours(hours) if hours.len() == 72));
-        assert_eq!(bins.days(9), [0, 1, 2, 3]);
+        assert_eq!(*bins.days(9), [0, 1, 2, 3]);
     }
 }

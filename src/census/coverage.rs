@@ -108,12 +108,22 @@ counters! {
     /// What was said of addresses (names, leases) and found no room. No connection says it: it is
     /// counted where it is refused.
     names_refused: |_| false,
+    /// Details of hosts and servers that are listed (MAC addresses, hours, attempts, durations) for
+    /// which there was no room: counted where they are refused.
+    details_refused: |_| false,
 }
 
 impl Counters {
     /// So many names of addresses found no room.
     pub(super) fn refuse_names(&self, names: u64) {
         self.names_refused.fetch_add(names, Ordering::Relaxed);
+    }
+
+    /// So many details of what is listed found no room.
+    pub(super) fn refuse_details(&self, details: u64) {
+        if details > 0 {
+            self.details_refused.fetch_add(details, Ordering::Relaxed);
+        }
     }
 }
 
@@ -185,6 +195,13 @@ pub struct Lost {
     pub open_lost: u64,
     /// Seconds in which packets were lost.
     pub seconds: u64,
+    /// Packets of flows that were over for us of which only the headers were taken: not lost.
+    pub lightened: u64,
+    /// Packets of such flows that were left out on purpose while the ring was filling, by an
+    /// estimate: nobody counts them, and nothing was wanted of them.
+    pub left_out: u64,
+    /// Seconds in which that was done.
+    pub left_out_seconds: u64,
 }
 
 impl Lost {
@@ -197,7 +214,7 @@ impl Lost {
     }
 
     /// The counters by name.
-    pub fn counters(&mut self) -> [(&'static str, &mut u64); 7] {
+    pub fn counters(&mut self) -> [(&'static str, &mut u64); 10] {
         [
             ("interface", &mut self.interface),
             ("ring", &mut self.ring),
@@ -206,6 +223,9 @@ impl Lost {
             ("open_read", &mut self.open_read),
             ("open_lost", &mut self.open_lost),
             ("seconds", &mut self.seconds),
+            ("lightened", &mut self.lightened),
+            ("left_out", &mut self.left_out),
+            ("left_out_seconds", &mut self.left_out_seconds),
         ]
     }
 

@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::Mac;
@@ -16,15 +18,20 @@ use crate::tls::Transport;
 use crate::tls::hello::OfferId;
 
 use super::bins::Bins;
-use super::growing::Mark;
+use super::growing::{Mark, Room};
 use super::server::ServerKey;
-use super::sorted::{Sorted, keep_smallest};
+use super::sorted::{Sorted, bytes};
+
+/// MAC addresses, in order; most hosts and servers have one.
+pub type Macs = SmallVec<[Mac; 2]>;
+/// Moments, in order; most edges have few.
+pub type Moments = SmallVec<[Timestamp; 2]>;
 
 /// A client address and what was seen of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// The MAC addresses that its packets came from.
-    pub macs: Vec<Mac>,
+    pub macs: Macs,
     /// Its connections.
     pub tally: Tally,
     /// The stacks that run on it.
@@ -68,13 +75,13 @@ pub struct Edge {
     /// The connections.
     pub tally: Tally,
     /// What they prove, and how often.
-    pub evidence: Sorted<Arc<Evidence>, Tally>,
+    pub evidence: Sorted<Arc<Evidence>, Tally, 1>,
     /// When the first connections began.
-    pub starts: Vec<Timestamp>,
+    pub starts: Moments,
     /// How many were refused, reset or not answered: a lower offer shortly after is a retry.
     pub failed: u64,
     /// When the first of those began.
-    pub failures: Vec<Timestamp>,
+    pub failures: Moments,
     /// It has changed since it was last saved.
     pub(super) unsaved: Mark,
 }
@@ -95,39 +102,44 @@ impl Host {
     /// A host of which nothing was seen yet.
     pub(super) fn new(at: Timestamp) -> Self {
         Self {
-            macs: Vec::new(),
+            macs: Macs::new(),
             tally: unseen(at),
             stacks: Sorted::new(),
             gave_way: Mark::default(),
         }
     }
 
-    /// Add a connection; returns by how many edges the host has grown (negative: shrunk).
-    pub(super) fn add(&mut self, seen: Sighting<'_>, limits: &Limits, room: bool) -> isize {
+    /// Add a connection, within what there is room for.
+    pub(super) fn add(&mut self, seen: Sighting<'_>, limits: &Limits, room: &mut Room) {
         let at = seen.record.ts;
         self.tally.add(Tally::once(at));
         if let Some(mac) = seen.record.client.mac {
-            keep_smallest(&mut self.macs, mac, limits.host_macs);
+            room.keep(&mut self.macs, mac, limits.host_macs);
         }
         if !seen.offered {
-            return 0;
+            return;
         }
         let offer = seen.record.client_hello.as_ref().map(|hello| hello.offer.id);
         let key = StackKey { transport: seen.record.transport, offer };
-        let mut grown = 0;
+        let before = self.stacks.bytes();
+        let (mut edges, mut freed, mut gave_way) = (0, 0, false);
         let stack = self.stacks.admit(
             key,
-            limits.host_stacks,
+            room.of(limits.host_stacks, self.stacks.capacity()),
             || Stack { tally: unseen(at), bins: Bins::default(), edges: Sorted::new() },
             |lost| {
-                grown -= lost.edges.len().cast_signed();
-                self.gave_way.set();
+                (edges, freed, gave_way) = (lost.edges.len(), lost.bytes(), true);
             },
         );
         if let Some(stack) = stack {
-            grown += stack.add(seen, limits, room, &mut self.gave_way);
+            stack.add(seen, limits, room, &mut gave_way);
         }
-        grown
+        room.lose_edges(edges);
+        room.give(freed.saturating_add(before));
+        room.take(self.stacks.bytes());
+        if gave_way {
+            self.gave_way.set();
+        }
     }
 
     /// What has changed since this was last asked: the host with its stacks, and of their edges
@@ -161,56 +173,74 @@ impl Host {
 }
 
 impl Stack {
-    fn add(
-        &mut self,
-        seen: Sighting<'_>,
-        limits: &Limits,
-        room: bool,
-        gave_way: &mut Mark,
-    ) -> isize {
+    fn add(&mut self, seen: Sighting<'_>, limits: &Limits, room: &mut Room, gave_way: &mut bool) {
         let at = seen.record.ts;
         self.tally.add(Tally::once(at));
-        self.bins.note(at, limits.stack_bins);
-        let Some(key) = seen.edge else {
-            return 0;
-        };
-        let before = self.edges.len();
-        let limit = if room { limits.stack_edges } else { before.min(limits.stack_edges) };
+        self.bins.note(at, limits.stack_bins, room);
+        let Some(key) = seen.edge else { return };
+        let (before, edges) = (self.edges.bytes(), self.edges.len());
+        let mut freed = 0;
         let edge = self.edges.admit(
             key,
-            limit,
+            room.of_edges(limits.stack_edges, edges),
             || Edge {
                 tally: unseen(at),
                 evidence: Sorted::new(),
-                starts: Vec::new(),
+                starts: Moments::new(),
                 failed: 0,
-                failures: Vec::new(),
+                failures: Moments::new(),
                 unsaved: Mark::default(),
             },
-            |_| gave_way.set(),
+            |lost| {
+                *gave_way = true;
+                freed = lost.bytes();
+            },
         );
         if let Some(edge) = edge {
-            edge.add(seen.record, seen.evidence, limits);
+            edge.add(seen.record, seen.evidence, limits, room);
         }
-        self.edges.len().cast_signed() - before.cast_signed()
+        room.give(before.saturating_add(freed));
+        room.take(self.edges.bytes());
+        room.gain_edges(self.edges.len());
+        room.lose_edges(edges);
+    }
+
+    /// Bytes that it takes besides itself.
+    fn bytes(&self) -> usize {
+        let edges = self.edges.values().map(Edge::bytes).sum::<usize>();
+        edges.saturating_add(self.edges.bytes()).saturating_add(bytes(self.bins.list()))
     }
 }
 
 impl Edge {
-    fn add(&mut self, record: &FlowRecord, evidence: Option<Arc<Evidence>>, limits: &Limits) {
+    fn add(
+        &mut self,
+        record: &FlowRecord,
+        evidence: Option<Arc<Evidence>>,
+        limits: &Limits,
+        room: &mut Room,
+    ) {
         let once = Tally::once(record.ts);
         self.unsaved.set();
         self.tally.add(once);
-        keep_smallest(&mut self.starts, record.ts, limits.edge_attempts);
+        room.keep(&mut self.starts, record.ts, limits.edge_attempts);
         if failed(record) {
             self.failed = self.failed.saturating_add(1);
-            keep_smallest(&mut self.failures, record.ts, limits.edge_attempts);
+            room.keep(&mut self.failures, record.ts, limits.edge_attempts);
         }
         let Some(evidence) = evidence else { return };
-        let tally = self.evidence.admit(evidence, limits.edge_evidence, || unseen(record.ts), drop);
+        room.give(self.evidence.bytes());
+        let limit = room.of(limits.edge_evidence, self.evidence.capacity());
+        let tally = self.evidence.admit(evidence, limit, || unseen(record.ts), drop);
         if let Some(tally) = tally {
             tally.add(once);
         }
+        room.take(self.evidence.bytes());
+    }
+
+    /// Bytes that it takes besides itself.
+    fn bytes(&self) -> usize {
+        [self.evidence.bytes(), bytes(&self.starts), bytes(&self.failures)].iter().sum()
     }
 }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::growing::Room;
+use super::sorted::PIECE;
+
 /// Samples that are kept as they are; more become a histogram, which takes a few KiB.
 const FEW: usize = 32;
 /// Longest handshake that is told apart, in µs: ten minutes.
@@ -50,6 +53,32 @@ impl Latency {
                 }
             }
             Self::Many(histogram) => add(histogram, micros),
+        }
+    }
+
+    /// Add one handshake if there is room for it.
+    pub(super) fn record_within(&mut self, duration: Duration, room: &mut Room) {
+        let full = match self {
+            Self::Few(few) => few.len() == few.capacity(),
+            Self::Many(_) => false,
+        };
+        if full && !room.open {
+            room.refuse();
+            return;
+        }
+        room.give(self.bytes());
+        self.record(duration);
+        room.take(self.bytes());
+    }
+
+    /// Bytes that it takes besides itself.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Few(few) => few.capacity() * size_of::<u32>() + PIECE,
+            Self::Many(histogram) => {
+                let counts = histogram.distinct_values() * size_of::<u32>();
+                counts + size_of::<Histogram<u32>>() + 2 * PIECE
+            }
         }
     }
 

@@ -47,20 +47,19 @@ use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::naming::{Heard, Said};
 use crate::packet::Address;
-use crate::record::{Alert, Evidence, FlowRecord, Tally};
+use crate::record::{Alert, Evidence, FlowRecord};
 use crate::x509::{Certificate, Fingerprint};
 
 use coverage::Counters;
-use growing::{Budget, Growing};
+use growing::{Budget, Growing, Lists};
 use host::Sighting;
 use intern::Interner;
 use offers::Offers;
-use sorted::keep_smallest;
 use sweep::Sweeper;
 
-pub use bins::Bins;
+pub use bins::{BinList, Bins};
 pub use coverage::{Coverage, Lost, SourceEntry, SourceKey, SourceKind};
-pub use host::{Edge, EdgeKey, Host, Stack, StackKey};
+pub use host::{Edge, EdgeKey, Host, Macs, Moments, Stack, StackKey};
 pub use known::{Hours, KnownAs};
 pub use latency::Latency;
 pub use merge::Merger;
@@ -70,6 +69,9 @@ pub use snapshot::{Certificates, FullLists, Snapshot, Unlisted};
 pub use sorted::Sorted;
 pub use store::Store;
 pub use window::Window;
+
+/// A hash table that grows has about as many free places as taken ones.
+const PLACE: usize = 2;
 
 type Sources = BTreeMap<(Arc<str>, SourceKind, Arc<str>), SourceEntry>;
 
@@ -86,10 +88,10 @@ pub struct Census {
     /// Bytes that offers, certificates, names and evidence may still take.
     values: Budget,
     sweeper: Sweeper,
-    /// How many hosts, servers and edges there are: counting the tables themselves is slow.
+    /// How many hosts and servers there are: counting the tables themselves is slow.
     host_count: AtomicUsize,
     server_count: AtomicUsize,
-    edge_count: AtomicUsize,
+    lists: Lists,
     counters: Counters,
     sources: Mutex<Sources>,
     known: Mutex<BTreeMap<Address, Growing<KnownAs>>>,
@@ -111,7 +113,7 @@ impl Census {
             sweeper: Sweeper::new(limits),
             host_count: AtomicUsize::new(0),
             server_count: AtomicUsize::new(0),
-            edge_count: AtomicUsize::new(0),
+            lists: Lists::new(limits),
             counters: Counters::default(),
             sources: Mutex::default(),
             known: Mutex::default(),
@@ -326,23 +328,19 @@ impl Census {
     /// Add the connection to its client's host.
     fn visit(&self, ip: Address, seen: Sighting<'_>) {
         let at = seen.record.ts;
-        let room = self.edge_count.load(Ordering::Relaxed) < self.limits.census_edges;
-        let grown = if let Some(mut host) = self.hosts.get_mut(&ip) {
-            host.change().add(seen, &self.limits, room)
-        } else if self.host_count.load(Ordering::Relaxed) < self.limits.census_hosts {
+        let mut room = self.lists.room();
+        if let Some(mut host) = self.hosts.get_mut(&ip) {
+            host.change().add(seen, &self.limits, &mut room);
+        } else if room.open && self.host_count.load(Ordering::Relaxed) < self.limits.census_hosts {
             let mut host = self.hosts.entry(ip).or_insert_with(|| {
                 self.host_count.fetch_add(1, Ordering::Relaxed);
+                room.take(PLACE * size_of::<(Address, Growing<Host>)>());
                 Growing::new(Host::new(at))
             });
-            host.change().add(seen, &self.limits, room)
-        } else {
-            0
-        };
-        if grown > 0 {
-            self.edge_count.fetch_add(grown.unsigned_abs(), Ordering::Relaxed);
-        } else if grown < 0 {
-            self.edge_count.fetch_sub(grown.unsigned_abs(), Ordering::Relaxed);
+            host.change().add(seen, &self.limits, &mut room);
         }
+        self.lists.charge(&room);
+        self.counters.refuse_details(room.refused);
     }
 
     /// Count the connection for its server, whose shared key is returned; `None` if there is no
@@ -352,19 +350,27 @@ impl Census {
             self.latency.lock().unwrap_or_else(PoisonError::into_inner).record(time);
         }
         let key = ServerKey::of(record);
-        if let Some(mut entry) = self.servers.get_mut(&key) {
-            entry.change().add(record, &self.limits);
-            return Some(Arc::clone(entry.key()));
-        }
-        if self.server_count.load(Ordering::Relaxed) >= self.limits.census_servers {
+        let mut room = self.lists.room();
+        let shared = if let Some(mut entry) = self.servers.get_mut(&key) {
+            entry.change().add(record, &self.limits, &mut room);
+            Arc::clone(entry.key())
+        } else if room.open_for_edges
+            && self.server_count.load(Ordering::Relaxed) < self.limits.census_servers
+        {
+            let bytes = key.bytes() + PLACE * size_of::<(Arc<ServerKey>, Growing<Server>)>();
+            let mut entry = self.servers.entry(Arc::new(key)).or_insert_with(|| {
+                self.server_count.fetch_add(1, Ordering::Relaxed);
+                room.take(bytes);
+                Growing::new(Server::new(record.ts))
+            });
+            entry.change().add(record, &self.limits, &mut room);
+            Arc::clone(entry.key())
+        } else {
             return None;
-        }
-        let mut entry = self.servers.entry(Arc::new(key)).or_insert_with(|| {
-            self.server_count.fetch_add(1, Ordering::Relaxed);
-            Growing::new(Server::new(record.ts))
-        });
-        entry.change().add(record, &self.limits);
-        Some(Arc::clone(entry.key()))
+        };
+        self.lists.charge(&room);
+        self.counters.refuse_details(room.refused);
+        Some(shared)
     }
 
     /// Keep a certificate; false if it is new and there is no room.
@@ -401,26 +407,6 @@ impl Census {
             self.names.share(name.to_ascii_lowercase().as_str(), bytes, &self.values)
         } else {
             self.names.share(name, bytes, &self.values)
-        }
-    }
-}
-
-impl Server {
-    const fn new(at: Timestamp) -> Self {
-        Self {
-            macs: Vec::new(),
-            tally: Tally { connections: 0, first: at, last: at },
-            latency: Latency::Few(Vec::new()),
-        }
-    }
-
-    fn add(&mut self, record: &FlowRecord, limits: &Limits) {
-        self.tally.add(Tally::once(record.ts));
-        if let Some(mac) = record.server.mac {
-            keep_smallest(&mut self.macs, mac, limits.host_macs);
-        }
-        if let Some(time) = record.handshake_time {
-            self.latency.record(time);
         }
     }
 }

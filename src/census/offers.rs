@@ -34,7 +34,7 @@ impl Offers {
             {
                 return true;
             }
-        } else if self.table.len() >= self.limit || !budget.spend(weight(offer)) {
+        } else if self.table.len() >= self.limit || !budget.spend(offer.weight()) {
             return false;
         }
         self.table
@@ -55,7 +55,7 @@ impl Offers {
             let held = held(id);
             if !held {
                 swept += 1;
-                budget.refund(weight(offer.value()));
+                budget.refund(offer.value().weight());
             }
             held
         });
@@ -81,22 +81,6 @@ impl Offers {
             }
         }
     }
-}
-
-/// About how many bytes an offer holds, with its text in records.
-fn weight(offer: &Offer) -> usize {
-    let numbers = [
-        offer.cipher_suites.len(),
-        offer.extensions.len(),
-        offer.key_shares.len(),
-        offer.supported_versions.as_ref().map_or(0, Vec::len),
-        offer.groups.as_ref().map_or(0, Vec::len),
-        offer.signature_algorithms.as_ref().map_or(0, Vec::len),
-        offer.compression_methods.len(),
-        offer.point_formats.len(),
-    ];
-    let alpn: usize = offer.alpn.iter().map(|name| name.len() + size_of::<Box<[u8]>>()).sum();
-    size_of::<Offer>() + numbers.iter().sum::<usize>() * 16 + offer.ja3_raw.len() * 2 + alpn * 2
 }
 
 /// The order among offers of one identity: whole hellos before cut ones, then by all that a report

@@ -2,10 +2,15 @@
 
 use std::borrow::Cow;
 
-use crate::packet::{Address, Mac};
+use crate::clock::Timestamp;
+use crate::limits::Limits;
+use crate::packet::Address;
 use crate::record::{FlowRecord, Tally};
 
+use super::growing::Room;
+use super::host::Macs;
 use super::latency::Latency;
+use super::sorted::PIECE;
 
 /// Which server it is: an address, a port and the protocol inside; behind a proxy, what the proxy
 /// was asked to connect to.
@@ -22,6 +27,12 @@ pub struct ServerKey {
 }
 
 impl ServerKey {
+    /// Bytes that it takes, shared.
+    pub(super) fn bytes(&self) -> usize {
+        let target = self.target.as_ref().map_or(0, |text| text.len().saturating_add(PIECE));
+        (size_of::<Self>() + 2 * PIECE).saturating_add(target)
+    }
+
     /// The server of a connection.
     pub(super) fn of(record: &FlowRecord) -> Self {
         Self {
@@ -37,9 +48,31 @@ impl ServerKey {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     /// The MAC addresses that its packets came from.
-    pub macs: Vec<Mac>,
+    pub macs: Macs,
     /// Its connections.
     pub tally: Tally,
     /// How long its handshakes took.
     pub latency: Latency,
+}
+
+impl Server {
+    /// A server of which nothing was seen yet.
+    pub(super) const fn new(at: Timestamp) -> Self {
+        Self {
+            macs: Macs::new_const(),
+            tally: Tally { connections: 0, first: at, last: at },
+            latency: Latency::Few(Vec::new()),
+        }
+    }
+
+    /// Add a connection, within what there is room for.
+    pub(super) fn add(&mut self, record: &FlowRecord, limits: &Limits, room: &mut Room) {
+        self.tally.add(Tally::once(record.ts));
+        if let Some(mac) = record.server.mac {
+            room.keep(&mut self.macs, mac, limits.host_macs);
+        }
+        if let Some(time) = record.handshake_time {
+            self.latency.record_within(time, room);
+        }
+    }
 }

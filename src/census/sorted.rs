@@ -4,18 +4,38 @@
 //! full therefore gives up its largest key for a smaller one, and never takes a key back: what is
 //! kept, and what was counted for it, is the same in any order.
 
-/// A map of few entries, in the order of its keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sorted<K, V>(Vec<(K, V)>);
+use smallvec::{Array, SmallVec};
 
-impl<K, V> Sorted<K, V> {
+/// What the allocator adds to each piece of memory, about.
+pub(super) const PIECE: usize = 16;
+
+/// A map of few entries, in the order of its keys; the first `N` of them stand in the map itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sorted<K, V, const N: usize = 0>(SmallVec<[(K, V); N]>);
+
+impl<K, V, const N: usize> Sorted<K, V, N> {
     /// An empty map.
     pub(super) const fn new() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new_const())
+    }
+
+    /// Bytes that it takes besides itself.
+    pub(super) fn bytes(&self) -> usize {
+        bytes(&self.0)
+    }
+
+    /// How many entries there is memory for.
+    pub(super) fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 }
 
-impl<K: Ord, V> Sorted<K, V> {
+/// Bytes that a list takes besides itself.
+pub(super) fn bytes<A: Array>(list: &SmallVec<A>) -> usize {
+    if list.spilled() { list.capacity() * size_of::<A::Item>() + PIECE } else { 0 }
+}
+
+impl<K: Ord, V, const N: usize> Sorted<K, V, N> {
     /// The value of `key`, made if it is new; `None` if there is no room for so large a key.
     ///
     /// What had to give way is handed to `lost`.
@@ -51,6 +71,7 @@ impl<K: Ord, V> Sorted<K, V> {
         entries.sort_by(|(left, _), (right, _)| left.cmp(right));
         entries.dedup_by(|(later, _), (earlier, _)| later == earlier);
         entries.truncate(limit);
+        let mut entries = SmallVec::from_vec(entries);
         entries.shrink_to_fit();
         Self(entries)
     }
@@ -59,7 +80,7 @@ impl<K: Ord, V> Sorted<K, V> {
     pub(super) fn filter_map<W>(
         &mut self,
         mut take: impl FnMut(&K, &mut V) -> Option<W>,
-    ) -> Sorted<K, W>
+    ) -> Sorted<K, W, N>
     where
         K: Clone,
     {
@@ -77,7 +98,7 @@ impl<K: Ord, V> Sorted<K, V> {
         if self.0.is_empty() {
             *self = other;
         } else if !other.0.is_empty() {
-            let mut merged = Vec::with_capacity(self.0.len().max(other.0.len()));
+            let mut merged = SmallVec::with_capacity(self.0.len().max(other.0.len()));
             let mut right = other.0.into_iter().peekable();
             for (key, mut value) in std::mem::take(&mut self.0) {
                 while let Some(smaller) = right.next_if(|(other, _)| *other < key) {
@@ -129,7 +150,10 @@ impl<K: Ord, V> Sorted<K, V> {
 }
 
 /// Insert into a sorted list without doubles that keeps its `limit` smallest values.
-pub(super) fn keep_smallest<T: Ord>(list: &mut Vec<T>, value: T, limit: usize) {
+pub(super) fn keep_smallest<A: Array>(list: &mut SmallVec<A>, value: A::Item, limit: usize)
+where
+    A::Item: Ord,
+{
     if let Err(at) = list.binary_search(&value)
         && at < limit
     {
@@ -148,7 +172,7 @@ mod tests {
     fn what_is_kept_and_counted_depends_on_no_order() {
         let orders = [[1, 2, 3, 1, 2, 3], [3, 2, 1, 3, 2, 1], [3, 3, 1, 1, 2, 2]];
         for order in orders {
-            let mut map = Sorted::new();
+            let mut map: Sorted<_, _> = Sorted::new();
             let mut lost = 0;
             let mut refused = 0;
             for key in order {
@@ -164,12 +188,12 @@ mod tests {
 
     #[test]
     fn a_list_keeps_its_smallest_values_once() {
-        let mut list = Vec::new();
+        let mut list = SmallVec::<[i32; 2]>::new();
         for value in [5, 3, 9, 3, 1, 7] {
             keep_smallest(&mut list, value, 3);
         }
-        assert_eq!(list, [1, 3, 5]);
+        assert_eq!(*list, [1, 3, 5]);
         keep_smallest(&mut list, 0, 0);
-        assert_eq!(list, [1, 3, 5]);
+        assert_eq!(*list, [1, 3, 5]);
     }
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use super::exit::Failure;
+use super::words::Words;
+use crate::sink::OutputFile;
 
 /// A place in the file system, whatever it was called.
 #[derive(PartialEq, Eq)]
@@ -63,4 +65,12 @@ pub(super) fn keep_apart<'a>(
         }
     }
     Ok(())
+}
+
+/// Remove what killed runs left behind of these outputs, and say so.
+pub(super) fn tidy<'a>(outputs: impl Iterator<Item = &'a Path>, words: &Words) {
+    for left in outputs.flat_map(OutputFile::tidy) {
+        let left = left.display();
+        words.warn(&format!("removed `{left}`, which a run that was killed left unfinished"), None);
+    }
 }

@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::{FailOn, Global, Read};
 use super::exit::{Exit, Failure};
-use super::places::keep_apart;
+use super::places::{keep_apart, tidy};
 use super::plan::{Judging, filter, reports, window};
 use super::progress;
 use super::publish;
@@ -52,6 +52,8 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
     // Whether all that is to be written can be is known before anything is read.
     let store = plan.census.as_deref().map(|path| Store::open(path, &plan.settings.limits));
     let mut store = store.transpose()?;
+    let files = plan.reports.iter().map(|(path, _)| path).chain(&plan.flows);
+    tidy(files.map(PathBuf::as_path), words);
     let mut sink = open_sink(plan.flows.as_deref())?;
     // Where only records are asked for, nothing is added up.
     let judged = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();

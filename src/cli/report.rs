@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::args::{Global, Report};
 use super::exit::{Exit, Failure};
-use super::places::keep_apart;
+use super::places::{keep_apart, tidy};
 use super::plan::{Judging, census_window, reports};
 use super::publish;
 use super::words::Words;
@@ -40,6 +40,7 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
     if let Some(key) = &key {
         inventory.anonymize(key);
     }
+    tidy(files.iter().map(|(path, _)| path.as_path()), words);
     publish::reports(&files, &inventory).map_err(Failure::impossible)?;
     publish::summary(&inventory, false, global, words)?;
     Ok(if publish::matches(args.judgement.fail_on, &inventory) {

@@ -221,6 +221,14 @@ impl Follower {
         logins.tick(at, &mut |over| login(over, sources, batcher));
     }
 
+    /// Segments of flows of which nothing more was wanted, and how often something was after all.
+    #[cfg(feature = "live")]
+    #[inline]
+    pub(super) fn shunted(&self) -> (u64, u64) {
+        let stats = self.tables.flows.stats();
+        (stats.shunted_segments, stats.reopened)
+    }
+
     /// Handshakes that are being watched: begun and not over, or not known yet to be none.
     #[cfg(feature = "live")]
     pub(super) fn open(&self) -> u64 {

@@ -28,6 +28,9 @@ pub(super) struct Judge<'p> {
     known: HashTable<Known>,
     hash: RandomState,
     capacity: usize,
+    /// Bytes that the cases hold, and may hold.
+    held: usize,
+    bytes: usize,
     software: Software,
 }
 
@@ -69,7 +72,14 @@ impl<'p> Judge<'p> {
             known: HashTable::new(),
             hash: RandomState::default(),
             capacity: limits.cached_judgements,
-            software: Software { known: HashMap::default(), capacity: limits.cached_offers },
+            held: 0,
+            bytes: limits.cached_worker_bytes,
+            software: Software {
+                known: HashMap::default(),
+                capacity: limits.cached_offers,
+                held: 0,
+                bytes: limits.cached_worker_bytes,
+            },
         }
     }
 
@@ -79,8 +89,9 @@ impl<'p> Judge<'p> {
         let offer = record.client_hello.as_ref().map(|hello| &hello.offer);
         let sni = record.sni();
         let dates = record.certificates.first().map(|leaf| Dates::of(leaf, record.ts));
-        if self.known.len() >= self.capacity {
+        if self.known.len() >= self.capacity || self.held > self.bytes {
             self.known.clear();
+            self.held = 0;
         }
         let hasher = &self.hash;
         let found = self.known.entry(
@@ -98,6 +109,9 @@ impl<'p> Judge<'p> {
             Entry::Occupied(known) => &known.into_mut().judgement,
             Entry::Vacant(place) => {
                 let judgement = judge(self.policies, &mut self.software, record, &evidence)?;
+                let text = judgement.verdicts.get().len() + judgement.findings.get().len();
+                let name = sni.map_or(0, str::len);
+                self.held = self.held.saturating_add(size_of::<Known>() + text + name);
                 let known = Known {
                     offer: offer.cloned(),
                     sni: sni.map(Into::into),
@@ -132,14 +146,24 @@ struct Software {
     /// By the address of the offer, which is kept so that no other takes its place.
     known: HashMap<usize, (Arc<Offer>, Vec<Candidate>), RandomState>,
     capacity: usize,
+    /// Bytes that the offers hold, and may hold.
+    held: usize,
+    bytes: usize,
 }
 
 impl Software {
     fn of(&mut self, offer: &Arc<Offer>) -> Vec<Candidate> {
-        if self.known.len() >= self.capacity {
+        if self.known.len() >= self.capacity || self.held > self.bytes {
             self.known.clear();
+            self.held = 0;
         }
-        let make = || (Arc::clone(offer), recognise(offer));
+        let held = &mut self.held;
+        let make = || {
+            let candidates = recognise(offer);
+            let bytes = offer.weight() + candidates.len() * size_of::<Candidate>();
+            *held = held.saturating_add(bytes);
+            (Arc::clone(offer), candidates)
+        };
         let (_, candidates) = self.known.entry(Arc::as_ptr(offer).addr()).or_insert_with(make);
         candidates.clone()
     }

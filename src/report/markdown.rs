@@ -186,8 +186,8 @@ impl Inventory {
             let _ = writeln!(text, "* {}", unglued(&span(first, last)));
         }
         for (name, number) in coverage.connections.counters().skip(5) {
-            // Names are no connections: they stand among the bounds.
-            if number == 0 || name == "names_refused" {
+            // Names and details are no connections: they stand among the bounds.
+            if number == 0 || name.ends_with("_refused") {
                 continue;
             }
             let number = unglued(&count(number, "connection", "connections"));

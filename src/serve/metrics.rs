@@ -39,6 +39,37 @@ pub(super) fn text(
 /// A counter of an interface.
 type Count = fn(&super::WireInterface) -> u64;
 
+/// What is told of each interface, one number of each.
+const fn interface_families() -> [(&'static str, &'static str, MetricType, Count); 11] {
+    use MetricType::{Counter, Gauge};
+    [
+        ("packets", "Packets read", Counter, |one| one.packets),
+        ("bytes", "Bytes of packets read", Counter, |one| one.bytes),
+        ("flows", "Flows that were followed", Counter, |one| one.flows),
+        ("lossy_seconds", "Seconds in which packets were lost", Counter, |one| one.lost.seconds),
+        ("open_packets", "Packets read while a handshake was open", Counter, |one| {
+            one.lost.open_read
+        }),
+        ("open_lost_packets", "Packets lost while a handshake was open", Counter, |one| {
+            one.lost.open_lost
+        }),
+        ("lightened_packets", "Packets of which only the headers were taken", Counter, |one| {
+            one.lost.lightened
+        }),
+        (
+            "left_out_packets",
+            "Packets of encrypted bulk left out under overload, by an estimate",
+            Counter,
+            |one| one.lost.left_out,
+        ),
+        ("left_out_seconds", "Seconds in which that was done", Counter, |one| {
+            one.lost.left_out_seconds
+        }),
+        ("open_handshakes", "Handshakes that are being watched", Gauge, |one| one.open),
+        ("queued_handshakes", "Handshakes that wait for a worker", Gauge, |one| one.backlog),
+    ]
+}
+
 /// What becomes of a kind of hosts under a policy.
 type Totals = fn(&PolicyTotals) -> Counts;
 
@@ -58,7 +89,9 @@ impl fmt::Debug for Numbers {
 impl Collector for Numbers {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut out = Out(encoder);
-        out.info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+        // A gauge: of OpenMetrics' own type for it promtool knows nothing.
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        out.family("build_info", "The program", MetricType::Gauge, [(version, 1)])?;
         out.gauge(
             "uptime",
             "Time since the start",
@@ -76,11 +109,6 @@ impl Collector for Numbers {
 struct Out<'a>(DescriptorEncoder<'a>);
 
 impl Out<'_> {
-    fn info(&mut self, labels: &[(&str, &str)]) -> fmt::Result {
-        let kind = MetricType::Info;
-        self.0.encode_descriptor("build", "The program", None, kind)?.encode_info(&labels)
-    }
-
     fn gauge(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: f64) -> fmt::Result {
         let gauge = ConstGauge::new(value);
         gauge.encode(self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?)
@@ -119,23 +147,7 @@ impl Out<'_> {
             let name = |one: &super::WireInterface| Arc::clone(&one.name);
             wire.interfaces.iter().map(|one| (name(one), count(one))).collect::<Vec<_>>()
         };
-        let families: [(&str, &str, MetricType, Count); 8] = [
-            ("packets", "Packets read", Counter, |one| one.packets),
-            ("bytes", "Bytes of packets read", Counter, |one| one.bytes),
-            ("flows", "Flows that were followed", Counter, |one| one.flows),
-            ("lossy_seconds", "Seconds in which packets were lost", Counter, |one| {
-                one.lost.seconds
-            }),
-            ("open_packets", "Packets read while a handshake was open", Counter, |one| {
-                one.lost.open_read
-            }),
-            ("open_lost_packets", "Packets lost while a handshake was open", Counter, |one| {
-                one.lost.open_lost
-            }),
-            ("open_handshakes", "Handshakes that are being watched", Gauge, |one| one.open),
-            ("queued_handshakes", "Handshakes that wait for a worker", Gauge, |one| one.backlog),
-        ];
-        for (name, help, kind, count) in families {
+        for (name, help, kind, count) in interface_families() {
             let values = of(count);
             let values = values.iter().map(|(name, count)| ([("interface", &**name)], *count));
             self.family(name, help, kind, values)?;

@@ -28,8 +28,45 @@ impl OutputFile {
         name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
         name.push(format!(".{}.partial", std::process::id()));
         let aside = path.with_file_name(name);
-        let file = File::create(&aside)?;
-        Ok(Self { path, aside: Some(aside), file })
+        loop {
+            let file = File::create(&aside)?;
+            // Whoever tidies up leaves alone what is locked; where a file system knows no locks, so
+            // does it what it cannot lock.
+            let _ = file.try_lock();
+            // It may have been taken for a leftover before it was locked.
+            if fs::exists(&aside)? {
+                return Ok(Self { path, aside: Some(aside), file });
+            }
+        }
+    }
+
+    /// Remove what killed runs left behind of a file of this name, or of one that it was the
+    /// beginning of; returns what was removed.
+    pub fn tidy(path: &Path) -> Vec<PathBuf> {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let Some(name) = path.file_name() else { return Vec::new() };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let Ok(entries) = fs::read_dir(folder.unwrap_or_else(|| Path::new("."))) else {
+            return Vec::new();
+        };
+        let begins = [b".", name.as_encoded_bytes()].concat();
+        let mut removed = Vec::new();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(rest) = name.as_encoded_bytes().strip_prefix(&*begins) else { continue };
+            let Some(rest) = rest.strip_suffix(b".partial") else { continue };
+            let number = rest.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+            if !rest.contains(&b'.') || number.is_empty() || !number.iter().all(u8::is_ascii_digit)
+            {
+                continue;
+            }
+            let Ok(file) = OpenOptions::new().write(true).open(entry.path()) else { continue };
+            if file.try_lock().is_ok() && fs::remove_file(entry.path()).is_ok() {
+                removed.push(entry.path());
+            }
+        }
+        removed.sort();
+        removed
     }
 
     /// It is complete: give it its name.
@@ -89,6 +126,30 @@ mod tests {
         drop(file);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_tidied_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flows.ndjson");
+        let being_written = OutputFile::create(&path).unwrap();
+        let left = [".flows.ndjson.17.partial", ".flows.ndjson-2026.gz.4.partial"];
+        let others = [
+            "flows.ndjson",
+            ".flows.ndjson.partial",
+            ".flows.ndjson.x.partial",
+            ".other.1.partial",
+        ];
+        for name in left.iter().chain(&others) {
+            fs::write(folder.path().join(name), "half").unwrap();
+        }
+        let removed = OutputFile::tidy(&path);
+        let mut expected: Vec<_> = left.iter().map(|name| folder.path().join(name)).collect();
+        expected.sort();
+        assert_eq!(removed, expected);
+        assert!(others.iter().all(|name| folder.path().join(name).exists()));
+        being_written.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"");
     }
 
     #[test]

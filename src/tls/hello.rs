@@ -69,6 +69,24 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// About how many bytes it holds, with its text in records.
+    pub(crate) fn weight(&self) -> usize {
+        let numbers = [
+            self.cipher_suites.len(),
+            self.extensions.len(),
+            self.key_shares.len(),
+            self.supported_versions.as_ref().map_or(0, Vec::len),
+            self.groups.as_ref().map_or(0, Vec::len),
+            self.signature_algorithms.as_ref().map_or(0, Vec::len),
+            self.compression_methods.len(),
+            self.point_formats.len(),
+        ];
+        let numbers = numbers.iter().fold(0, |sum: usize, len| sum.saturating_add(*len));
+        let alpn = self.alpn.iter().map(|name| name.len().saturating_add(size_of::<Box<[u8]>>()));
+        let text = self.ja3_raw.len().saturating_add(alpn.sum()).saturating_mul(2);
+        size_of::<Self>().saturating_add(numbers.saturating_mul(16)).saturating_add(text)
+    }
+
     /// The versions it offers, highest first: exactly the known ones of supported_versions where
     /// that is present, else every version up to the lesser of legacy_version and (D)TLS 1.2.
     ///

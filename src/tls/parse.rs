@@ -22,6 +22,9 @@ pub struct HelloParser {
     /// JA3S by what it is made of.
     answers: HashMap<Box<[u8]>, Arc<str>, RandomState>,
     capacity: usize,
+    /// Bytes that offers hold, and may hold.
+    held: usize,
+    bytes: usize,
     scratch: Vec<u8>,
 }
 
@@ -32,6 +35,8 @@ impl HelloParser {
             offers: HashMap::default(),
             answers: HashMap::default(),
             capacity: limits.cached_offers,
+            held: 0,
+            bytes: limits.cached_worker_bytes,
             scratch: Vec::with_capacity(1024),
         }
     }
@@ -143,8 +148,11 @@ impl HelloParser {
             return Arc::clone(offer);
         }
         let offer = Arc::new(make());
-        if self.offers.len() >= self.capacity {
+        let bytes = offer.weight().saturating_add(self.scratch.len());
+        self.held = self.held.saturating_add(bytes);
+        if self.offers.len() >= self.capacity || self.held > self.bytes {
             self.offers.clear();
+            self.held = bytes;
         }
         self.offers.insert(self.scratch.as_slice().into(), Arc::clone(&offer));
         offer

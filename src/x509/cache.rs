@@ -21,10 +21,6 @@ use super::trust::TrustStores;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 
-/// Bytes that are kept for each place of a cache, on average: a peer that sends nothing but huge
-/// certificates fills the bytes before the places.
-const BYTES: usize = 8 << 10;
-
 /// Certificates by their bytes.
 #[derive(Debug)]
 pub struct CertificateCache {
@@ -34,8 +30,7 @@ pub struct CertificateCache {
 impl CertificateCache {
     /// An empty cache for `limits.cached_certificates`.
     pub fn new(limits: &Limits) -> Self {
-        let places = limits.cached_certificates;
-        Self { entries: Bounded::new(places, places.saturating_mul(BYTES)) }
+        Self { entries: Bounded::new(limits.cached_certificates, limits.cached_certificate_bytes) }
     }
 
     /// The certificate with these bytes, parsed now or before.
@@ -100,8 +95,7 @@ pub struct ChainCache {
 impl ChainCache {
     /// An empty cache for `limits.cached_chains`.
     pub fn new(stores: Arc<TrustStores>, limits: &Limits) -> Self {
-        let places = limits.cached_chains;
-        let entries = Bounded::new(places, places.saturating_mul(BYTES));
+        let entries = Bounded::new(limits.cached_chains, limits.cached_certificate_bytes);
         Self { stores, limits: limits.clone(), entries }
     }
 
@@ -220,7 +214,7 @@ mod tests {
 
     #[test]
     fn huge_certificates_fill_the_bytes_before_the_places() {
-        let limits = Limits { cached_certificates: 16, ..Limits::default() };
+        let limits = Limits { cached_certificate_bytes: 128 << 10, ..Limits::default() };
         let cache = CertificateCache::new(&limits);
         for number in 0..64_u8 {
             cache.get(&vec![number; 40 << 10]);

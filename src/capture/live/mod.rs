@@ -17,6 +17,7 @@
 
 mod counters;
 mod interfaces;
+mod lighten;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,9 @@ use crate::clock::Timestamp;
 use counters::Counter;
 
 pub use interfaces::{Interface, interfaces};
+pub use lighten::{Bulk, MOST_FLOWS, THINNED, Way};
+
+use lighten::Step;
 
 /// How long a source waits for frames before it says that there are none.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -98,6 +102,12 @@ pub struct LiveSource {
     dropped: Counter,
     interface_dropped: Counter,
     stats: CaptureStats,
+    /// The user's filter as the kernel runs it.
+    filter: Vec<Step>,
+    /// How many flows a filter may name, as far as the kernel has memory for it.
+    most_flows: usize,
+    /// Frames may be shorter than they were because they were to be.
+    lightened: bool,
 }
 
 /// How long to wait before an interface is looked for again, in polls.
@@ -157,7 +167,6 @@ impl LiveSource {
             // `any` is all interfaces and has no number.
             index: name_to_index(&capture, name).unwrap_or_default(),
             hardware: interfaces::attribute(name, "type"),
-            capture,
             link,
             condition: Condition::Up,
             absence: Absence::default(),
@@ -165,6 +174,10 @@ impl LiveSource {
             dropped: Counter::default(),
             interface_dropped: Counter::default(),
             stats: CaptureStats::default(),
+            filter: compiled(&capture, options),
+            most_flows: MOST_FLOWS,
+            lightened: false,
+            capture,
         })
     }
 
@@ -203,6 +216,35 @@ impl LiveSource {
         self.received.total().saturating_sub(lost).saturating_sub(self.stats.frames)
     }
 
+    /// Of these flows, heaviest first, nothing more is wanted than what `bulk` says: let the kernel
+    /// leave out the rest. Returns of how many it does: none where frames are not of Ethernet.
+    pub fn lighten(&mut self, flows: &[Way], bulk: Bulk) -> usize {
+        if self.link != LinkType::ETHERNET || (flows.is_empty() && !self.lightened) {
+            return 0;
+        }
+        loop {
+            let flows = flows.get(..self.most_flows).unwrap_or(flows);
+            let program = lighten::program(&self.filter, flows, bulk);
+            let attached =
+                program.is_some_and(|program| socket::attach(&self.capture, &program).is_ok());
+            if attached {
+                self.lightened = true;
+                return flows.len();
+            }
+            // A kernel may have less room for programs, and the user's takes some.
+            self.most_flows = flows.len() / 2;
+            if flows.is_empty() {
+                return 0;
+            }
+        }
+    }
+
+    /// How many bytes the ring has room for.
+    pub fn ring_bytes(&self) -> usize {
+        let members = usize::from(self.options.members.max(1));
+        self.options.ring_bytes.checked_div(members).unwrap_or_default()
+    }
+
     /// Let nothing more into the ring: poll until it is [idle](Poll::Idle), and all is read that
     /// was captured before.
     pub fn close_ring(&self) -> Result<(), Error> {
@@ -211,7 +253,7 @@ impl LiveSource {
 
     /// Deliver what is in the ring.
     fn dispatch(&mut self, sink: &mut impl FnMut(Frame<'_>)) -> Result<usize, pcap::Error> {
-        let (link, stats) = (self.link, &mut self.stats);
+        let (link, stats, lightened) = (self.link, &mut self.stats, self.lightened);
         self.capture.dispatch(Some(FRAMES), |packet| {
             let header = packet.header;
             let seconds = u64::try_from(header.ts.tv_sec).unwrap_or_default();
@@ -219,9 +261,12 @@ impl LiveSource {
             let nanoseconds = u32::try_from(header.ts.tv_usec).unwrap_or_default();
             let length = packet.data.len();
             stats.frames = stats.frames.saturating_add(1);
-            stats.frame_bytes = stats.frame_bytes.saturating_add(length as u64);
-            stats.cut_frames =
-                stats.cut_frames.saturating_add(u64::from(header.caplen < header.len));
+            let cut = header.caplen < header.len;
+            let wanted = cut && lightened && header.caplen < SNAPLEN.cast_unsigned();
+            let bytes = if wanted { u64::from(header.len) } else { length as u64 };
+            stats.frame_bytes = stats.frame_bytes.saturating_add(bytes);
+            stats.cut_frames = stats.cut_frames.saturating_add(u64::from(cut && !wanted));
+            stats.lightened = stats.lightened.saturating_add(u64::from(wanted));
             sink(Frame {
                 timestamp: Timestamp::new(seconds, nanoseconds),
                 link,
@@ -276,6 +321,7 @@ impl LiveSource {
         } else {
             // A member of a group stays bound to what is gone.
             self.capture = self.reopen()?;
+            self.filter = compiled(&self.capture, &self.options);
             self.received.restart();
             self.dropped.restart();
             self.interface_dropped.restart();
@@ -396,6 +442,24 @@ fn prepare(
     capture
         .setnonblock()
         .map_err(|error| Error::Interface { name: name.to_owned(), reason: words(&error) })
+}
+
+/// The user's filter, to be a part of ours. The kernel accepted it a moment ago.
+fn compiled(capture: &Capture<Active>, options: &Options) -> Vec<Step> {
+    let Some(expression) = &options.filter else { return Vec::new() };
+    let Ok(program) = capture.compile(expression, true) else { return Vec::new() };
+    let step = |text: String| {
+        // It tells its parts as text only.
+        let mut parts = text.split(' ').map(str::parse::<u32>);
+        let mut part = || parts.next()?.ok();
+        Some(Step {
+            code: u16::try_from(part()?).ok()?,
+            jt: u8::try_from(part()?).ok()?,
+            jf: u8::try_from(part()?).ok()?,
+            k: part()?,
+        })
+    };
+    program.get_instructions().iter().filter_map(|one| step(one.to_string())).collect()
 }
 
 /// Why an interface cannot be opened, in our words where we know better.

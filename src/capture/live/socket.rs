@@ -1,4 +1,4 @@
-//! Options of a packet socket that libpcap has no call for: fanout, a last filter, a new binding.
+//! Options of a packet socket that libpcap has no call for: fanout, filters, a new binding.
 //!
 //! These are the only calls of the program that go to the operating system by hand.
 
@@ -6,6 +6,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+
+use super::lighten::Step;
 
 /// Fragments of a datagram are put together before the hash is taken, as only the first of them has
 /// ports.
@@ -34,9 +36,18 @@ pub(super) fn join_fanout(socket: &impl AsFd, group: Option<u16>) -> io::Result<
 
 /// From now on no packet passes; what lies in the ring stays there to be read.
 pub(super) fn reject_all(socket: &impl AsFd) -> io::Result<()> {
-    // BPF: return 0, which is how many bytes of a packet to keep.
-    let mut program = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 };
-    let filter = libc::sock_fprog { len: 1, filter: &raw mut program };
+    // Return 0, which is how many bytes of a packet to keep.
+    attach(socket, &[Step { code: 0x06, jt: 0, jf: 0, k: 0 }])
+}
+
+/// From now on this program tells how much of each packet is kept. Between the one before and this
+/// no packet is lost.
+pub(super) fn attach(socket: &impl AsFd, program: &[Step]) -> io::Result<()> {
+    let step =
+        |step: &Step| libc::sock_filter { code: step.code, jt: step.jt, jf: step.jf, k: step.k };
+    let mut steps: Vec<_> = program.iter().map(step).collect();
+    let len = libc::c_ushort::try_from(steps.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let filter = libc::sock_fprog { len, filter: steps.as_mut_ptr() };
     set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
 }
 

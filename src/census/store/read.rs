@@ -23,8 +23,8 @@ use crate::x509::{Certificate, Fingerprint};
 use super::text;
 use crate::census::growing::Mark;
 use crate::census::{
-    Bins, Coverage, Edge, EdgeKey, Host, Hours, KnownAs, Latency, Server, ServerKey, Snapshot,
-    Sorted, SourceEntry, SourceKey, SourceKind, Stack, StackKey,
+    BinList, Bins, Coverage, Edge, EdgeKey, Host, Hours, KnownAs, Latency, Macs, Server, ServerKey,
+    Snapshot, Sorted, SourceEntry, SourceKey, SourceKind, Stack, StackKey,
 };
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -173,7 +173,7 @@ impl Reader {
                 list.sort_unstable();
                 list.dedup();
                 list.truncate(self.limits.edge_attempts);
-                Ok(list)
+                Ok(list.into_iter().collect())
             };
             let edge = Edge {
                 tally: tally(row)?,
@@ -215,7 +215,7 @@ impl Reader {
                     .ok_or(Fault::Value("client_stacks"))?,
                 offer: offer.map(|id| self.offer(sql, id)).transpose()?,
             };
-            let list = |text: &str| serde_json::from_str::<Vec<u32>>(text).ok();
+            let list = |text: &str| serde_json::from_str(text).ok().map(BinList::from_vec);
             let (hours, days): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
             let bins = match (hours, days) {
                 (Some(hours), None) => list(&hours).map(Bins::Hours),
@@ -290,13 +290,13 @@ impl Reader {
         Ok(all)
     }
 
-    fn macs(&self, row: &Row<'_>, at: usize) -> Result<Vec<crate::packet::Mac>> {
+    fn macs(&self, row: &Row<'_>, at: usize) -> Result<Macs> {
         let text = row.get_ref(at)?.as_str().map_err(wrong)?;
         let mut macs = text::to_macs(text).ok_or(Fault::Value("macs"))?;
         macs.sort_unstable();
         macs.dedup();
         macs.truncate(self.limits.host_macs);
-        Ok(macs)
+        Ok(macs.into_iter().collect())
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {

@@ -375,8 +375,8 @@ impl Writer<'_> {
         )?;
         let Tally { connections, first, last } = stack.tally;
         let (hours, days) = match &stack.bins {
-            Bins::Hours(hours) => (Some(json(hours)), None),
-            Bins::Days(days) => (None, Some(json(days))),
+            Bins::Hours(hours) => (Some(json(&**hours)), None),
+            Bins::Days(days) => (None, Some(json(&**days))),
         };
         self.run(
             "INSERT OR REPLACE INTO stack_seen (source, stack, connections, first, last, hours, days)

@@ -14,6 +14,7 @@ mod signals;
 mod status;
 
 use std::mem;
+use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,7 @@ use anyhow::anyhow;
 
 use super::args::{Global, Live};
 use super::exit::{Exit, Failure};
+use super::places::tidy;
 use super::publish;
 use super::words::Words;
 use crate::capture::live::{Condition, LiveSource};
@@ -60,6 +62,8 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
             None,
         );
     }
+    let files = plan.reports.iter().map(|(path, _)| path).chain(&plan.flows);
+    tidy(files.map(PathBuf::as_path), words);
     let mut sink = plan.open_sink()?;
     let mut store = plan.open_store()?;
     // Before it is written to: what is there belongs to others.
@@ -247,7 +251,8 @@ fn accounts(interfaces: &[InterfaceReport]) -> String {
             text,
             "{}: {} packets read; lost: {} by the interface, {} ring full, {} workers behind, \
              {} unread at the end; {:.2} % of what came while a handshake was open; {} flows \
-             given up at a bound",
+             given up at a bound; of encrypted bulk {} packets taken without their payload, about {} \
+             left out under overload (in {} seconds)",
             report.name,
             report.capture.frames,
             lost.interface,
@@ -256,6 +261,9 @@ fn accounts(interfaces: &[InterfaceReport]) -> String {
             lost.unread,
             lost.open_share() * 100.0,
             report.refused(),
+            lost.lightened,
+            lost.left_out,
+            lost.left_out_seconds,
         );
     }
     text

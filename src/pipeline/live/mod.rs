@@ -18,16 +18,17 @@
 //! count is the kernel's own. What was lost in a time in which the thread had to wait is counted as
 //! *backlog* and apart from what the rate of packets alone did.
 //!
-//! Which packets the kernel drops when a ring is full is not ours to choose: whatever comes then. A
-//! filter in the kernel that knows which flows are over (eBPF) could drop those first; a large ring
-//! costs less and needs no further rights.
+//! Which packets the kernel drops when a ring is full is not ours to choose: whatever comes then. What
+//! goes into the ring is: of the [heaviest](heavy) flows that are over for us it keeps only the headers,
+//! and while the ring fills only some of those.
 
+mod heavy;
 mod watch;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -38,8 +39,10 @@ use super::{Fact, Progress, Settings, run};
 use crate::capture::live::LiveSource;
 use crate::capture::{Error, Poll, Source};
 use crate::census::Lost;
+use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::sink::Sink;
+use heavy::Heavy;
 
 pub use watch::{InterfaceReport, Watch};
 
@@ -49,6 +52,12 @@ const FLUSH: Duration = Duration::from_millis(400);
 
 /// How often time passes for silent flows, and counters are read and shown.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Bytes of a frame in the ring besides itself, about.
+const FRAME_OVERHEAD: u64 = 96;
+
+/// How often it is looked whether a ring fills.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How long the rings are emptied after the run was asked to stop.
 const DRAIN: Duration = Duration::from_millis(400);
@@ -112,6 +121,17 @@ fn share(limits: &Limits, threads: usize) -> Limits {
     }
 }
 
+/// Whether a TCP packet in Ethernet has one of SYN, FIN and RST.
+fn begins_or_ends(frame: &[u8]) -> bool {
+    let flags = |at: usize| frame.get(at).is_some_and(|flags| flags.trailing_zeros() < 3);
+    match frame.get(12..14) {
+        Some([0x81 | 0x88, 0x00 | 0xa8]) => flags(51) || flags(71),
+        Some([0x08, 0x00]) => flags(47),
+        Some([0x86, 0xdd]) => flags(67),
+        _ => false,
+    }
+}
+
 /// One ring and what follows it.
 struct CaptureThread<'a> {
     source: LiveSource,
@@ -124,6 +144,9 @@ struct CaptureThread<'a> {
     /// What was read and lost when the last second ended, and how many handshakes were open then.
     before: (u64, u64),
     open: u64,
+    /// What the ring had no room for when it was last looked after.
+    lost_before: u64,
+    heavy: Heavy,
     report: &'a Mutex<InterfaceReport>,
 }
 
@@ -145,6 +168,8 @@ impl<'a> CaptureThread<'a> {
             waits: 0,
             before: (0, 0),
             open: 0,
+            lost_before: 0,
+            heavy: Heavy::default(),
             report,
         }
     }
@@ -156,6 +181,7 @@ impl<'a> CaptureThread<'a> {
         }
         self.follower.finish(&mut self.batcher);
         self.batcher.finish();
+        self.heavy.second();
         self.count_lost();
         self.relate();
         self.publish(fault.map(|error| error.to_string()));
@@ -166,6 +192,7 @@ impl<'a> CaptureThread<'a> {
         let mut heard = Instant::now();
         let mut ticked = heard;
         let mut flushed = heard;
+        let mut looked = heard;
         while !progress.is_stopping() {
             let polled = self.poll()?;
             let now = Instant::now();
@@ -174,6 +201,10 @@ impl<'a> CaptureThread<'a> {
             }
             if self.batcher.waits() > self.waits {
                 self.count_lost();
+            }
+            if now.duration_since(looked) >= LOOK {
+                looked = now;
+                self.look_after_ring();
             }
             if self.batcher.backlog() > 0 || now.duration_since(flushed) >= FLUSH {
                 flushed = now;
@@ -187,15 +218,43 @@ impl<'a> CaptureThread<'a> {
                 }
                 self.count_lost();
                 self.relate();
+                self.heavy.second();
                 self.publish(None);
+            }
+            if let Some((flows, bulk)) = self.heavy.news() {
+                self.source.lighten(&flows, bulk);
             }
         }
         Ok(())
     }
 
     fn poll(&mut self) -> Result<Poll, Error> {
-        let Self { source, follower, batcher, .. } = self;
-        source.poll(&mut |frame| follower.take(&frame, batcher))
+        let Self { source, follower, batcher, heavy, .. } = self;
+        source.poll(&mut |frame| {
+            let (shunted, reopened) = follower.shunted();
+            follower.take(&frame, batcher);
+            let (now, reopened_now) = follower.shunted();
+            if now > shunted {
+                heavy.note(&frame);
+            }
+            if heavy.is_any() && (reopened_now > reopened || begins_or_ends(frame.bytes)) {
+                heavy.end(frame.bytes);
+            }
+        })
+    }
+
+    /// What is in the ring and was not read, and what found no room in it: whether it is in distress.
+    fn look_after_ring(&mut self) {
+        self.count_lost();
+        let stats = self.source.stats();
+        let mean = stats.frame_bytes.checked_div(stats.frames).unwrap_or_default();
+        let waiting = self.source.unread().saturating_mul(mean.saturating_add(FRAME_OVERHEAD));
+        let lost = self.lost.ring.saturating_add(self.lost.backlog);
+        if lost > self.lost_before || waiting > self.source.ring_bytes() as u64 / 2 {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.heavy.distress(Timestamp::default().plus(now));
+        }
+        self.lost_before = lost;
     }
 
     /// Read what was captured before the run was asked to stop, as far as time allows.
@@ -220,6 +279,9 @@ impl<'a> CaptureThread<'a> {
         let by = if waits > self.waits { &mut self.lost.backlog } else { &mut self.lost.ring };
         *by = by.saturating_add(new);
         self.lost.interface = stats.interface_dropped;
+        self.lost.lightened = stats.lightened;
+        self.lost.left_out = self.heavy.left_out;
+        self.lost.left_out_seconds = self.heavy.seconds;
         self.counted = stats.dropped;
         self.waits = waits;
     }

@@ -185,6 +185,7 @@ fn share(limits: &Limits, interfaces: usize) -> Limits {
         census_hosts: part(limits.census_hosts),
         census_servers: part(limits.census_servers),
         census_edges: part(limits.census_edges),
+        census_list_bytes: part(limits.census_list_bytes),
         census_values: part(limits.census_values),
         census_value_bytes: part(limits.census_value_bytes),
         named_addresses: part(limits.named_addresses),
@@ -266,12 +267,15 @@ impl InterfaceReport {
         // Each thread is told what the whole interface lost, and has the same seconds.
         self.lost.interface = whole.interface.max(other.lost.interface);
         self.lost.seconds = whole.seconds.max(other.lost.seconds);
+        let seconds = whole.left_out_seconds.max(other.lost.left_out_seconds);
+        self.lost.left_out_seconds = seconds;
         self.packets.merge(&other.packets);
         let sum = u64::saturating_add;
         let (capture, others) = (&mut self.capture, &other.capture);
         capture.frames = sum(capture.frames, others.frames);
         capture.frame_bytes = sum(capture.frame_bytes, others.frame_bytes);
         capture.cut_frames = sum(capture.cut_frames, others.cut_frames);
+        capture.lightened = sum(capture.lightened, others.lightened);
         capture.dropped = sum(capture.dropped, others.dropped);
         capture.interface_dropped = capture.interface_dropped.max(others.interface_dropped);
         let (flows, others) = (&mut self.flows, &other.flows);

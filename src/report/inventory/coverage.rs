@@ -59,6 +59,12 @@ pub struct LostLine {
     pub open_lost: u64,
     /// Seconds in which packets were lost.
     pub seconds: u64,
+    /// Packets of encrypted bulk of which only the headers were taken.
+    pub lightened: u64,
+    /// Such packets that were left out on purpose under overload, by an estimate.
+    pub left_out: u64,
+    /// Seconds in which that was done.
+    pub left_out_seconds: u64,
 }
 
 impl LostLine {
@@ -70,8 +76,30 @@ impl LostLine {
 
 impl From<Lost> for LostLine {
     fn from(lost: Lost) -> Self {
-        let Lost { interface, ring, backlog, unread, open_read, open_lost, seconds } = lost;
-        Self { interface, ring, backlog, unread, open_read, open_lost, seconds }
+        let Lost {
+            interface,
+            ring,
+            backlog,
+            unread,
+            open_read,
+            open_lost,
+            seconds,
+            lightened,
+            left_out,
+            left_out_seconds,
+        } = lost;
+        Self {
+            interface,
+            ring,
+            backlog,
+            unread,
+            open_read,
+            open_lost,
+            seconds,
+            lightened,
+            left_out,
+            left_out_seconds,
+        }
     }
 }
 

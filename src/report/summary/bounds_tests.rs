@@ -96,6 +96,7 @@ fn each_counter_is_shown_in_every_report_where_it_is_not_zero() {
             "full_lists.macs" => full.macs = 7,
             "full_lists.names" => full.names = 7,
             "names_refused" => coverage.connections.names_refused = 7,
+            "details_refused" => coverage.connections.details_refused = 7,
             "full_lists.bins" => full.bins = 7,
             "full_lists.attempts" => full.attempts = 7,
             "packets.lost.backlog" => {

@@ -129,6 +129,13 @@ pub(in crate::report) fn bounds(coverage: &CoverageLine, verbose: bool) -> Vec<S
             count(seen.names_refused, "name", "names"),
         ));
     }
+    if seen.details_refused > 0 {
+        lines.push(format!(
+            "{} of listed hosts and servers (hours, attempts, durations, MAC addresses) found no \
+             room: a bound on memory was reached",
+            count(seen.details_refused, "detail", "details"),
+        ));
+    }
     lines
 }
 
@@ -221,6 +228,13 @@ fn lost(source: &SourceLine, lost: &LostLine) -> Option<String> {
             kinds.join(", "),
             count(lost.seconds, "second", "seconds"),
             lost.open_share(),
+        ));
+    }
+    if lost.left_out > 0 {
+        parts.push(format!(
+            "about {} of encrypted bulk left out on purpose as the ring was filling, in {}",
+            count(lost.left_out, "packet", "packets"),
+            count(lost.left_out_seconds, "second", "seconds"),
         ));
     }
     if source.evicted_flows > 0 {
