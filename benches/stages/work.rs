@@ -13,6 +13,7 @@ use tlscensus::limits::Limits;
 use tlscensus::packet::{Decoder, Endpoint, Packet, Segment, SeqNumber};
 use tlscensus::pipeline::Settings;
 use tlscensus::policy::{self, Policy, finding};
+use tlscensus::record::community::{self, CommunityId};
 use tlscensus::record::line::Line;
 use tlscensus::record::{Evasion, FlowRecord, Outcome, Peer, Seen, Sides};
 use tlscensus::tls::codepoint::HandshakeType;
@@ -379,6 +380,7 @@ impl Messages {
     /// What a worker makes of them.
     fn record(&self) -> FlowRecord {
         let mut parser = HelloParser::new(&Limits::default());
+        let [low, high] = self.ends;
         let [client, server] =
             self.ends.map(|end| Peer { ip: end.address, port: end.port, mac: None });
         let certificates = self.parsed();
@@ -388,7 +390,7 @@ impl Messages {
             ts: self.at,
             sensor: "bench".into(),
             source: "made.pcap".into(),
-            community_id: Some("1:LQU9qZlK+B5F3KDmev6m5PMibrg=".to_owned()),
+            community_id: Some(CommunityId::of(low, high, community::TCP)),
             transport: Transport::Tcp,
             application: Some("http"),
             starttls: false,
@@ -398,11 +400,11 @@ impl Messages {
             server,
             target: None,
             client_hello: parser.client_hello(&self.client_hello, Transport::Tcp, true),
-            server_hello: parser.server_hello(&self.server_hello),
+            server_hello: parser.server_hello(&self.server_hello).map(|(hello, _)| hello),
             certificates,
             client_certificates: Vec::new(),
             certificate_requested: false,
-            chain,
+            chain: chain.into(),
             alerts: Vec::new(),
             resumed: false,
             outcome: Outcome::Established,

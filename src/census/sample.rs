@@ -9,7 +9,7 @@ use crate::record::{Alert, AlertBody, Evasion, FlowRecord, Outcome, Peer, Seen, 
 use crate::tls::codepoint::{
     AlertDescription, CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme,
 };
-use crate::tls::hello::{ClientHello, Offer, OfferId, ServerHello};
+use crate::tls::hello::{ClientHello, Offer, OfferId, ServerHello, SessionId};
 use crate::tls::{Role, Transport};
 use crate::x509::Certificate;
 use crate::x509::chain::{ChainReport, ChainStatus};
@@ -83,7 +83,7 @@ impl Sample {
             ts: Timestamp::new(START, 0),
             sensor: "span-a".into(),
             source: "monday.pcap".into(),
-            community_id: Some("1:".into()),
+            community_id: None,
             transport: Transport::Tcp,
             application: None,
             starttls: false,
@@ -97,7 +97,7 @@ impl Sample {
             certificates: Vec::new(),
             client_certificates: Vec::new(),
             certificate_requested: false,
-            chain: ChainReport::unseen(ChainStatus::NotSeen),
+            chain: ChainReport::unseen(ChainStatus::NotSeen).into(),
             alerts: Vec::new(),
             resumed: false,
             outcome: Outcome::Established,
@@ -124,7 +124,7 @@ impl Sample {
         self.0.client_hello = Some(ClientHello {
             offer: Arc::clone(offer),
             server_name: None,
-            session_id: Box::default(),
+            session_id: SessionId::default(),
             offers_resumption: false,
             early_data: false,
         });
@@ -138,12 +138,12 @@ impl Sample {
     }
 
     pub(crate) fn chooses(mut self, version: ProtocolVersion, suite: u16) -> Self {
-        self.0.server_hello = Some(ServerHello {
+        self.0.server_hello = Some(Arc::new(ServerHello {
             version,
             cipher_suite: Some(CipherSuite::new(suite)),
             group: (suite >> 8 != 0).then_some(NamedGroup::X25519),
             ..ServerHello::default()
-        });
+        }));
         self
     }
 

@@ -138,10 +138,19 @@ impl Plan {
 
 /// Leave out what is the same capture as one before it: a source counts once.
 pub(super) fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> {
+    // Only files of one size can be copies: all others need not be looked into.
+    let mut of_size: HashMap<u64, usize> = HashMap::new();
+    for input in &expansion.inputs {
+        let of_size = of_size.entry(input.size().unwrap_or_default()).or_default();
+        *of_size = of_size.saturating_add(1);
+    }
     let mut seen: HashMap<String, PathBuf> = HashMap::new();
     let mut copies = Vec::new();
     expansion.inputs.retain(|input| {
-        let Input::File { path, size: Some(1..) } = input else { return true };
+        let Input::File { path, size: Some(size @ 1..) } = input else { return true };
+        if of_size.get(size).is_none_or(|alike| *alike < 2) {
+            return true;
+        }
         // What cannot be read is told when it is opened.
         let Ok(id) = paths::file_id(path) else { return true };
         match seen.entry(id.to_string()) {

@@ -5,6 +5,7 @@
 //! a fraction of the work: keys are not escaped, numbers go through no formatter, and a string
 //! without special characters is one copy. A [`Kept`] text is written once and copied from then on.
 
+mod hex;
 mod kept;
 mod number;
 mod text;
@@ -17,6 +18,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
+pub use hex::Hex;
 pub use kept::Kept;
 pub use serde_json::value::RawValue;
 
@@ -279,8 +281,11 @@ impl Members<'_> {
         if self.kind == Kind::Raw {
             return value.serialize(Copier { out: self.out });
         }
-        self.comma();
-        self.out.push(b'"');
+        if std::mem::take(&mut self.first) {
+            self.out.push(b'"');
+        } else {
+            self.out.extend_from_slice(b",\"");
+        }
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
         value.serialize(Writer { out: self.out })

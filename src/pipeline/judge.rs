@@ -59,7 +59,7 @@ struct Known {
     /// The very offer: others of its identity may differ in what a policy looks at.
     offer: Option<Arc<Offer>>,
     sni: Option<Box<str>>,
-    chain: ChainReport,
+    chain: Arc<ChainReport>,
     /// Of the time nothing else matters, apart from what is said of the chain.
     dates: Option<Dates>,
     judgement: Judgement,
@@ -115,7 +115,7 @@ impl<'p> Judge<'p> {
                 let known = Known {
                     offer: offer.cloned(),
                     sni: sni.map(Into::into),
-                    chain: record.chain.clone(),
+                    chain: Arc::clone(&record.chain),
                     dates,
                     evidence,
                     judgement,

@@ -14,7 +14,7 @@ use crate::flow::Side;
 use crate::json;
 use crate::packet::Layers;
 use crate::quic;
-use crate::record::community::{self, community_id};
+use crate::record::community::{self, CommunityId};
 use crate::record::{Evasion, FlowRecord, Peer, Seen, Sides};
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
@@ -34,7 +34,26 @@ pub(super) struct Worker<'a> {
     progress: &'a Progress,
     parser: HelloParser,
     judge: Judge<'a>,
+    unseen: Unseen,
     provoked: Provoked,
+}
+
+/// What is said of chains that were not there to look at.
+struct Unseen {
+    hidden: Arc<ChainReport>,
+    resumed: Arc<ChainReport>,
+    not_seen: Arc<ChainReport>,
+}
+
+impl Default for Unseen {
+    fn default() -> Self {
+        let said = |status| Arc::new(ChainReport::unseen(status));
+        Self {
+            hidden: said(ChainStatus::Hidden),
+            resumed: said(ChainStatus::Resumed),
+            not_seen: said(ChainStatus::NotSeen),
+        }
+    }
 }
 
 impl<'a> Worker<'a> {
@@ -57,6 +76,7 @@ impl<'a> Worker<'a> {
             progress,
             parser,
             judge,
+            unseen: Unseen::default(),
             provoked: Provoked::of("worker"),
         }
     }
@@ -164,13 +184,13 @@ impl<'a> Worker<'a> {
             application.name = Some(carried.method.name());
         }
         let community_id = match (carried, transport) {
-            (None, Transport::Tcp) => Some(community_id(low, high, community::TCP)),
+            (None, Transport::Tcp) => Some(CommunityId::of(low, high, community::TCP)),
             (None, Transport::Udp | Transport::Quic) => {
-                Some(community_id(low, high, community::UDP))
+                Some(CommunityId::of(low, high, community::UDP))
             }
             // A log-in over a wire has no addresses; that in RADIUS has those of its datagrams.
             (Some(carried), _) => {
-                carried.datagrams.map(|[one, other]| community_id(one, other, community::UDP))
+                carried.datagrams.map(|[one, other]| CommunityId::of(one, other, community::UDP))
             }
         };
         let (client_bytes, server_bytes) = (*client.of(&meta.bytes), *server.of(&meta.bytes));
@@ -223,16 +243,16 @@ impl<'a> Worker<'a> {
     }
 
     /// What the server's chain is worth, or why there is none.
-    fn chain(&self, summary: &HandshakeSummary<Arc<Certificate>>) -> ChainReport {
+    fn chain(&self, summary: &HandshakeSummary<Arc<Certificate>>) -> Arc<ChainReport> {
         let tls13 = summary.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13());
         if !summary.certificates.is_empty() {
             self.chains.verify(&summary.certificates, summary.begun)
         } else if tls13 && !summary.resumed {
-            ChainReport::unseen(ChainStatus::Hidden)
+            Arc::clone(&self.unseen.hidden)
         } else if summary.resumed {
-            ChainReport::unseen(ChainStatus::Resumed)
+            Arc::clone(&self.unseen.resumed)
         } else {
-            ChainReport::unseen(ChainStatus::NotSeen)
+            Arc::clone(&self.unseen.not_seen)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The policies that come with the program, in the order in which they are listed.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::{Policy, file};
 
@@ -9,12 +9,27 @@ impl Policy {
     pub fn builtin() -> &'static [Arc<Self>] {
         &POLICIES
     }
+
+    /// The one whose id is this very word: most runs want no other, and read no other.
+    pub(super) fn builtin_by_id(id: &str) -> Option<Arc<Self>> {
+        read(TEXTS.iter().position(|(name, _)| *name == id)?)
+    }
 }
 
-static POLICIES: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| {
+static POLICIES: LazyLock<Vec<Arc<Policy>>> =
+    LazyLock::new(|| (0..TEXTS.len()).filter_map(read).collect());
+
+/// Each policy, once it was asked for.
+static READ: [OnceLock<Option<Arc<Policy>>>; TEXTS.len()] =
+    [const { OnceLock::new() }; TEXTS.len()];
+
+/// The policy of one of the [`TEXTS`].
+fn read(at: usize) -> Option<Arc<Policy>> {
+    let (name, text) = TEXTS.get(at)?;
     // A test reads every one of them: none is lost here.
-    TEXTS.iter().filter_map(|(name, text)| file::parse(name, text).ok()).map(Arc::new).collect()
-});
+    let parse = || file::parse(name, text).ok().map(Arc::new);
+    READ.get(at)?.get_or_init(parse).clone()
+}
 
 /// Name and text of each file.
 macro_rules! texts {

@@ -146,6 +146,9 @@ pub struct KeyDate {
 impl Policy {
     /// A policy that comes with the program, by its id or an alias.
     pub fn by_id(id: &str) -> Result<Arc<Self>, Error> {
+        if let Some(policy) = Self::builtin_by_id(id) {
+            return Ok(policy);
+        }
         let known = Self::builtin();
         let found = known.iter().find(|policy| policy.is_called(id));
         found.map(Arc::clone).ok_or_else(|| {

@@ -133,7 +133,7 @@ mod tests {
         let chain = |status, sha1: Option<[u8; 20]>| {
             let leaf = Arc::new(Certificate::parse(b"no certificate"));
             let report = ChainReport { root_sha1: sha1, ..ChainReport::unseen(status) };
-            able(V::TLS1_2, 0xc02f).sends(&[leaf]).with(|record| record.chain = report)
+            able(V::TLS1_2, 0xc02f).sends(&[leaf]).with(|record| record.chain = report.into())
         };
         let root = |sample: Sample| said("dataverse-2024-12", &sample)["root"].clone();
         assert_eq!(root(chain(ChainStatus::PublicRoot, Some(required.sha1))), "required");
@@ -145,8 +145,10 @@ mod tests {
             assert!(root(chain(status, Some(required.sha1))).is_null(), "{status:?}");
         }
         // A forged SHA-1 gains nothing where SHA-256 is known too.
-        let forged = chain(ChainStatus::PublicRoot, Some(required.sha1))
-            .with(|record| record.chain.root_fingerprint = Some(Fingerprint([7; 32])));
+        let forged = chain(ChainStatus::PublicRoot, Some(required.sha1)).with(|record| {
+            let chain = Arc::make_mut(&mut record.chain);
+            chain.root_fingerprint = Some(Fingerprint([7; 32]));
+        });
         assert_eq!(root(forged), "other");
         // A policy that requires none asks for none.
         let free = chain(ChainStatus::PublicRoot, Some(required.sha1));

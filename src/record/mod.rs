@@ -19,6 +19,7 @@ use crate::x509::chain::ChainReport;
 
 pub use crate::flow::Signs;
 pub use crate::tls::handshake::{Alert, AlertBody, Outcome};
+pub use community::CommunityId;
 pub use evidence::{Case, Evasion, Evidence, Tally};
 
 /// All facts of one connection.
@@ -31,7 +32,7 @@ pub struct FlowRecord {
     /// The file, stream or interface it was seen on.
     pub source: Arc<str>,
     /// The Community ID, version 1, of the connection; `None` if it has no IP addresses.
-    pub community_id: Option<String>,
+    pub community_id: Option<CommunityId>,
     /// What TLS ran over (a log-in to a network counts as TCP: TLS is the same in it).
     pub transport: Transport,
     /// The protocol that TLS began in or was negotiated for, if that was seen.
@@ -51,7 +52,7 @@ pub struct FlowRecord {
     /// What the client offered: its first hello.
     pub client_hello: Option<ClientHello>,
     /// What the server chose.
-    pub server_hello: Option<ServerHello>,
+    pub server_hello: Option<Arc<ServerHello>>,
     /// The server's certificates, in the order sent.
     pub certificates: Vec<Arc<Certificate>>,
     /// The client's.
@@ -59,7 +60,7 @@ pub struct FlowRecord {
     /// The server asked for a certificate.
     pub certificate_requested: bool,
     /// What the server's chain is worth, on this connection's evidence alone.
-    pub chain: ChainReport,
+    pub chain: Arc<ChainReport>,
     /// Alerts at handshake time, in order.
     pub alerts: Vec<Alert>,
     /// An earlier session was resumed.

@@ -3,13 +3,14 @@
 //! Tolerant of everything: any message may be missing, come twice, or come from an end that was not
 //! expected to send it. What was not seen is absent from the summary; nothing is guessed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::codepoint::{
     AlertDescription, CipherSuite, HandshakeType, KeyExchange, NamedGroup, ProtocolVersion,
 };
 use super::conversation::FINISHED_BODY;
-use super::hello::{ClientHello, ServerHello};
+use super::hello::{ClientHello, ServerHello, SessionId};
 use super::message::{Event, What};
 use super::parse::{self, HelloParser};
 use super::{Role, Transport, sslv2};
@@ -26,7 +27,7 @@ pub struct HandshakeSummary<C> {
     /// Its first hello.
     pub client_hello: Option<ClientHello>,
     /// The server's answer.
-    pub server_hello: Option<ServerHello>,
+    pub server_hello: Option<Arc<ServerHello>>,
     /// The server's certificates, in the order sent.
     pub certificates: Vec<C>,
     /// The client's.
@@ -156,6 +157,7 @@ pub fn read<C>(
             contradicted: [false; 2],
         },
         progress: [Progress::default(), Progress::default()],
+        session_id: SessionId::default(),
         hello_at: None,
         established: None,
         refused: false,
@@ -211,6 +213,8 @@ struct Reading<'p, C> {
     summary: HandshakeSummary<C>,
     /// The client's, then the server's.
     progress: [Progress; 2],
+    /// That of the server's answer.
+    session_id: SessionId,
     hello_at: Option<Timestamp>,
     established: Option<Timestamp>,
     refused: bool,
@@ -305,10 +309,12 @@ impl<C> Reading<'_, C> {
         use HandshakeType as H;
         let hello = match kind {
             H::SERVER_HELLO => self.parser.server_hello(body),
-            H::HELLO_RETRY_REQUEST_DRAFT => parse::draft_hello_retry_request(body),
+            H::HELLO_RETRY_REQUEST_DRAFT => parse::draft_hello_retry_request(body)
+                .map(|hello| (Arc::new(hello), SessionId::default())),
             _ => None,
         };
-        let retry = kind == H::SERVER_HELLO && hello.as_ref().is_some_and(|hello| hello.retry_only);
+        let retry =
+            kind == H::SERVER_HELLO && hello.as_ref().is_some_and(|(hello, _)| hello.retry_only);
         self.letter(role, if retry { 'J' } else { history_letter(kind) });
         match (role, kind) {
             (Role::Client, H::CLIENT_HELLO) if self.summary.client_hello.is_none() => {
@@ -342,16 +348,17 @@ impl<C> Reading<'_, C> {
     }
 
     /// A ServerHello after a HelloRetryRequest stands in its place.
-    fn server_hello(&mut self, hello: Option<ServerHello>) {
-        let Some(mut hello) = hello else { return };
+    fn server_hello(&mut self, hello: Option<(Arc<ServerHello>, SessionId)>) {
+        let Some((mut hello, session_id)) = hello else { return };
         match &self.summary.server_hello {
-            None => self.summary.server_hello = Some(hello),
+            None => {}
             Some(retry) if retry.retry_only && !hello.retry_only => {
-                hello.hello_retry = true;
-                self.summary.server_hello = Some(hello);
+                Arc::make_mut(&mut hello).hello_retry = true;
             }
-            Some(_) => {}
+            Some(_) => return,
         }
+        self.summary.server_hello = Some(hello);
+        self.session_id = session_id;
     }
 
     /// The group of an ECDHE key exchange; other kinds name none.
@@ -367,7 +374,12 @@ impl<C> Reading<'_, C> {
             }
             _ => None,
         };
-        hello.group = hello.group.or(group).filter(|group| *group != NamedGroup(0));
+        // A group that the hello itself names is not 0, unless a hostile one says so.
+        match hello.group.or(group).filter(|group| *group != NamedGroup(0)) {
+            same if same == hello.group => {}
+            Some(group) => *hello = self.parser.grouped(hello, group),
+            None => Arc::make_mut(hello).group = None,
+        }
     }
 
     fn sslv2(
@@ -388,18 +400,20 @@ impl<C> Reading<'_, C> {
             }
             (Role::Client, sslv2::message::CLIENT_MASTER_KEY) => {
                 self.letter(role, 'G');
-                let hello = self.summary.server_hello.get_or_insert_with(|| ServerHello {
-                    version: ProtocolVersion::SSL2,
-                    ..ServerHello::default()
+                let hello = self.summary.server_hello.get_or_insert_with(|| {
+                    Arc::new(ServerHello {
+                        version: ProtocolVersion::SSL2,
+                        ..ServerHello::default()
+                    })
                 });
-                hello.cipher_suite = sslv2::client_master_key(body);
+                Arc::make_mut(hello).cipher_suite = sslv2::client_master_key(body);
             }
             (Role::Server, sslv2::message::SERVER_HELLO) => {
                 self.letter(role, 'S');
                 let Some(hello) = sslv2::server_hello(body) else { return };
                 self.summary.resumed = hello.session_id_hit;
-                self.summary.server_hello =
-                    Some(ServerHello { version: hello.version, ..ServerHello::default() });
+                let chosen = ServerHello { version: hello.version, ..ServerHello::default() };
+                self.summary.server_hello = Some(Arc::new(chosen));
                 self.summary.certificates.extend(hello.certificate.map(certificate));
             }
             _ => self.letter(role, 'Z'),
@@ -465,11 +479,11 @@ impl<C> Reading<'_, C> {
         let mut summary = self.summary;
         summary.client = self.client;
         if let Some(hello) = &summary.server_hello {
-            let echoed = !hello.session_id.is_empty()
+            let echoed = !self.session_id.is_empty()
                 && summary
                     .client_hello
                     .as_ref()
-                    .is_none_or(|client| client.session_id == hello.session_id);
+                    .is_none_or(|client| client.session_id == self.session_id);
             // An abbreviated handshake of TLS ≤ 1.2: the server goes from its hello straight to
             // ChangeCipherSpec (RFC 5246 §7.3); with a ticket the session id may be empty.
             let abbreviated = summary.certificates.is_empty()

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::codepoint::{
     CipherSuite, ExtensionType, Hex16, NamedGroup, ProtocolVersion, SignatureScheme,
 };
-use crate::json::Kept;
+use crate::json::{Hex, Kept};
 
 /// A ClientHello as one connection carried it.
 #[derive(Clone, Debug)]
@@ -21,11 +21,38 @@ pub struct ClientHello {
     /// The host name it asks for.
     pub server_name: Option<String>,
     /// The session id: echoed by a server that resumes (TLS ≤ 1.2).
-    pub session_id: Box<[u8]>,
+    pub session_id: SessionId,
     /// It carries a session ticket (TLS ≤ 1.2) or offers a pre-shared key (TLS 1.3).
     pub offers_resumption: bool,
     /// It announces early data (TLS 1.3).
     pub early_data: bool,
+}
+
+/// A session id: at most 32 bytes (RFC 5246 §7.4.1.2). Of a longer one its beginning and its length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionId {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl SessionId {
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.length == 0
+    }
+
+    /// Its bytes, as far as they are kept.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&self.bytes)
+    }
+}
+
+impl From<&[u8]> for SessionId {
+    fn from(id: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+        Self { bytes, length: id.len() }
+    }
 }
 
 /// Everything a ClientHello says of its sender's abilities, in wire order, unknown and GREASE
@@ -148,7 +175,7 @@ pub struct OfferId(pub [u8; 16]);
 
 impl fmt::Display for OfferId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -185,11 +212,11 @@ impl Serialize for Fields<'_> {
         object.serialize_field("max_version", &offer.max_version())?;
         object.serialize_field("sslv2_format", &offer.sslv2_format)?;
         object.serialize_field("cipher_suites", &Suites(offer))?;
-        object.serialize_field("extensions", &Hex(&offer.extensions, |code| code.0))?;
-        object.serialize_field("groups", &Hex(opt(offer.groups.as_ref()), |code| code.0))?;
-        object.serialize_field("key_shares", &Hex(&offer.key_shares, |code| code.0))?;
+        object.serialize_field("extensions", &Codes(&offer.extensions, |code| code.0))?;
+        object.serialize_field("groups", &Codes(opt(offer.groups.as_ref()), |code| code.0))?;
+        object.serialize_field("key_shares", &Codes(&offer.key_shares, |code| code.0))?;
         let schemes = opt(offer.signature_algorithms.as_ref());
-        object.serialize_field("signature_algorithms", &Hex(schemes, |code| code.0))?;
+        object.serialize_field("signature_algorithms", &Codes(schemes, |code| code.0))?;
         object.serialize_field("alpn", &Alpn(&offer.alpn))?;
         object.serialize_field("ech", &offer.ech())?;
         object.serialize_field("fallback_scsv", &offer.fallback_scsv())?;
@@ -200,7 +227,7 @@ impl Serialize for Fields<'_> {
     }
 }
 
-/// What the server chose.
+/// What the server chose; shared by all connections that were answered the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerHello {
     /// The negotiated version: supported_versions where present, else the version field.
@@ -220,29 +247,38 @@ pub struct ServerHello {
     /// Only the HelloRetryRequest was seen: version, suite and group are what it asks for.
     pub retry_only: bool,
     /// JA3S, 32 hex digits; empty where there is none.
-    pub ja3s: Arc<str>,
-    /// The session id: the client's own means that its session is resumed (TLS ≤ 1.2).
-    pub session_id: Box<[u8]>,
+    pub ja3s: String,
     /// It accepts an offered pre-shared key (TLS 1.3).
     pub accepts_psk: bool,
+    /// Its text in records.
+    pub kept: Kept,
 }
 
 /// The `server_hello` object of a flow record.
 impl Serialize for ServerHello {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.kept.serialize(&Chosen(self), serializer)
+    }
+}
+
+struct Chosen<'a>(&'a ServerHello);
+
+impl Serialize for Chosen<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(hello) = self;
         let mut object = serializer.serialize_struct("server_hello", 9)?;
-        object.serialize_field("version", &self.version)?;
-        object
-            .serialize_field("cipher_suite", &self.cipher_suite.map(|suite| suite.to_string()))?;
-        let name = self.cipher_suite.and_then(CipherSuite::name);
+        object.serialize_field("version", &hello.version)?;
+        let suite = hello.cipher_suite.map(|suite| suite.to_string());
+        object.serialize_field("cipher_suite", &suite)?;
+        let name = hello.cipher_suite.and_then(CipherSuite::name);
         object.serialize_field("cipher_suite_name", &name)?;
-        object.serialize_field("group", &self.group.map(|group| Hex16(group.0)))?;
-        object.serialize_field("extensions", &Hex(&self.extensions, |code| code.0))?;
-        let alpn = self.alpn.as_ref().map(|name| String::from_utf8_lossy(name));
+        object.serialize_field("group", &hello.group.map(|group| Hex16(group.0)))?;
+        object.serialize_field("extensions", &Codes(&hello.extensions, |code| code.0))?;
+        let alpn = hello.alpn.as_ref().map(|name| String::from_utf8_lossy(name));
         object.serialize_field("alpn", &alpn)?;
-        object.serialize_field("downgrade_sentinel", &self.downgrade_sentinel)?;
-        object.serialize_field("hello_retry", &self.hello_retry)?;
-        object.serialize_field("ja3s", &Some(&self.ja3s).filter(|ja3s| !ja3s.is_empty()))?;
+        object.serialize_field("downgrade_sentinel", &hello.downgrade_sentinel)?;
+        object.serialize_field("hello_retry", &hello.hello_retry)?;
+        object.serialize_field("ja3s", &Some(&hello.ja3s).filter(|ja3s| !ja3s.is_empty()))?;
         object.end()
     }
 }
@@ -252,9 +288,9 @@ fn opt<T>(list: Option<&Vec<T>>) -> &[T] {
 }
 
 /// Code points as hex strings.
-struct Hex<'a, T>(&'a [T], fn(&T) -> u16);
+struct Codes<'a, T>(&'a [T], fn(&T) -> u16);
 
-impl<T> Serialize for Hex<'_, T> {
+impl<T> Serialize for Codes<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|code| Hex16(self.1(code))))
     }

@@ -10,17 +10,20 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::codepoint::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme};
-use super::hello::{ClientHello, Offer, ServerHello};
+use super::hello::{ClientHello, Offer, ServerHello, SessionId};
 use super::{Transport, fingerprint, sslv2};
 use crate::bytes::Reader;
 use crate::limits::Limits;
 
-/// Makes [`ClientHello`]s; offers that come again are found again, not parsed again.
+/// Makes [`ClientHello`]s and [`ServerHello`]s; offers and answers that come again are found again,
+/// not made again.
 #[derive(Debug)]
 pub struct HelloParser {
     offers: HashMap<Box<[u8]>, Arc<Offer>, RandomState>,
-    /// JA3S by what it is made of.
-    answers: HashMap<Box<[u8]>, Arc<str>, RandomState>,
+    answers: HashMap<Box<[u8]>, Arc<ServerHello>, RandomState>,
+    /// The same answers with the group of a key exchange, by their addresses; the answers are kept
+    /// so that no others take their places.
+    grouped: HashMap<(usize, NamedGroup), [Arc<ServerHello>; 2], RandomState>,
     capacity: usize,
     /// Bytes that offers hold, and may hold.
     held: usize,
@@ -34,6 +37,7 @@ impl HelloParser {
         Self {
             offers: HashMap::default(),
             answers: HashMap::default(),
+            grouped: HashMap::default(),
             capacity: limits.cached_offers,
             held: 0,
             bytes: limits.cached_worker_bytes,
@@ -84,24 +88,34 @@ impl HelloParser {
         })
     }
 
-    /// A ServerHello message body, as [`server_hello`] reads it.
-    pub fn server_hello(&mut self, body: &[u8]) -> Option<ServerHello> {
-        server_hello_named(body, |version, suite, kinds| {
-            let key = &mut self.scratch;
-            key.clear();
-            for code in [version.0, suite].into_iter().chain(kinds.iter().map(|kind| kind.0)) {
-                key.extend(code.to_be_bytes());
-            }
-            if let Some(known) = self.answers.get(key.as_slice()) {
-                return Arc::clone(known);
-            }
-            let name: Arc<str> = fingerprint::ja3s(version, suite, kinds).into();
-            if self.answers.len() >= self.capacity {
-                self.answers.clear();
-            }
-            self.answers.insert(key.as_slice().into(), Arc::clone(&name));
-            name
-        })
+    /// A ServerHello message body, as [`server_hello`] reads it, and its session id: the client's own
+    /// means that its session is resumed (TLS ≤ 1.2).
+    pub fn server_hello(&mut self, body: &[u8]) -> Option<(Arc<ServerHello>, SessionId)> {
+        let answer = Answer::of(body)?;
+        answer.key(&mut self.scratch);
+        let session_id = answer.session_id.into();
+        if let Some(known) = self.answers.get(self.scratch.as_slice()) {
+            return Some((Arc::clone(known), session_id));
+        }
+        let hello = Arc::new(ServerHello::of(&answer));
+        if self.answers.len() >= self.capacity {
+            self.answers.clear();
+        }
+        self.answers.insert(self.scratch.as_slice().into(), Arc::clone(&hello));
+        Some((hello, session_id))
+    }
+
+    /// An answer with the group that the key exchange after it names.
+    pub fn grouped(&mut self, hello: &Arc<ServerHello>, group: NamedGroup) -> Arc<ServerHello> {
+        if self.grouped.len() >= self.capacity {
+            self.grouped.clear();
+        }
+        let [_, grouped] =
+            self.grouped.entry((Arc::as_ptr(hello).addr(), group)).or_insert_with(|| {
+                let grouped = ServerHello { group: Some(group), ..ServerHello::clone(hello) };
+                [Arc::clone(hello), Arc::new(grouped)]
+            });
+        Arc::clone(grouped)
     }
 
     /// Write into `scratch` everything of a hello that makes its offer, and nothing else.
@@ -178,8 +192,9 @@ impl<'a> Fields<'a> {
             return Some(Self {
                 version: hello.version.0,
                 session_id: hello.session_id.unwrap_or_default(),
-                cipher_suites: hello.ciphers.iter().map(|suite| suite.0).collect(),
-                compression: hello.comp.iter().map(|method| method.0).collect(),
+                // Numbers in the same memory.
+                cipher_suites: hello.ciphers.into_iter().map(|suite| suite.0).collect(),
+                compression: hello.comp.into_iter().map(|method| method.0).collect(),
                 extensions: hello.ext.unwrap_or_default(),
                 truncated: false,
             });
@@ -325,54 +340,103 @@ const HELLO_RETRY_REQUEST: [u8; 32] = [
 ///
 /// A HelloRetryRequest comes out with [`retry_only`](ServerHello::retry_only) set.
 pub fn server_hello(body: &[u8]) -> Option<ServerHello> {
-    server_hello_named(body, |version, suite, kinds| {
-        fingerprint::ja3s(version, suite, kinds).into()
-    })
+    Answer::of(body).map(|answer| ServerHello::of(&answer))
 }
 
-/// The same with JA3S from `name`.
-fn server_hello_named(
-    body: &[u8],
-    name: impl FnOnce(ProtocolVersion, u16, &[ExtensionType]) -> Arc<str>,
-) -> Option<ServerHello> {
-    // Up to draft 21 of TLS 1.3 the message had neither session id nor compression method.
-    let version = Reader::new(body).u16()?;
-    let (random, session_id, suite, extensions) = if matches!(version, 0x7f00..=0x7f15) {
-        draft_server_hello(body)?
-    } else if let Ok((rest, hello)) = tls_parser::parse_tls_handshake_server_hello(body) {
-        let session_id = hello.session_id.unwrap_or_default();
-        // It looks for none in SSL 3.0, though servers answer renegotiation_info there too (RFC 5746).
-        let extensions = hello.ext.unwrap_or_else(|| extensions_of(&mut Reader::new(rest)));
-        (hello.random, session_id, hello.cipher.0, extensions)
-    } else {
-        salvage_server_hello(body)?
-    };
-    let extensions = Extensions::of(extensions);
-    let kinds: Vec<_> = extensions.list.iter().map(|(kind, _)| *kind).collect();
-    let selected =
-        extensions.find(ExtensionType::SUPPORTED_VERSIONS).and_then(|body| Reader::new(body).u16());
-    let negotiated = ProtocolVersion(selected.unwrap_or(version));
-    let retry = *random == HELLO_RETRY_REQUEST;
-    let group = extensions
-        .find(ExtensionType::KEY_SHARE)
-        .or_else(|| extensions.find(ExtensionType::KEY_SHARE_DRAFT))
-        .and_then(|body| Reader::new(body).u16())
-        .map(NamedGroup);
-    Some(ServerHello {
-        version: negotiated,
-        cipher_suite: Some(CipherSuite::new(suite)),
-        group,
-        ja3s: name(ProtocolVersion(version), suite, &kinds),
-        extensions: kinds,
-        alpn: extensions
-            .find(ExtensionType::ALPN)
-            .and_then(|body| protocols(body).into_iter().next()),
-        downgrade_sentinel: sentinel(negotiated, random),
-        hello_retry: retry,
-        retry_only: retry,
-        session_id: session_id.into(),
-        accepts_psk: extensions.find(ExtensionType::PRE_SHARED_KEY).is_some(),
-    })
+/// A ServerHello as it lies in its message.
+struct Answer<'a> {
+    /// The version field.
+    version: ProtocolVersion,
+    session_id: &'a [u8],
+    suite: u16,
+    extensions: Extensions<'a>,
+    negotiated: ProtocolVersion,
+    retry: bool,
+    sentinel: Option<ProtocolVersion>,
+}
+
+impl<'a> Answer<'a> {
+    fn of(body: &'a [u8]) -> Option<Self> {
+        // Up to draft 21 of TLS 1.3 the message had neither session id nor compression method.
+        let version = Reader::new(body).u16()?;
+        let (random, session_id, suite, extensions) = if matches!(version, 0x7f00..=0x7f15) {
+            draft_server_hello(body)?
+        } else if let Ok((rest, hello)) = tls_parser::parse_tls_handshake_server_hello(body) {
+            let session_id = hello.session_id.unwrap_or_default();
+            // It looks for none in SSL 3.0, though servers answer renegotiation_info there too
+            // (RFC 5746).
+            let extensions = hello.ext.unwrap_or_else(|| extensions_of(&mut Reader::new(rest)));
+            (hello.random, session_id, hello.cipher.0, extensions)
+        } else {
+            salvage_server_hello(body)?
+        };
+        let extensions = Extensions::of(extensions);
+        let selected = extensions
+            .find(ExtensionType::SUPPORTED_VERSIONS)
+            .and_then(|body| Reader::new(body).u16());
+        let negotiated = ProtocolVersion(selected.unwrap_or(version));
+        Some(Self {
+            version: ProtocolVersion(version),
+            session_id,
+            suite,
+            extensions,
+            negotiated,
+            retry: *random == HELLO_RETRY_REQUEST,
+            sentinel: sentinel(negotiated, random),
+        })
+    }
+
+    /// Write into `key` everything of it that makes its [`ServerHello`], and nothing else.
+    fn key(&self, key: &mut Vec<u8>) {
+        key.clear();
+        let sentinel = self.sentinel.unwrap_or_default();
+        for code in [self.version.0, self.suite, self.negotiated.0, sentinel.0] {
+            key.extend(code.to_be_bytes());
+        }
+        key.push(u8::from(self.retry));
+        for (kind, body) in &self.extensions.list {
+            key.extend(kind.0.to_be_bytes());
+            match *kind {
+                ExtensionType::KEY_SHARE | ExtensionType::KEY_SHARE_DRAFT => {
+                    let group = body.first_chunk::<2>();
+                    key.push(u8::from(group.is_some()));
+                    key.extend(group.into_iter().flatten());
+                }
+                ExtensionType::ALPN => {
+                    key.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
+                    key.extend_from_slice(body);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl ServerHello {
+    fn of(answer: &Answer<'_>) -> Self {
+        let extensions = &answer.extensions;
+        let kinds: Vec<_> = extensions.list.iter().map(|(kind, _)| *kind).collect();
+        let group = extensions
+            .find(ExtensionType::KEY_SHARE)
+            .or_else(|| extensions.find(ExtensionType::KEY_SHARE_DRAFT))
+            .and_then(|body| Reader::new(body).u16())
+            .map(NamedGroup);
+        Self {
+            version: answer.negotiated,
+            cipher_suite: Some(CipherSuite::new(answer.suite)),
+            group,
+            ja3s: fingerprint::ja3s(answer.version, answer.suite, &kinds),
+            extensions: kinds,
+            alpn: extensions
+                .find(ExtensionType::ALPN)
+                .and_then(|body| protocols(body).into_iter().next()),
+            downgrade_sentinel: answer.sentinel,
+            hello_retry: answer.retry,
+            retry_only: answer.retry,
+            accepts_psk: extensions.find(ExtensionType::PRE_SHARED_KEY).is_some(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A HelloRetryRequest of the drafts that had a message type of its own: version, from draft 19 on

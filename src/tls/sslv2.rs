@@ -4,6 +4,7 @@
 //! 1995. A record has a header of two bytes, or of three with padding.
 
 use super::codepoint::{CipherSuite, ProtocolVersion};
+use super::hello::SessionId;
 use crate::bytes::Reader;
 
 /// Message types of SSL 2.0.
@@ -142,7 +143,7 @@ pub struct ClientHello {
     /// The cipher kinds; TLS suites stand among them as 0x00xxxx.
     pub cipher_suites: Vec<CipherSuite>,
     /// The session id.
-    pub session_id: Box<[u8]>,
+    pub session_id: SessionId,
     /// The message ends before all that it announces.
     pub truncated: bool,
 }

@@ -6,8 +6,9 @@
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
@@ -17,6 +18,7 @@ use super::assessment::Assessment;
 use super::certificate::Certificate;
 use super::chain::{self, ChainReport};
 use super::path;
+use super::time::CertificateTime;
 use super::trust::TrustStores;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -84,12 +86,41 @@ impl Eq for ByDer {}
 /// Chains by the fingerprints of their certificates, for one set of trust stores.
 ///
 /// What is kept is independent of time, so that the answer is exactly the one of
-/// [`chain::verify`] at any moment, without a signature checked twice.
+/// [`chain::verify`] at any moment, without a signature checked twice. The last answer is kept with
+/// the time in which it holds.
 #[derive(Debug)]
 pub struct ChainCache {
     stores: Arc<TrustStores>,
     limits: Limits,
-    entries: Bounded<Box<[Fingerprint]>, Arc<Assessment>>,
+    entries: Bounded<Box<[Fingerprint]>, Arc<Assessed>>,
+}
+
+/// What is kept of a chain.
+#[derive(Debug)]
+struct Assessed {
+    assessment: Assessment,
+    last: RwLock<Said>,
+}
+
+/// An answer, and the seconds in which it is the answer.
+type Said = (RangeInclusive<CertificateTime>, Arc<ChainReport>);
+
+impl Assessed {
+    fn say(assessment: &Assessment, at: Timestamp, stores: &TrustStores) -> Said {
+        let report = Arc::new(chain::report(assessment, at, stores));
+        (chain::unchanged(assessment, at), report)
+    }
+
+    fn report(&self, at: Timestamp, stores: &TrustStores) -> Arc<ChainReport> {
+        let (within, report) = &*self.last.read().unwrap_or_else(PoisonError::into_inner);
+        if within.contains(&CertificateTime::from(at)) {
+            return Arc::clone(report);
+        }
+        let said = Self::say(&self.assessment, at, stores);
+        let report = Arc::clone(&said.1);
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = said;
+        report
+    }
 }
 
 impl ChainCache {
@@ -100,22 +131,24 @@ impl ChainCache {
     }
 
     /// What [`chain::verify`] says of this chain at this moment.
-    pub fn verify(&self, chain: &[Arc<Certificate>], at: Timestamp) -> ChainReport {
+    pub fn verify(&self, chain: &[Arc<Certificate>], at: Timestamp) -> Arc<ChainReport> {
         // One more than is looked at: that there is one more is said.
         let looked_at = self.limits.chain_length.saturating_add(1);
         let key: Box<[Fingerprint]> =
             chain.iter().take(looked_at).map(|c| c.fingerprint()).collect();
         if let Some(entry) = self.entries.map.get(&key) {
-            let (used, assessment) = entry.value();
+            let (used, assessed) = entry.value();
             used.store(true, Ordering::Relaxed);
-            let assessment = Arc::clone(assessment);
+            let assessed = Arc::clone(assessed);
             drop(entry); // no lock is held while anything is worked out
-            return chain::report(&assessment, at, &self.stores);
+            return assessed.report(at, &self.stores);
         }
-        let assessment = Arc::new(path::assess(chain, None, &self.stores, &self.limits));
-        let report = chain::report(&assessment, at, &self.stores);
-        let weight = assessment.weight();
-        self.entries.insert(key, assessment, weight);
+        let assessment = path::assess(chain, None, &self.stores, &self.limits);
+        let said = Assessed::say(&assessment, at, &self.stores);
+        let report = Arc::clone(&said.1);
+        let weight = assessment.weight().saturating_add(report.weight());
+        let assessed = Assessed { assessment, last: RwLock::new(said) };
+        self.entries.insert(key, Arc::new(assessed), weight);
         report
     }
 

@@ -6,6 +6,7 @@
 //! others sent show whether an issuer that was not sent is known.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde::ser::SerializeStruct;
@@ -17,10 +18,10 @@ use super::certificate::Certificate;
 use super::path;
 use super::pool::IssuerPool;
 use super::rules::Grade;
-use super::text::Hex;
 use super::time::CertificateTime;
 use super::trust::TrustStores;
 use crate::clock::Timestamp;
+use crate::json::{Hex, Kept};
 use crate::limits::Limits;
 
 /// The word for a chain: the first that holds, in this order.
@@ -118,6 +119,8 @@ pub struct ChainReport {
     pub path: Vec<Fingerprint>,
     /// Of a chain that leads to no anchor: the name of the issuer that is missing or unknown.
     pub issuer: Option<String>,
+    /// Its text in records.
+    pub kept: Kept,
 }
 
 impl ChainReport {
@@ -133,7 +136,17 @@ impl ChainReport {
             root_expired: None,
             path: Vec::new(),
             issuer: None,
+            kept: Kept::default(),
         }
+    }
+
+    /// The memory that it takes, roughly.
+    pub(super) fn weight(&self) -> usize {
+        let words = [&self.why, &self.root_subject, &self.issuer].into_iter().flatten();
+        let words = words.chain(&self.trusted_by).map(String::len).sum::<usize>();
+        // The words come again in the text that is kept.
+        let path = self.path.len().saturating_mul(size_of::<Fingerprint>());
+        size_of::<Self>().saturating_add(words.saturating_mul(2)).saturating_add(path)
     }
 
     fn root(mut self, root: Option<&Arc<Certificate>>) -> Self {
@@ -147,12 +160,21 @@ impl ChainReport {
 impl Serialize for ChainReport {
     /// The object of the record schema, its keys in the schema's order.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.kept.serialize(&Fields(self), serializer)
+    }
+}
+
+struct Fields<'a>(&'a ChainReport);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(report) = self;
         let mut object = serializer.serialize_struct("ChainReport", 5)?;
-        object.serialize_field("status", &self.status)?;
-        object.serialize_field("why", &self.why)?;
-        object.serialize_field("trusted_by", &self.trusted_by)?;
-        object.serialize_field("root_subject", &self.root_subject)?;
-        object.serialize_field("root_sha1", &self.root_sha1.as_ref().map(|sha1| Hex(sha1)))?;
+        object.serialize_field("status", &report.status)?;
+        object.serialize_field("why", &report.why)?;
+        object.serialize_field("trusted_by", &report.trusted_by)?;
+        object.serialize_field("root_subject", &report.root_subject)?;
+        object.serialize_field("root_sha1", &report.root_sha1.as_ref().map(|sha1| Hex(sha1)))?;
         object.end()
     }
 }
@@ -236,6 +258,29 @@ pub(super) fn report(assessment: &Assessment, at: Timestamp, stores: &TrustStore
         ..ChainReport::unseen(status)
     }
     .root(root)
+}
+
+/// The seconds around a moment in which [`report`] says the same: no certificate of a path comes into
+/// or goes out of force.
+pub(super) fn unchanged(assessment: &Assessment, at: Timestamp) -> RangeInclusive<CertificateTime> {
+    let at = CertificateTime::from(at).as_secs();
+    let (mut first, mut last) = (i64::MIN, i64::MAX);
+    let mut divide = |before: i64| {
+        // Something changes between this second and the next.
+        if before < at {
+            first = first.max(before.saturating_add(1));
+        } else {
+            last = last.min(before);
+        }
+    };
+    if let Assessment::Anchored(paths) = assessment {
+        for certificate in paths.iter().flat_map(|path| &path.certificates) {
+            let begins = certificate.not_before().map(|from| from.as_secs().saturating_sub(1));
+            let ends = certificate.not_after().map(CertificateTime::as_secs);
+            begins.into_iter().chain(ends).for_each(&mut divide);
+        }
+    }
+    CertificateTime::from_secs(first)..=CertificateTime::from_secs(last)
 }
 
 /// What a path is worth at one moment, best first.

@@ -36,6 +36,8 @@ use std::fmt;
 use aws_lc_rs::digest;
 use serde::{Serialize, Serializer};
 
+use crate::json::Hex;
+
 pub use cache::{CertificateCache, ChainCache};
 pub use certificate::Certificate;
 pub use chain::{ChainReport, ChainStatus};
@@ -63,12 +65,12 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&text::Hex(&self.0), f)
+        fmt::Display::fmt(&Hex(&self.0), f)
     }
 }
 
 impl Serialize for Fingerprint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        Hex(&self.0).serialize(serializer)
     }
 }

@@ -1,11 +1,10 @@
 //! How certificates are written: hex, serial numbers, and the object of the record schema.
 
-use std::fmt;
-
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::certificate::Certificate;
+use crate::json::Hex;
 
 impl Serialize for Certificate {
     /// The object of the record schema.
@@ -40,21 +39,6 @@ impl Serialize for Fields<'_> {
         object.serialize_field("signature", certificate.signature())?;
         object.serialize_field("san", certificate.san())?;
         object.end()
-    }
-}
-
-/// Bytes that are written as lower-case hex.
-pub(super) struct Hex<'a>(pub(super) &'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl Serialize for Hex<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

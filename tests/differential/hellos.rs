@@ -45,7 +45,7 @@ fn ours(body: &[u8]) -> Option<Said> {
     let offer = &hello.offer;
     Some(Said {
         version: offer.legacy_version.0,
-        session: hello.session_id.to_vec(),
+        session: hello.session_id.as_bytes().to_vec(),
         suites: offer.cipher_suites.iter().map(|suite| suite.code().unwrap()).collect(),
         extensions: offer.extensions.iter().map(|kind| kind.0).collect(),
         groups: offer.groups.iter().flatten().map(|group| group.0).collect(),

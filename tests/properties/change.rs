@@ -40,7 +40,7 @@ pub struct Change {
 const WATCHED: &[&str] = &["seen.client_bytes", "seen.server_bytes"];
 
 /// Another order moves moments, and interleaves the two directions otherwise.
-const ORDER: &[&str] =
+pub const ORDER: &[&str] =
     &["seen.client_bytes", "seen.server_bytes", "ts", "handshake_ms", "history order"];
 
 /// An end of which there was only a RST, which came first, is no longer heard.
@@ -72,7 +72,7 @@ pub const CHANGES: &[Change] = &[
     Change {
         name: "a VLAN tag in one direction only",
         apply: one_way_tag,
-        seeds: 1,
+        seeds: 2,
         may_differ: &["vlan"],
     },
     Change { name: "cut smaller", apply: smaller, seeds: 1, may_differ: WATCHED },
@@ -153,7 +153,7 @@ pub fn permuted(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
 }
 
 /// What `copy` makes of each packet, behind it or up to three packets later.
-pub fn with_copies(
+fn with_copies(
     packets: &[Packet],
     dice: &mut Dice,
     copy: impl Fn(&Packet, &mut Dice) -> Option<Packet>,
@@ -180,11 +180,11 @@ pub fn with_copies(
     out
 }
 
-fn doubled(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
+pub fn doubled(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
     with_copies(packets, dice, |packet, _| Some(packet.clone()))
 }
 
-pub fn beyond_router(packet: &Packet) -> Packet {
+fn beyond_router(packet: &Packet) -> Packet {
     let macs = [[2, 0, 0, 0, 7, 1], [2, 0, 0, 0, 7, 2]];
     Packet { ttl: packet.ttl - 1, macs, ..packet.clone() }
 }
@@ -193,7 +193,7 @@ fn routed(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
     with_copies(packets, dice, |packet, _| Some(beyond_router(packet)))
 }
 
-fn routed_vlans(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
+pub fn routed_vlans(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
     let tagged: Vec<_> =
         packets.iter().map(|packet| Packet { vlans: vec![10], ..packet.clone() }).collect();
     with_copies(&tagged, dice, |packet, _| {
@@ -201,25 +201,15 @@ fn routed_vlans(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
     })
 }
 
-fn one_way_vlans(packets: &[Packet], _: &mut Dice) -> Vec<Packet> {
-    packets
-        .iter()
-        .map(|packet| {
-            let vlan = if packet.from < packet.to { 10 } else { 20 };
-            let keep = packet.tcp.is_none();
-            Packet { vlans: if keep { vec![] } else { vec![vlan] }, ..packet.clone() }
-        })
-        .collect()
+pub fn one_way_vlans(packets: &[Packet], _: &mut Dice) -> Vec<Packet> {
+    let vlan = |packet: &Packet| if packet.from < packet.to { 10 } else { 20 };
+    packets.iter().map(|packet| Packet { vlans: vec![vlan(packet)], ..packet.clone() }).collect()
 }
 
-fn one_way_tag(packets: &[Packet], _: &mut Dice) -> Vec<Packet> {
-    packets
-        .iter()
-        .map(|packet| {
-            let tag = packet.from < packet.to && packet.tcp.is_some();
-            Packet { vlans: if tag { vec![10] } else { vec![] }, ..packet.clone() }
-        })
-        .collect()
+pub fn one_way_tag(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
+    let low = dice.one_in(2);
+    let tag = |packet: &Packet| if (packet.from < packet.to) == low { vec![10] } else { vec![] };
+    packets.iter().map(|packet| Packet { vlans: tag(packet), ..packet.clone() }).collect()
 }
 
 /// A part of a segment.

@@ -4,13 +4,11 @@
 //! through than with TCP; those that SPAN ports make every day are.
 
 use crate::Bench;
-use crate::change::{Change, Dice, MACS, beyond_router, permuted, retimed, with_copies};
+use crate::change::{
+    Change, Dice, MACS, ORDER, doubled, one_way_tag, one_way_vlans, permuted, retimed, routed_vlans,
+};
 use crate::compare::assert_same;
 use crate::traffic::{Packet, plain};
-
-/// What is counted until the flow is no longer watched, and what another order moves.
-const ORDER: &[&str] =
-    &["seen.client_bytes", "seen.server_bytes", "ts", "handshake_ms", "history order"];
 
 const CHANGES: &[Change] = &[
     Change { name: "doubled", apply: doubled, seeds: 2, may_differ: &[] },
@@ -32,10 +30,6 @@ const CHANGES: &[Change] = &[
     },
 ];
 
-fn doubled(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
-    with_copies(packets, dice, |packet, _| Some(packet.clone()))
-}
-
 /// Every datagram changes places with the next one, or the one after.
 fn swapped(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
     let mut out = packets.to_vec();
@@ -54,25 +48,6 @@ fn one_late(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
         n * 2 + if client == late { by * 2 + 1 } else { 0 }
     });
     retimed(keyed.into_iter().map(|(_, packet)| packet.clone()).collect(), packets)
-}
-
-fn routed_vlans(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
-    let tagged: Vec<_> =
-        packets.iter().map(|packet| Packet { vlans: vec![10], ..packet.clone() }).collect();
-    with_copies(&tagged, dice, |packet, _| {
-        Some(Packet { vlans: vec![20], ..beyond_router(packet) })
-    })
-}
-
-fn one_way_vlans(packets: &[Packet], _: &mut Dice) -> Vec<Packet> {
-    let vlan = |packet: &Packet| if packet.from < packet.to { 10 } else { 20 };
-    packets.iter().map(|packet| Packet { vlans: vec![vlan(packet)], ..packet.clone() }).collect()
-}
-
-fn one_way_tag(packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
-    let low = dice.one_in(2);
-    let tag = |packet: &Packet| if (packet.from < packet.to) == low { vec![10] } else { vec![] };
-    packets.iter().map(|packet| Packet { vlans: tag(packet), ..packet.clone() }).collect()
 }
 
 /// The connections of two captures between the same two ports, their datagrams in turns.
@@ -133,53 +108,13 @@ fn connection(packets: &[Packet]) -> Option<Vec<Packet>> {
     (own > 0).then(|| packets.iter().filter(same).cloned().collect())
 }
 
-/// One change in every capture of datagrams.
-fn every_capture(name: &str) {
-    let change = CHANGES.iter().find(|change| change.name == name).unwrap();
-    let bench = Bench::new();
-    let mut failures = Vec::new();
-    for case in bench.datagrams() {
-        for seed in 0..change.seeds {
-            let changed = (change.apply)(&case.packets, &mut Dice::new(seed));
-            let found = bench.read(&plain(&changed));
-            let what = format!("{} {name}, seed {seed}", case.name);
-            failures.extend(assert_same(&what, &case.records, &found, change.may_differ));
-        }
-    }
-    assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
-}
-
-#[test]
-fn datagrams_doubled() {
-    every_capture("doubled");
-}
-
-#[test]
-fn datagrams_with_neighbours_swapped() {
-    every_capture("neighbours swapped");
-}
-
-#[test]
-fn datagrams_permuted() {
-    every_capture("permuted");
-}
-
-#[test]
-fn datagrams_of_one_direction_late() {
-    every_capture("one direction late");
-}
-
-#[test]
-fn datagrams_doubled_between_vlans() {
-    every_capture("doubled between VLANs");
-}
-
-#[test]
-fn datagrams_in_one_vlan_for_each_direction() {
-    every_capture("one VLAN for each direction");
-}
-
-#[test]
-fn datagrams_with_a_tag_in_one_direction_only() {
-    every_capture("a VLAN tag in one direction only");
+changes! {
+    in Bench::datagrams, CHANGES;
+    datagrams_doubled: "doubled";
+    datagrams_with_neighbours_swapped: "neighbours swapped";
+    datagrams_permuted: "permuted";
+    datagrams_of_one_direction_late: "one direction late";
+    datagrams_doubled_between_vlans: "doubled between VLANs";
+    datagrams_in_one_vlan_for_each_direction: "one VLAN for each direction";
+    datagrams_with_a_tag_in_one_direction_only: "a VLAN tag in one direction only";
 }

@@ -13,6 +13,16 @@ mod common;
 #[path = "../common/traffic.rs"]
 mod traffic;
 
+/// A test for each change, in every capture of a kind.
+macro_rules! changes {
+    (in $cases:path, $changes:ident; $($test:ident: $name:literal;)*) => {$(
+        #[test]
+        fn $test() {
+            crate::every_capture($cases, $changes, $name);
+        }
+    )*};
+}
+
 mod change;
 mod compare;
 mod datagram;
@@ -99,12 +109,12 @@ fn streams() -> Vec<PathBuf> {
     paths
 }
 
-/// One change in every capture of TCP.
-fn every_capture(name: &str) {
-    let change = CHANGES.iter().find(|change| change.name == name).unwrap();
+/// One change in every capture of a kind.
+fn every_capture(cases: fn(&Bench) -> Vec<Case>, changes: &[Change], name: &str) {
+    let change = changes.iter().find(|change| change.name == name).unwrap();
     let bench = Bench::new();
     let mut failures = Vec::new();
-    for case in bench.streams() {
+    for case in cases(&bench) {
         for seed in 0..change.seeds {
             let changed = (change.apply)(&case.packets, &mut Dice::new(seed));
             let found = bench.read(&plain(&changed));
@@ -127,16 +137,8 @@ fn taken_apart_and_written_again() {
     assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
 }
 
-macro_rules! changes {
-    ($($test:ident: $name:literal;)*) => {$(
-        #[test]
-        fn $test() {
-            every_capture($name);
-        }
-    )*};
-}
-
 changes! {
+    in Bench::streams, CHANGES;
     permuted: "permuted";
     doubled: "doubled";
     doubled_by_routing: "doubled by routing";

@@ -412,8 +412,9 @@ fn a_client_that_rejects_a_required_root_breaks() {
     let offer = sample::modern();
     let rejecting = |status, root: [u8; 20], description| {
         let record = Sample::new(1, 1).offers(&offer).chooses(V::TLS1_2, 0xc02f).with(|record| {
-            record.chain.status = status;
-            record.chain.root_sha1 = Some(root);
+            let chain = Arc::make_mut(&mut record.chain);
+            chain.status = status;
+            chain.root_sha1 = Some(root);
             record.alerts = vec![record::Alert {
                 from: crate::tls::Role::Client,
                 body: record::AlertBody::Plain { fatal: true, description },

@@ -118,7 +118,8 @@ fn two_that_are_ready_move_up_to_the_highest_that_both_have() {
     let now = || {
         chose(V::TLS1_1, 0x002f).with(|record| {
             // It chose less than it can: the sentinel, or another connection, says so.
-            record.server_hello.as_mut().unwrap().downgrade_sentinel = Some(V::TLS1_2);
+            Arc::make_mut(record.server_hello.as_mut().unwrap()).downgrade_sentinel =
+                Some(V::TLS1_2);
         })
     };
     let seen = chose(V::TLS1_2, 0xc02f).0;
@@ -155,7 +156,7 @@ fn a_version_in_common_that_is_of_no_use_is_no_way_up() {
         ..able()
     });
     let low = Sample::new(1, 1).offers(&offer).chooses(V::TLS1_1, 0x002f).with(|record| {
-        record.server_hello.as_mut().unwrap().downgrade_sentinel = Some(V::TLS1_2);
+        Arc::make_mut(record.server_hello.as_mut().unwrap()).downgrade_sentinel = Some(V::TLS1_2);
     });
     let seen = chose(V::TLS1_3, 0x1301).0;
     assert_eq!(edge_of(&free, &[low.0, seen]), Edge::Unknown(None));

@@ -62,13 +62,13 @@ catalogue! {
     ServerMaxVersion = "server.max_version" High "the server has no version of the policy"
         "It chose less than the client offered, or refused every version of the policy: when the policy is enforced nothing can talk to it.",
     ServerNoSuite = "server.no_suite" High "the server does not choose the policy's suites"
-        "It refused every suite of the policy, or chose another one although the client offered one.",
+        "It refused every suite of the policy, or chose another suite or group although the client offered one.",
     SuiteTlsRsa = "suite.tls_rsa" Medium "static RSA key exchange was negotiated"
         "With a TLS_RSA suite whoever gets the server's key later can read what was recorded now. Microsoft's services stopped accepting them.",
     SuiteNull = "suite.null" Critical "a suite without encryption was negotiated"
         "Everything that is sent can be read.",
     SuiteExport = "suite.export" Critical "an export suite was negotiated"
-        "Its keys of 40 or 56 bits are broken in minutes.",
+        "Its keys of 40 bits are broken in minutes, those of 56 bits in a day.",
     SuiteAnon = "suite.anon" Critical "an anonymous suite was negotiated"
         "No end proves who it is: anyone in between can read and alter everything.",
     SuiteRc4 = "suite.rc4" High "RC4 was negotiated"

@@ -253,7 +253,7 @@ mod tests {
     /// What is said of roots under a policy where a chain is worth this.
     fn said(policy: &str, chain: ChainReport) -> Vec<String> {
         let leaf = Arc::new(Certificate::parse(b"no certificate"));
-        let record = Sample::new(1, 7).sends(&[leaf]).with(|record| record.chain = chain).0;
+        let record = Sample::new(1, 7).sends(&[leaf]).with(|record| record.chain = chain.into()).0;
         let evidence = record.evidence();
         let case = record.case(&evidence);
         let policy = Policy::by_id(policy).unwrap();

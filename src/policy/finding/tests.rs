@@ -259,7 +259,7 @@ fn a_sentinel_for_a_version_that_the_client_offered_proves_a_downgrade() {
     let with = |offered, negotiated, proven| {
         let sample = Sample::new(1, 1).offers(&offer(offered)).chooses(negotiated, 0xc013);
         sample.with(|record| {
-            record.server_hello.as_mut().unwrap().downgrade_sentinel = Some(proven);
+            Arc::make_mut(record.server_hello.as_mut().unwrap()).downgrade_sentinel = Some(proven);
         })
     };
     let downgraded = (Id::ServerDowngraded, High);
@@ -299,8 +299,9 @@ fn an_answer_about_the_chain_is_about_the_root_only_where_the_chain_verifies() {
     let answered = |status, description| {
         let leaf = Arc::new(Certificate::parse(b"no certificate"));
         chose(V::TLS1_2, 0xc02f).sends(&[leaf]).with(|record| {
-            record.chain.status = status;
-            record.chain.root_fingerprint = Some(Fingerprint([1; 32]));
+            let chain = Arc::make_mut(&mut record.chain);
+            chain.status = status;
+            chain.root_fingerprint = Some(Fingerprint([1; 32]));
             record.alerts = vec![Alert {
                 from: Role::Client,
                 body: AlertBody::Plain { fatal: true, description },

@@ -103,7 +103,7 @@ fn a_server_that_passes_over_the_groups_of_the_policy_may_have_none() {
         let offer =
             Offer { groups: Some(stated.into()), key_shares: shares.into(), ..(*able()).clone() };
         Sample::new(1, 1).offers(&Arc::new(offer)).chooses(version, suite).with(|record| {
-            record.server_hello.as_mut().unwrap().group = group;
+            Arc::make_mut(record.server_hello.as_mut().unwrap()).group = group;
         })
     };
     let (p256, p521, x25519) = (NamedGroup::SECP256R1, NamedGroup::SECP521R1, NamedGroup::X25519);
@@ -164,7 +164,7 @@ fn a_lower_choice_than_was_offered_breaks() {
 fn the_sentinel_proves_a_version_and_no_suite() {
     let with = |proven| {
         chose(V::TLS1_1, 0xc013).with(|record| {
-            record.server_hello.as_mut().unwrap().downgrade_sentinel = Some(proven);
+            Arc::make_mut(record.server_hello.as_mut().unwrap()).downgrade_sentinel = Some(proven);
             let mut offer = (*sample::legacy()).clone();
             offer.legacy_version = V::TLS1_1;
             record.client_hello.as_mut().unwrap().offer = Arc::new(offer);
@@ -174,7 +174,7 @@ fn the_sentinel_proves_a_version_and_no_suite() {
     assert_eq!(said(&policy(), &[with(V::TLS1_2).0]), proven);
     // It contradicts a lower choice: the server has the version that it did not choose.
     let lowered = chose(V::TLS1_1, 0x002f).with(|record| {
-        record.server_hello.as_mut().unwrap().downgrade_sentinel = Some(V::TLS1_2);
+        Arc::make_mut(record.server_hello.as_mut().unwrap()).downgrade_sentinel = Some(V::TLS1_2);
     });
     assert_eq!(said(&policy(), &[lowered.0]), proven);
     let sentence = judged(&policy(), &[with(V::TLS1_2).0]).sentence();

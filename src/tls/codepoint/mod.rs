@@ -112,7 +112,10 @@ impl ProtocolVersion {
 
 impl Serialize for ProtocolVersion {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.name() {
+            Some(name) => serializer.serialize_str(name),
+            None => serializer.collect_str(self),
+        }
     }
 }
 
@@ -399,19 +402,6 @@ codepoint! {
         CERTIFICATE_REQUIRED = 116 "certificate_required",
         NO_APPLICATION_PROTOCOL = 120 "no_application_protocol",
         ECH_REQUIRED = 121 "ech_required",
-    }
-}
-
-/// Serialize a slice of 16-bit code points as lower-case hex strings.
-#[derive(Clone, Copy, Debug)]
-pub struct HexList<I>(pub I);
-
-impl<I> Serialize for HexList<I>
-where
-    I: Iterator<Item = u16> + Clone,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.clone().map(Hex16))
     }
 }
 

@@ -45,7 +45,7 @@ fn the_schema_is_kept_to_the_letter() {
     let json = serde_json::to_string(&leaf).unwrap();
     let expected = format!(
         r#"{{"sha1":"{}","sha256":"{}","subject":"CN=www.fixture.test","issuer":"C=DE, O=Fixtures, CN=Fixture Issuing CA","serial":"{}","not_before":"2020-01-01T00:00:00Z","not_after":"2045-01-01T00:00:00Z","key":"EC-P256","signature":"ecdsa-with-SHA256","san":["www.fixture.test","*.wild.fixture.test","192.0.2.7"]}}"#,
-        text::Hex(&leaf.sha1()),
+        Hex(&leaf.sha1()),
         leaf.fingerprint(),
         leaf.serial(),
     );
@@ -55,7 +55,7 @@ fn the_schema_is_kept_to_the_letter() {
         serde_json::to_string(&report).unwrap(),
         format!(
             r#"{{"status":"private_root","why":null,"trusted_by":["own"],"root_subject":"C=DE, O=Fixtures, CN=Fixture Root","root_sha1":"{}"}}"#,
-            text::Hex(&certificate("root").sha1())
+            Hex(&certificate("root").sha1())
         )
     );
     let hidden = ChainReport::unseen(ChainStatus::Hidden);

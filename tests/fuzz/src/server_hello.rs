@@ -17,8 +17,9 @@ fn run(data: &[u8]) {
     let mut parser = HelloParser::new(&limits);
     let fresh = server_hello(data);
     let known = [parser.server_hello(data), parser.server_hello(data)];
-    for hello in &known {
-        assert_eq!(format!("{hello:?}"), format!("{fresh:?}"), "known before, read otherwise");
+    for hello in known {
+        let hello = hello.map(|(hello, _)| hello);
+        assert_eq!(hello.as_deref(), fresh.as_ref(), "known before, read otherwise");
     }
     for hello in [fresh, draft_hello_retry_request(data)].into_iter().flatten() {
         let text = json::faithful(&hello);
