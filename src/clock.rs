@@ -53,6 +53,13 @@ impl Timestamp {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 
+    /// The same moment by a clock that was put forward, or back, by so many seconds.
+    #[cfg(feature = "live")]
+    #[must_use]
+    pub const fn shifted(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add_signed(seconds.saturating_mul(1_000_000_000)))
+    }
+
     /// RFC 3339 text with nanoseconds, without allocating.
     fn text(self) -> [u8; TEXT] {
         let mut text = *b"0000-00-00T00:00:00.000000000Z";

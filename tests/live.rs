@@ -26,24 +26,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use net::{Net, SPAN, account, frames, handshakes, path, wait_for};
-
-/// Records without what tells two readings of one wire apart, in an order of their own.
-fn comparable(lines: &[u8]) -> Vec<String> {
-    let mut records: Vec<_> = String::from_utf8(lines.to_vec())
-        .unwrap()
-        .lines()
-        .map(|line| {
-            let mut record: Value = serde_json::from_str(line).unwrap();
-            for key in ["ts", "sensor", "source", "handshake_ms"] {
-                record.as_object_mut().unwrap().remove(key).unwrap();
-            }
-            record.to_string()
-        })
-        .collect();
-    records.sort();
-    records
-}
+use net::{Net, SPAN, account, comparable, frames, handshakes, path, wait_for};
 
 #[test]
 fn live_records_are_those_of_a_capture_of_the_same_wire() {

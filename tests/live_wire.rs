@@ -23,7 +23,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use net::{Net, SPAN, WIRE, frames, handshakes, path, wait_for};
+use net::{Net, SPAN, WIRE, comparable, frames, handshakes, path, wait_for};
 
 /// What a report says was read, and lost.
 fn account(report: &Path) -> (u64, u64) {
@@ -83,17 +83,39 @@ fn replayed_captures_are_read_without_loss_and_an_overrun_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let (report, report_name) = path(&folder, "report.json");
 
-    let live = net.live(&["--report", &report_name]);
+    let (flows, flows_name) = path(&folder, "flows.ndjson");
+    let (wire, wire_name) = path(&folder, "wire.pcap");
+    let tcpdump = net.start(
+        "tcpdump",
+        &["-i", SPAN, "-Z", "root", "-B", "131072", "--nano", "-U", "-s", "0", "-w", &wire_name],
+    );
+    wait_for("tcpdump listens", || wire.exists());
+    let roots = format!("corp={}", common::project("captures/roots/private-root.pem").display());
+    let outputs = ["--report", &*report_name, "--flows", &*flows_name];
+    let live = net.live(&[&outputs[..], &["--trust", "mozilla", "--trust", &roots]].concat());
     let sent = replay(&net, &["--pps=4000"], &names);
     thread::sleep(Duration::from_millis(500));
     let (code, _, err, took) = live.stop(Signal::TERM);
     assert_eq!(code, Some(0), "{err}");
     let (packets, lost) = account(&report);
+    wait_for("tcpdump wrote", || frames(&wire).len() as u64 >= sent);
+    let (_, _, said, _) = tcpdump.stop(Signal::INT);
+    assert!(said.contains("0 packets dropped by kernel"), "{said}");
+    let (lines, _) = common::read(&[wire], &common::settings(1, &["dataverse"]));
+    let (live, read) = (comparable(&fs::read(&flows).unwrap()), comparable(&lines));
     eprintln!(
-        "{} captures, {sent} packets at 4000 a second: {packets} read, {lost} lost; ended in {took:?}",
-        names.len()
+        "{} captures, {sent} packets at 4000 a second: {packets} read, {lost} lost; ended in {took:?}; \
+         {} records, {} read from tcpdump's capture",
+        names.len(),
+        live.len(),
+        read.len()
     );
     assert_eq!((packets, lost), (sent, 0));
+    let only = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|record| !those.contains(record)).cloned().collect()
+    };
+    assert_eq!(only(&live, &read), only(&read, &live), "records differ");
+    assert_eq!(live.len(), read.len());
 
     // As fast as it goes, into a small ring whose reader stands still for a while.
     let live = net.live(&["--buffer", "4MiB", "--report", &report_name]);

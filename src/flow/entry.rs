@@ -1,5 +1,7 @@
 //! [`Entry`]: what is kept of every flow for its whole life.
 
+#[cfg(feature = "live")]
+use super::slots::shifted;
 use super::slots::{Slot, VACANT};
 use super::watched::data_seq;
 use super::{FlowKey, Side, syn};
@@ -75,6 +77,16 @@ impl Entry {
     pub(super) const fn closed(&self) -> Option<u32> {
         let [SeqNumber(second), _] = self.openings;
         if self.flags & CLOSED == 0 { None } else { Some(second) }
+    }
+
+    /// The clock was put forward, or back, by so many seconds.
+    #[cfg(feature = "live")]
+    pub(super) fn shift(&mut self, by: i64) {
+        self.last_seen = shifted(self.last_seen, by);
+        if self.flags & CLOSED != 0 {
+            let [SeqNumber(second), _] = &mut self.openings;
+            *second = shifted(*second, by);
+        }
     }
 
     /// Where the stream of this end began, if that is known.

@@ -253,6 +253,13 @@ impl<F> Watched<F> {
     }
 }
 
+/// A second by a clock that was put forward, or back, by so many.
+#[cfg(feature = "live")]
+pub(super) fn shifted(second: u32, by: i64) -> u32 {
+    let second = i64::from(second).saturating_add(by).clamp(0, i64::from(u32::MAX));
+    u32::try_from(second).unwrap_or_default()
+}
+
 /// The second of a moment, for the entries; it wraps only in 2106.
 pub(super) fn seconds(at: Timestamp) -> u32 {
     u32::try_from(at.as_secs()).unwrap_or(u32::MAX)

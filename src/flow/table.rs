@@ -481,6 +481,21 @@ impl<C: StreamConsumer> FlowTable<C> {
         finish(finished);
     }
 
+    /// The clock was put forward, or back, by so many seconds: nothing was silent for that reason.
+    #[cfg(feature = "live")]
+    pub fn shift(&mut self, by: i64) {
+        for slot in self.slots.taken() {
+            let Some(entry) = self.slots.get_mut(slot) else { continue };
+            entry.shift(by);
+            let state = entry.state;
+            if state != SHUNTED
+                && let Some(flow) = self.watched.get_mut(state)
+            {
+                flow.closed = flow.closed.map(|closed| closed.shifted(by));
+            }
+        }
+    }
+
     /// Move the hand on: what has been silent for too long goes.
     fn advance(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
         for _ in 0..HAND_STEPS {

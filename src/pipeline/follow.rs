@@ -211,6 +211,14 @@ impl Follower {
         });
     }
 
+    /// The clock was put forward, or back, by so many seconds.
+    #[cfg(feature = "live")]
+    #[cold]
+    pub(super) fn shift(&mut self, by: i64) {
+        self.tables.flows.shift(by);
+        self.tables.datagrams.shift(by);
+    }
+
     /// Time has passed: what has been silent for too long is over.
     #[cfg(feature = "live")]
     pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher) {

@@ -23,6 +23,36 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 const BUCKETS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, f64::INFINITY];
 
+/// The same for who does not ask for that: the format that promtool and older collectors read.
+pub(super) const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The text in the older format: a counter is described by the name that its samples have.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let described = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' '));
+        let next = lines.peek().copied().and_then(|next| next.strip_prefix("# TYPE "));
+        let counts = |name: &str| {
+            let kind = next.and_then(|next| next.strip_prefix(name));
+            kind == Some(" counter")
+        };
+        match described {
+            Some((name, help)) if counts(name) => {
+                lines.next();
+                let of = format!("# HELP {name}_total {help}\n# TYPE {name}_total counter\n");
+                plain.push_str(&of);
+            }
+            _ if line.starts_with("# UNIT ") || line == "# EOF" => {}
+            _ => {
+                plain.push_str(line);
+                plain.push('\n');
+            }
+        }
+    }
+    plain
+}
+
 /// All of it as text.
 pub(super) fn text(
     wire: Option<Wire>,

@@ -19,7 +19,7 @@
 //! | `/api/clients`, `/api/servers`, `/api/edges`, `/api/certificates` | `{version, total, matched, offset, limit, rows: […]}`: rows as in the inventory |
 //! | `/api/clients/IP` | one row of clients |
 //! | `/api/page/clients`, `/api/page/servers`, `/api/page/certificates` | the same tables for the script of the page (50 rows, at most 5000), in a form that is nobody else's |
-//! | `/metrics` | for Prometheus (OpenMetrics text) |
+//! | `/metrics` | for Prometheus: OpenMetrics where that is asked for, else the older text format |
 //! | `/healthz` | 200 `ok`, or 503 and why; needs no token and says nothing of hosts |
 //!
 //! The tables take, all optional: `offset` and `limit` (100; at most 1000), `sort` (a column, with `-`

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use axum::http::header::{
+    ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -216,14 +218,20 @@ async fn health(State(shared): State<Shared>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n").into_response()
 }
 
-async fn measure(State(shared): State<Shared>) -> Answer {
+async fn measure(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
     // Without a view there are still the counters of the wire.
     let view = shared.views.current().await.ok();
     let wire = shared.views.feed().wire();
     let text = metrics::text(wire, view, shared.pulse.uptime());
     let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
     let text = text.map_err(failed)?;
-    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+    let accepts = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| value.contains("application/openmetrics-text"))
+    };
+    if headers.get_all(ACCEPT).iter().any(accepts) {
+        return Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response());
+    }
+    Ok(([(CONTENT_TYPE, metrics::PLAIN)], metrics::plain(&text)).into_response())
 }
 
 fn as_json(value: &impl Serialize) -> Response {

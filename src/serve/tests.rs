@@ -323,8 +323,11 @@ fn the_state_and_the_metrics_tell_the_counters() {
         assert_eq!(interface["lost_share"], 0.1);
         assert_eq!(interface["open_lost_share"], 0.25);
         assert_eq!(interface["lost_by"]["backlog"], 40);
-        let (status, head, text) = get(address, "/metrics");
+        let accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.1\r\n";
+        let (status, head, text) = get_with(address, "/metrics", accept);
         assert!(status == 200 && head.contains("application/openmetrics-text"), "{head}");
+        assert!(text.contains("# TYPE tlscensus_packets counter\n") && text.ends_with("# EOF\n"));
+        promtool_reads(&get(address, "/metrics"));
         for line in [
             "tlscensus_packets_total{interface=\"eth1\"} 900",
             "tlscensus_lost_packets_total{interface=\"eth1\",by=\"ring\"} 60",
@@ -445,4 +448,23 @@ fn many_idle_connections_keep_nobody_out_for_long() {
         assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
         drop(idle);
     });
+}
+
+/// The older format: each counter is described by its own name; where promtool is at hand it agrees.
+fn promtool_reads((status, head, text): &(u16, String, String)) {
+    assert!(*status == 200 && head.contains("text/plain; version=0.0.4"), "{head}");
+    assert!(text.contains("# TYPE tlscensus_packets_total counter\n"), "{text}");
+    assert!(!text.contains("# EOF"), "{text}");
+    let started = std::process::Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = started else {
+        eprintln!("skipped: there is no `promtool`");
+        return;
+    };
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -4,6 +4,8 @@ use super::connections::{Connection, Connections};
 use super::{DatagramConsumer, DatagramStats, Fed, Glance, copies};
 use crate::clock::Timestamp;
 use crate::flow::halves::Halves;
+#[cfg(feature = "live")]
+use crate::flow::slots::shifted;
 use crate::flow::slots::{HAND_STEPS, SHUNTED, Slot, Slots, VACANT, Watched, seconds};
 use crate::flow::table::Finished;
 use crate::flow::{FlowEnd, FlowKey, Side};
@@ -385,6 +387,16 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         self.connections = self.connections.saturating_sub(1);
         self.held_bytes = self.held_bytes.saturating_sub(consumer.held_bytes());
         finish(Finished { meta, consumer, end });
+    }
+
+    /// The clock was put forward, or back, by so many seconds: nothing was silent for that reason.
+    #[cfg(feature = "live")]
+    pub fn shift(&mut self, by: i64) {
+        for slot in self.slots.taken() {
+            if let Some(entry) = self.slots.get_mut(slot) {
+                entry.last_seen = shifted(entry.last_seen, by);
+            }
+        }
     }
 
     /// Move the hand on: what has been silent for too long goes.

@@ -23,6 +23,7 @@
 //! and while the ring fills only some of those.
 
 mod heavy;
+mod jumps;
 mod watch;
 
 use std::sync::atomic::AtomicU64;
@@ -43,6 +44,7 @@ use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::sink::Sink;
 use heavy::Heavy;
+use jumps::Jumps;
 
 pub use watch::{InterfaceReport, Watch};
 
@@ -147,6 +149,7 @@ struct CaptureThread<'a> {
     /// What the ring had no room for when it was last looked after.
     lost_before: u64,
     heavy: Heavy,
+    jumps: Jumps,
     report: &'a Mutex<InterfaceReport>,
 }
 
@@ -170,6 +173,7 @@ impl<'a> CaptureThread<'a> {
             open: 0,
             lost_before: 0,
             heavy: Heavy::default(),
+            jumps: Jumps::default(),
             report,
         }
     }
@@ -198,6 +202,7 @@ impl<'a> CaptureThread<'a> {
             let now = Instant::now();
             if matches!(polled, Poll::Frames(_)) {
                 heard = now;
+                self.jumps.read(now);
             }
             if self.batcher.waits() > self.waits {
                 self.count_lost();
@@ -229,8 +234,11 @@ impl<'a> CaptureThread<'a> {
     }
 
     fn poll(&mut self) -> Result<Poll, Error> {
-        let Self { source, follower, batcher, heavy, .. } = self;
+        let Self { source, follower, batcher, heavy, jumps, .. } = self;
         source.poll(&mut |frame| {
+            if let Some(jump) = jumps.stamp(frame.timestamp, Instant::now) {
+                follower.shift(jump);
+            }
             let (shunted, reopened) = follower.shunted();
             follower.take(&frame, batcher);
             let (now, reopened_now) = follower.shunted();
