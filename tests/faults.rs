@@ -224,11 +224,18 @@ impl Feed {
         Self(command.spawn().unwrap())
     }
 
-    /// Write up to `most` bytes, and give the program time to take them.
+    /// Write up to `most` bytes, wait until the program has taken them, however busy the machine is, and
+    /// give it time to read them.
     fn write(&mut self, bytes: &[u8], most: usize) {
         let stdin = self.0.stdin.as_mut().unwrap();
         stdin.write_all(&bytes[..most.min(bytes.len())]).unwrap();
         stdin.flush().unwrap();
+        let waiting = || rustix::io::ioctl_fionread(&*stdin).unwrap();
+        let taken = (0..3_000).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            waiting() == 0
+        });
+        assert!(taken, "the program does not read");
         thread::sleep(Duration::from_millis(300));
     }
 

@@ -102,9 +102,13 @@ fn what_was_saved_outlives_a_kill_and_later_runs_add_to_it() {
     assert_eq!(fs::read(later).unwrap(), fs::read(inventory).unwrap());
 }
 
-/// Of a build for use on two idle cores: a second of both. A development build computes up to twelve
-/// times as long.
-const END: Duration = Duration::from_secs(if cfg!(debug_assertions) { 24 } else { 2 });
+/// What a run that ends may compute: in a build for use less than two cores do in a second. A
+/// development build computes up to twelve times as long.
+const COMPUTING: Duration =
+    Duration::from_millis(if cfg!(debug_assertions) { 20_000 } else { 1_700 });
+
+/// How long it may take of a build for use, where nobody else computes meanwhile.
+const END: Duration = Duration::from_secs(1);
 
 #[test]
 fn fifty_thousand_hosts_are_saved_and_reported_in_time() {
@@ -123,15 +127,26 @@ fn fifty_thousand_hosts_are_saved_and_reported_in_time() {
     // Only what carries something: the rest says nothing of hosts.
     let sent = net.send(Some(60_000), handshakes(0..50_000).filter(|frame| frame.len() > 66));
     std::thread::sleep(Duration::from_secs(1));
+    let before = net::computed();
     let (code, _, err, took, busy) = live.stop_timed(Signal::TERM);
+    let others = net::computed().saturating_sub(before).saturating_sub(busy);
     assert_eq!(code, Some(0), "{err}");
-    eprintln!("{sent} packets of 50,000 hosts: ended in {took:?}, of which {busy:?} computing");
+    eprintln!(
+        "{sent} packets of 50,000 hosts: ended in {took:?}, {busy:?} computing; others {others:?}"
+    );
     let report = report(&json);
     assert_eq!(net::account(&json), (sent, [0; 4]));
     assert_eq!(report["summary"]["policies"][0]["client_hosts"]["seen"], 50_000);
     assert_eq!(connections(&census), 50_000);
     assert!(reports.iter().all(|(path, _)| path.exists()));
-    assert!(busy < END, "it computed for {busy:?}");
+    assert!(busy < COMPUTING, "it computed for {busy:?}");
+    if cfg!(debug_assertions) {
+        eprintln!("a development build: how long it took is not held to {END:?}");
+    } else if others > took / 5 {
+        eprintln!("others computed meanwhile: how long it took is not held to {END:?}");
+    } else {
+        assert!(took <= END, "it took {took:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@
 
 use std::hash::BuildHasher;
 
-use foldhash::fast::FixedState;
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
 
 use super::packet::{is_version_negotiation, next_packet};
 use super::version::{PacketKind, is_known, is_reserved, packet_kind};
@@ -208,9 +209,10 @@ impl Marks {
     }
 }
 
-/// The hash of a name; never zero. The seed is fixed, so that what is reported does not differ
-/// from run to run.
+/// The hash of a name; never zero. The seed is the process's own: nobody can prepare a connection that
+/// is taken for an earlier one.
 fn mark(name: &[u8]) -> u32 {
-    let [.., a, b, c, d] = FixedState::with_seed(0x9001).hash_one(name).to_be_bytes();
+    let state = SeedableRandomState::with_seed(0x9001, SharedSeed::global_random());
+    let [.., a, b, c, d] = state.hash_one(name).to_be_bytes();
     u32::from_be_bytes([a, b, c, d]) | 1
 }

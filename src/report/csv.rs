@@ -4,6 +4,7 @@
 //! that a spreadsheet would take for a formula gets a leading apostrophe, each item of a list for
 //! itself, because where the locale's list separator is `;` a list falls apart into cells.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::io;
@@ -26,11 +27,12 @@ impl Inventory {
     pub fn write_csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
         out.write_all(HEADER.as_bytes())?;
         out.write_all(b"\r\n")?;
+        let mut row = Row::default();
         for client in &self.clients {
             for stack in &client.stacks {
                 for at in 0..self.policies.len() {
-                    if let Some(row) = client_row(client, stack, at) {
-                        out.write_all(row.line().as_bytes())?;
+                    if client_row(&mut row, client, stack, at).is_some() {
+                        out.write_all(row.line())?;
                     }
                 }
             }
@@ -40,10 +42,10 @@ impl Inventory {
             peers.entry(&edge.server).or_default().push(edge.client);
         }
         for server in &self.servers {
-            let peers = peers.get(&server.name).map_or(&[][..], Vec::as_slice);
+            let peers = peers.get(&*server.name).map_or(&[][..], Vec::as_slice);
             for at in 0..self.policies.len() {
-                if let Some(row) = server_row(server, peers, at) {
-                    out.write_all(row.line().as_bytes())?;
+                if server_row(&mut row, server, peers, at).is_some() {
+                    out.write_all(row.line())?;
                 }
             }
         }
@@ -51,69 +53,67 @@ impl Inventory {
     }
 }
 
-fn client_row(client: &Client, stack: &Stack, at: usize) -> Option<Row> {
+fn client_row(row: &mut Row, client: &Client, stack: &Stack, at: usize) -> Option<()> {
     let verdict = stack.verdicts.get(at)?;
-    let mut row = Row::default();
+    row.begin();
     row.own("client");
     row.own(client.ip);
     row.list(client.addresses.iter().map(Address::to_string));
     row.own("");
     row.own("");
-    row.list(client.names.iter().cloned());
+    row.list(client.names.iter().map(String::as_str));
     row.own(client.mac.map(|mac| mac.to_string()).unwrap_or_default());
-    row.list(client.owner.iter().cloned());
-    row.list(stack.software.iter().map(|software| software.name.to_string()));
+    row.list(client.owner.as_deref());
+    row.list(stack.software.iter().map(|software| &*software.name));
     row.own(stack.max_version.map(|version| version.to_string()).unwrap_or_default());
-    row.list(stack.ja4.iter().cloned());
-    row.list([verdict.policy.to_string()]);
+    row.list(stack.ja4.as_deref());
+    row.list([&*verdict.policy]);
     row.own(verdict.outcome);
     row.list(reasons(&verdict.reasons, verdict.excepted.is_some()));
     row.own(stack.connections);
     row.own(stack.first_seen);
     row.own(stack.last_seen);
-    row.list(stack.servers.iter().map(ServerName::to_string));
-    row.list(stack.snis.iter().map(ToString::to_string));
+    row.list(stack.servers.iter().map(ToString::to_string));
+    row.list(stack.snis.iter().map(|name| &**name));
     row.findings(&stack.findings, &verdict.policy, &stack.remediations);
-    Some(row)
+    Some(())
 }
 
-fn server_row(server: &Server, peers: &[Address], at: usize) -> Option<Row> {
+fn server_row(row: &mut Row, server: &Server, peers: &[Address], at: usize) -> Option<()> {
     let verdict = server.verdicts.get(at)?;
+    row.begin();
     // Versions are listed by name; the highest is that of the highest judgement.
     let highest = server
         .versions
         .keys()
         .filter_map(|name| ProtocolVersion::from_name(name))
         .max_by_key(|version| version.judged_as());
-    let mut row = Row::default();
     row.own("server");
     row.own(server.name.ip);
     row.own(server.name.ip);
     row.own(server.name.port);
-    row.list(server.name.application.iter().cloned());
-    row.list(
-        server.names.iter().cloned().chain(server.name.target.iter().map(ToString::to_string)),
-    );
+    row.list(server.name.application.as_deref());
+    row.list(server.names.iter().map(String::as_str).chain(server.name.target.as_deref()));
     row.own(server.mac.map(|mac| mac.to_string()).unwrap_or_default());
     row.list(server.owner.iter().cloned());
     row.own("");
     row.own(highest.map(|version| version.to_string()).unwrap_or_default());
     row.own("");
-    row.list([verdict.policy.to_string()]);
+    row.list([&*verdict.policy]);
     row.own(verdict.outcome);
     row.list(reasons(&verdict.reasons, verdict.excepted.is_some()));
     row.own(server.connections);
     row.own(server.first_seen);
     row.own(server.last_seen);
     row.list(peers.iter().map(Address::to_string));
-    row.list(server.snis.iter().map(ToString::to_string));
+    row.list(server.snis.iter().map(|name| &**name));
     row.findings(&server.findings, &verdict.policy, &server.remediations);
-    Some(row)
+    Some(())
 }
 
 /// The reasons of a verdict; that somebody agreed to it is one among them.
-fn reasons(reasons: &[Reason], excepted: bool) -> impl Iterator<Item = String> {
-    reasons.iter().map(Reason::to_string).chain(excepted.then(|| "excepted".to_owned()))
+fn reasons(reasons: &[Reason], excepted: bool) -> impl Iterator<Item = &'static str> {
+    reasons.iter().map(|reason| reason.name()).chain(excepted.then_some("excepted"))
 }
 
 /// A line that is being written.
@@ -121,14 +121,30 @@ fn reasons(reasons: &[Reason], excepted: bool) -> impl Iterator<Item = String> {
 struct Row(String);
 
 impl Row {
+    fn begin(&mut self) {
+        self.0.clear();
+    }
+
     /// A cell with a value of our own making.
     fn own(&mut self, value: impl Display) {
         let _ = write!(self.0, "{value},");
     }
 
     /// A cell with values of whatever origin, sorted, each once.
-    fn list(&mut self, items: impl IntoIterator<Item = String>) {
-        let mut items: Vec<_> = items.into_iter().map(|item| defused(&item)).collect();
+    fn list<T: AsRef<str>>(&mut self, items: impl IntoIterator<Item = T>) {
+        let mut rest = items.into_iter().peekable();
+        let Some(first) = rest.next() else {
+            self.0.push(',');
+            return;
+        };
+        if rest.peek().is_none() && is_plain(first.as_ref()) {
+            // As most are.
+            self.0.push_str(first.as_ref());
+            self.0.push(',');
+            return;
+        }
+        let all = std::iter::once(first).chain(rest);
+        let mut items: Vec<_> = all.map(|item| defused(item.as_ref())).collect();
         items.sort_unstable();
         items.dedup();
         let mut cell = String::new();
@@ -155,18 +171,24 @@ impl Row {
             finding.policies.is_empty() || finding.policies.iter().any(|id| **id == *policy)
         };
         let word = |finding: &Finding| match finding.excepted {
-            Some(_) => format!("{} (excepted)", finding.id),
-            None => finding.id.to_owned(),
+            Some(_) => Cow::Owned(format!("{} (excepted)", finding.id)),
+            None => Cow::Borrowed(finding.id),
         };
         self.list(findings.iter().filter(under).map(word));
-        self.list(remedies.iter().map(|remedy| remedy.id.to_string()));
+        self.list(remedies.iter().map(|remedy| remedy.id));
     }
 
-    fn line(mut self) -> String {
+    fn line(&mut self) -> &[u8] {
         self.0.pop();
         self.0.push_str("\r\n");
-        self.0
+        self.0.as_bytes()
     }
+}
+
+/// Whether a value can stand in a cell as it is.
+fn is_plain(value: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/ ()".contains(&byte);
+    value.len() <= CELL && value.bytes().all(plain)
 }
 
 /// A value that no spreadsheet takes for a formula, and that is one item of a list.
@@ -185,7 +207,7 @@ mod tests {
     fn cell(items: &[&str]) -> String {
         let mut row = Row::default();
         row.list(items.iter().map(|item| (*item).to_owned()));
-        row.line().trim_end().to_owned()
+        String::from_utf8(row.line().to_vec()).unwrap().trim_end().to_owned()
     }
 
     #[test]

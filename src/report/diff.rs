@@ -8,6 +8,7 @@
 //! a name that it gave itself, as long as one host alone has it on either side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::exceptions::{ExceptionLine, ExceptionStatus};
 use super::inventory::{Client, Inventory, Server, ServerName};
@@ -251,7 +252,7 @@ fn clients(inventory: &Inventory, followed: Option<&Followed>) -> Judged<Who> {
         let verdicts = client.stacks.iter().filter_map(|stack| stack.verdicts.first());
         let reasons: BTreeSet<String> = verdicts
             .filter(|verdict| verdict.outcome == outcome)
-            .map(|verdict| verdict.evidence.clone())
+            .map(|verdict| verdict.evidence.to_string())
             .collect();
         let change = Change {
             name: client.ip.to_string(),
@@ -264,7 +265,7 @@ fn clients(inventory: &Inventory, followed: Option<&Followed>) -> Judged<Who> {
     inventory.clients.iter().filter_map(line).collect()
 }
 
-fn servers(inventory: &Inventory) -> Judged<ServerName> {
+fn servers(inventory: &Inventory) -> Judged<Arc<ServerName>> {
     let line = |server: &Server| {
         let verdict = server.verdicts.first()?;
         let change = Change {
@@ -314,7 +315,7 @@ fn changes<K: Ord>(old: &Judged<K>, new: &Judged<K>) -> Changes {
 }
 
 /// Whose a finding is, a client's or a server's, and its id.
-type Whose = (Option<Who>, Option<ServerName>, &'static str);
+type Whose = (Option<Who>, Option<Arc<ServerName>>, &'static str);
 
 /// Every finding of severity medium or worse: whose it is, by name, and whether all that the host has
 /// of it is excepted.
@@ -432,8 +433,8 @@ mod tests {
             id: "offer.max_version",
             severity: "high",
             concerns: "client",
-            policies: Vec::new(),
-            text: String::new(),
+            policies: Arc::new([]),
+            text: "".into(),
             remediation: None,
             connections: 1,
             excepted: None,

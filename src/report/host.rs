@@ -140,7 +140,7 @@ fn talked(page: &mut Page, edge: &Edge) {
         }
     }
     let mut parts = vec![(Ink::Plain, words)];
-    for verdict in &edge.verdicts {
+    for verdict in &*edge.verdicts {
         let mut words = format!("under {}: {}", verdict.policy, verdict.outcome);
         if !verdict.ends.is_empty() {
             let _ = write!(words, " (the {})", verdict.ends.join(" and the "));
@@ -202,7 +202,7 @@ fn fixes(page: &mut Page, remedies: &[Remedy], verbose: bool) {
         let mut parts =
             vec![(Ink::Bold, format!("{} (tlscensus explain {})", remedy.title, remedy.id))];
         if at == 0 || verbose {
-            let steps = Remediation::by_id(&remedy.id).map_or(&[][..], |one| &one.steps);
+            let steps = Remediation::by_id(remedy.id).map_or(&[][..], |one| &one.steps);
             parts.extend(steps.iter().map(|step| (Ink::Plain, format!("- {step}"))));
         }
         page.entry((Ink::Bold, "fix"), &parts);

@@ -257,6 +257,16 @@ fn busy(pid: Pid) -> Option<Duration> {
     Some(Duration::from_millis(ticks.into_iter().flatten().sum::<u64>() * 10))
 }
 
+/// Time that all processes of this machine have computed for, the kernel's work included.
+pub fn computed() -> Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap();
+    let all = text.lines().next().unwrap().split_whitespace().skip(1);
+    let ticks: Vec<u64> = all.map(|one| one.parse().unwrap()).collect();
+    // Of user, nice, system, idle, iowait, irq, softirq and steal those that are work.
+    let work = [0, 1, 2, 5, 6, 7].iter().map(|place| ticks[*place]);
+    Duration::from_millis(work.sum::<u64>() * 10)
+}
+
 pub fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is() {

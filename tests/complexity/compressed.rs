@@ -46,9 +46,9 @@ const ZSTD: &[&str] = &["zstd", "-q"];
 fn much_out_of_little() {
     // The cost is that of what is unpacked: as much more than what is read as the format allows.
     for (name, file, packer, nanoseconds) in [
-        ("gzip: 1,000 to 1", "bomb.pcap.gz", GZIP, 6_000.0),
+        ("gzip: 1,000 to 1", "bomb.pcap.gz", GZIP, 2_000.0),
         ("xz: 6,000 to 1", "bomb.pcap.xz", XZ, 60_000.0),
-        ("zstd: 10,000 to 1", "bomb.pcap.zst", ZSTD, 60_000.0),
+        ("zstd: 10,000 to 1", "bomb.pcap.zst", ZSTD, 10_000.0),
     ] {
         if is_here(packer) {
             let bound = Bound { nanoseconds, memory: 250 };
@@ -56,7 +56,7 @@ fn much_out_of_little() {
             measure_file(name, &bound, 1_000, file, &["read"], &[0, 1, 4], make);
         }
     }
-    let bound = Bound { nanoseconds: 2_000.0, memory: 250 };
+    let bound = Bound { nanoseconds: 500.0, memory: 250 };
     measure_file("lz4: 250 to 1", &bound, 1_000, "bomb.pcap.lz4", &["read"], &[0], |size| {
         let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
         encoder.write_all(&zeros(size)).unwrap();

@@ -96,6 +96,8 @@ impl Making<'_> {
                     } else {
                         1_200
                     };
+                    // With more than 128 records in the clear of one end nobody waits for a lost one.
+                    let most = most.max(body.len() / 8);
                     let mut at = 0;
                     loop {
                         let size = most.min(body.len() - at);

@@ -27,6 +27,7 @@ macro_rules! offer_columns {
 }
 
 mod read;
+mod rows;
 mod write;
 
 use std::collections::BTreeSet;
@@ -267,6 +268,15 @@ impl Store {
         Ok(merger.finish())
     }
 
+    /// Between runs a census is one plain file, that can be copied and read from anywhere. Where
+    /// somebody still reads it, the log stays beside it and changes nothing.
+    pub fn settle(&mut self) {
+        if self.lock.is_some() {
+            let _ = self.sql.busy_timeout(std::time::Duration::ZERO);
+            let _ = self.sql.pragma_update(None, "journal_mode", "DELETE");
+        }
+    }
+
     fn fault(&self, fault: Fault) -> StoreError {
         fault_of(&self.path, fault)
     }
@@ -277,13 +287,8 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// Between runs a census is one plain file, that can be copied and read from anywhere. Where
-    /// somebody still reads it, the log stays beside it and changes nothing.
     fn drop(&mut self) {
-        if self.lock.is_some() {
-            let _ = self.sql.busy_timeout(std::time::Duration::ZERO);
-            let _ = self.sql.pragma_update(None, "journal_mode", "DELETE");
-        }
+        self.settle();
     }
 }
 

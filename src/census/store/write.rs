@@ -13,6 +13,7 @@ use crate::record::{Evidence, Tally};
 use crate::tls::hello::{Offer, OfferId};
 use crate::x509::{Certificate, Fingerprint};
 
+use super::rows::{HostRows, Row, Rows};
 use super::text::{self, int, json, moment};
 use crate::census::offers::form;
 use crate::census::{
@@ -50,15 +51,7 @@ pub(super) fn update(sql: &Connection, entry: &SourceEntry, changes: &Snapshot) 
 
 /// Write what `part` lists of a source, of which the tables may tell something `already`.
 fn write(sql: &Connection, source: i64, part: &Snapshot, already: bool) -> Result<()> {
-    let mut writer = Writer {
-        sql,
-        source,
-        already,
-        offers: HashMap::default(),
-        servers: HashMap::default(),
-        chains: HashMap::default(),
-        evidence: HashMap::default(),
-    };
+    let mut writer = Writer::new(sql, source, already)?;
     for offer in part.offers.values() {
         writer.offer(offer)?;
     }
@@ -154,20 +147,26 @@ struct Writer<'a> {
     servers: HashMap<Arc<ServerKey>, i64, RandomState>,
     chains: HashMap<Vec<Fingerprint>, i64, RandomState>,
     evidence: HashMap<Arc<Evidence>, i64, RandomState>,
+    rows: HostRows<'a>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(sql: &'a Connection, source: i64, already: bool) -> Result<Self> {
+        Ok(Self {
+            sql,
+            source,
+            already,
+            offers: HashMap::default(),
+            servers: HashMap::default(),
+            chains: HashMap::default(),
+            evidence: HashMap::default(),
+            rows: HostRows::new(sql)?,
+        })
+    }
+
     /// The row of something shared, made if it is new.
     fn shared(&self, select: &str, insert: &str, values: impl Params + Clone) -> Result<i64> {
-        let known = self
-            .sql
-            .prepare_cached(select)?
-            .query_row(values.clone(), |row| row.get(0))
-            .optional()?;
-        match known {
-            Some(id) => Ok(id),
-            None => self.sql.prepare_cached(insert)?.insert(values),
-        }
+        Rows::new(self.sql, select, insert)?.row(values).map(|row| row.id)
     }
 
     fn run(&self, statement: &str, values: impl Params) -> Result<()> {
@@ -338,95 +337,76 @@ impl Writer<'_> {
     }
 
     fn host(&mut self, ip: Address, host: &Host) -> Result<()> {
-        let row = self.shared(
-            "SELECT id FROM hosts WHERE ip = ?1",
-            "INSERT INTO hosts (ip) VALUES (?1)",
-            [ip.to_string()],
-        )?;
+        let row = self.rows.hosts.row([ip.to_string()])?;
         if self.already && host.gave_way.is_set() {
-            self.forget(row)?;
+            self.forget(row.id)?;
         }
         let Tally { connections, first, last } = host.tally;
-        self.run(
-            "INSERT OR REPLACE INTO host_seen (source, host, macs, connections, first, last)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                self.source,
-                row,
-                text::macs(&host.macs),
-                int(connections),
-                moment(first),
-                moment(last)
-            ],
-        )?;
+        self.rows.host_seen.execute(params![
+            self.source,
+            row.id,
+            text::macs(&host.macs),
+            int(connections),
+            moment(first),
+            moment(last)
+        ])?;
         for (key, stack) in host.stacks.iter() {
             self.stack(row, key, stack)?;
         }
         Ok(())
     }
 
-    fn stack(&mut self, host: i64, key: &StackKey, stack: &Stack) -> Result<()> {
+    fn stack(&mut self, host: Row, key: &StackKey, stack: &Stack) -> Result<()> {
         let offer = key.offer.map(|id| self.offer_row(id)).transpose()?;
-        let row = self.shared(
-            "SELECT id FROM client_stacks WHERE host = ?1 AND transport = ?2
-                 AND coalesce(offer, 0) = coalesce(?3, 0)",
-            "INSERT INTO client_stacks (host, transport, offer) VALUES (?1, ?2, ?3)",
-            (host, key.transport.name(), offer),
-        )?;
+        let row = self.rows.stacks.row_under(host, (host.id, key.transport.name(), offer))?;
         let Tally { connections, first, last } = stack.tally;
         let (hours, days) = match &stack.bins {
             Bins::Hours(hours) => (Some(json(&**hours)), None),
             Bins::Days(days) => (None, Some(json(&**days))),
         };
-        self.run(
-            "INSERT OR REPLACE INTO stack_seen (source, stack, connections, first, last, hours, days)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![self.source, row, int(connections), moment(first), moment(last), hours, days],
-        )?;
+        self.rows.stack_seen.execute(params![
+            self.source,
+            row.id,
+            int(connections),
+            moment(first),
+            moment(last),
+            hours,
+            days
+        ])?;
         for (key, edge) in stack.edges.iter() {
             self.edge(row, key, edge)?;
         }
         Ok(())
     }
 
-    fn edge(&mut self, stack: i64, key: &EdgeKey, edge: &Edge) -> Result<()> {
+    fn edge(&mut self, stack: Row, key: &EdgeKey, edge: &Edge) -> Result<()> {
         let server = self.server_row(&key.server)?;
-        let row = self.shared(
-            "SELECT id FROM edges WHERE stack = ?1 AND server = ?2
-                 AND coalesce(sni, '') = coalesce(?3, '') AND (sni IS NULL) = (?3 IS NULL)",
-            "INSERT INTO edges (stack, server, sni) VALUES (?1, ?2, ?3)",
-            (stack, server, key.sni.as_deref()),
-        )?;
+        let row = self.rows.edges.row_under(stack, (stack.id, server, key.sni.as_deref()))?;
         let Tally { connections, first, last } = edge.tally;
-        self.run(
-            "INSERT OR REPLACE INTO edge_seen (source, edge, connections, first, last, failed, starts,
-                 failures)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
-                self.source,
-                row,
-                int(connections),
-                moment(first),
-                moment(last),
-                int(edge.failed),
-                text::moments(&edge.starts),
-                text::moments(&edge.failures)
-            ],
-        )?;
-        if self.already {
-            self.run(
-                "DELETE FROM edge_evidence WHERE source = ?1 AND edge = ?2",
-                [self.source, row],
-            )?;
+        self.rows.edge_seen.execute(params![
+            self.source,
+            row.id,
+            int(connections),
+            moment(first),
+            moment(last),
+            int(edge.failed),
+            text::moments(&edge.starts),
+            text::moments(&edge.failures)
+        ])?;
+        if self.already && !row.fresh {
+            self.rows.forget_evidence.execute([self.source, row.id])?;
         }
         for (evidence, tally) in edge.evidence.iter() {
             let evidence = self.evidence_row(evidence)?;
             let Tally { connections, first, last } = *tally;
-            self.run(
-                "INSERT INTO edge_evidence (source, edge, evidence, connections, first, last)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![self.source, row, evidence, int(connections), moment(first), moment(last)],
-            )?;
+            self.rows.edge_evidence.execute(params![
+                self.source,
+                row.id,
+                evidence,
+                int(connections),
+                moment(first),
+                moment(last)
+            ])?;
         }
         Ok(())
     }

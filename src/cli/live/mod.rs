@@ -111,7 +111,7 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
     // Side by side: what was learned is safe soon, whatever reports take.
     let (saved, exit) = thread::scope(|scope| {
         let watch = &facts.watch;
-        let saving = saver.as_ref().map(|saver| scope.spawn(|| saver.save(watch)));
+        let saving = saver.as_ref().map(|saver| scope.spawn(|| saver.finish(watch)));
         let exit = conclude(&plan, &facts, earlier, &finished, sink.as_ref(), global, words);
         (saving.map(thread::ScopedJoinHandle::join), exit)
     });
@@ -163,13 +163,14 @@ fn watch_over(
 ) -> LiveFinished {
     let over = AtomicBool::new(false);
     let (plan, facts, saver) = (keeper.plan, keeper.facts, keeper.saver);
+    let signals = keeper.signals;
     thread::scope(|scope| {
         let over = &over;
         let saving = saver.map(|saver| scope.spawn(|| saver.run(&facts.watch, over)));
         let keeping = scope.spawn(move || {
             while !over.load(Ordering::Relaxed) {
                 keeper.tick(scope, over);
-                thread::park_timeout(TICK);
+                signals.wait(TICK, over);
             }
             keeper.status.clear();
         });

@@ -80,6 +80,13 @@ impl Saver {
         result
     }
 
+    /// Save for the last time, and leave one plain file behind.
+    pub(super) fn finish(&self, watch: &Watch) -> Result<(), StoreError> {
+        self.save(watch)?;
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).settle();
+        Ok(())
+    }
+
     /// The file.
     #[cfg(feature = "serve")]
     pub(super) fn path(&self) -> &Path {

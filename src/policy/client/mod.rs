@@ -68,7 +68,8 @@ impl ClientOutcome {
 
 /// The outcome of a client stack: one host, one transport, one offer.
 ///
-/// `offer` is `None` where no ClientHello was seen; `cases` are the connections of the stack.
+/// `offer` is `None` where no ClientHello was seen; `cases` are the connections of the stack. What
+/// they prove counts, not by which name, how often or when.
 pub fn client(
     policy: &Policy,
     transport: Transport,

@@ -58,14 +58,14 @@ fn chain(case: &Case<'_>, found: &mut Found<'_, '_>) {
 }
 
 /// What of the time of a connection findings rest on: how its leaf's dates stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dates {
     left: Left,
     begun: bool,
 }
 
 /// How long a certificate is still valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Left {
     Over,
     /// So many whole days.

@@ -185,9 +185,9 @@ impl Key {
         ServerName { ip: self.address(server.ip), target, ..server.clone() }
     }
 
-    fn servers(&self, servers: &mut [ServerName]) {
+    fn servers(&self, servers: &mut [Arc<ServerName>]) {
         for server in servers.iter_mut() {
-            *server = self.server(server);
+            *server = Arc::new(self.server(server));
         }
         servers.sort_unstable();
     }
@@ -197,7 +197,7 @@ impl Key {
         for finding in findings {
             let names = finding.id.starts_with("cert.") || finding.id.starts_with("client.rejects");
             if names && let Some(id) = FindingId::from_name(finding.id) {
-                id.title().clone_into(&mut finding.text);
+                finding.text = id.title().into();
             }
             self.excepted(&mut finding.excepted);
         }
@@ -358,7 +358,7 @@ impl Client {
 
 impl Server {
     fn anonymize(&mut self, key: &Key) {
-        self.name = key.server(&self.name);
+        self.name = Arc::new(key.server(&self.name));
         key.names(&mut self.names);
         key.named_by(&mut self.named_by);
         self.mac = self.mac.map(|mac| key.mac(mac));
@@ -384,7 +384,7 @@ impl Server {
 impl Edge {
     fn anonymize(&mut self, key: &Key) {
         self.client = key.address(self.client);
-        self.server = key.server(&self.server);
+        self.server = Arc::new(key.server(&self.server));
         self.sni = self.sni.as_deref().map(|sni| key.name(sni).into());
     }
 }

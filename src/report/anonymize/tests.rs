@@ -24,10 +24,10 @@ fn named_office() -> Inventory {
         server.names = vec!["srv.contoso.example".to_owned()];
         server.chain.root_subject = Some("CN=Contoso Root".to_owned());
         server.chain.why = Some("CN=Contoso Root is unknown".to_owned());
-        server.name.target = Some("proxy.contoso.example:443".into());
+        Arc::make_mut(&mut server.name).target = Some("proxy.contoso.example:443".into());
     }
     for edge in &mut inventory.edges {
-        edge.server.target = Some("proxy.contoso.example:443".into());
+        Arc::make_mut(&mut edge.server).target = Some("proxy.contoso.example:443".into());
     }
     inventory
 }

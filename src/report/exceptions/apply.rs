@@ -65,7 +65,7 @@ impl ExceptionStatus {
 #[derive(Default)]
 struct Use {
     clients: BTreeSet<Address>,
-    servers: BTreeSet<ServerName>,
+    servers: BTreeSet<Arc<ServerName>>,
     verdicts: u64,
     findings: u64,
 }
@@ -178,7 +178,7 @@ fn of_servers(
         if entries.is_empty() {
             continue;
         }
-        let edges = by_server.get(&server.name);
+        let edges = by_server.get(&*server.name);
         let places = edges.into_iter().flatten().map(|(_, edge)| place(edge)).collect();
         let covers = Covers { exceptions, day, entries: &entries, places };
         let mut used = Vec::new();

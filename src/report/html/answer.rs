@@ -107,7 +107,7 @@ fn reasons(inventory: &Inventory) -> Markup {
             let (hosts, fixes) = told.entry(&verdict.evidence).or_default();
             hosts.insert(client.ip);
             if let Some(fix) = stack.remediations.first() {
-                *fixes.entry(&fix.id).or_default() += 1;
+                *fixes.entry(fix.id).or_default() += 1;
             }
         }
     }

@@ -24,22 +24,22 @@ pub(super) fn section(inventory: &Inventory) -> Markup {
     for client in &inventory.clients {
         for stack in &client.stacks {
             for (at, fix) in stack.remediations.iter().enumerate() {
-                let entry = needed.entry(&fix.id).or_default();
+                let entry = needed.entry(fix.id).or_default();
                 entry.clients.insert(client.ip);
                 entry.best += usize::from(at == 0);
             }
-            for id in stack.findings.iter().filter_map(|one| one.remediation.as_deref()) {
+            for id in stack.findings.iter().filter_map(|one| one.remediation) {
                 needed.entry(id).or_default().clients.insert(client.ip);
             }
         }
     }
     for server in &inventory.servers {
         for (at, fix) in server.remediations.iter().enumerate() {
-            let entry = needed.entry(&fix.id).or_default();
+            let entry = needed.entry(fix.id).or_default();
             entry.servers.insert(&server.name);
             entry.best += usize::from(at == 0);
         }
-        for id in server.findings.iter().filter_map(|one| one.remediation.as_deref()) {
+        for id in server.findings.iter().filter_map(|one| one.remediation) {
             needed.entry(id).or_default().servers.insert(&server.name);
         }
     }

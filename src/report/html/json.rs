@@ -1,15 +1,21 @@
 //! JSON that may stand in a page: nothing in it can end the element or the line that it stands in.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+/// Bytes that are handed on at once.
+const PIECE: usize = 1 << 16;
+
 /// Write a value as JSON for a `<script type="application/json">`.
 pub(super) fn write(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    // Its parts are a few bytes each.
+    let mut out = BufWriter::with_capacity(PIECE, out);
     value
-        .serialize(&mut serde_json::Serializer::with_formatter(out, Embedded))
-        .map_err(io::Error::other)
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut out, Embedded))
+        .map_err(io::Error::other)?;
+    out.flush()
 }
 
 /// Writes `<`, `>`, `&`, U+2028 and U+2029 in strings as escapes, and no space between values.

@@ -8,6 +8,7 @@
 
 mod answer;
 mod charts;
+mod columns;
 mod edges;
 mod fixes;
 mod json;

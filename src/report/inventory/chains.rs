@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::record::{Case, Evidence};
 use crate::tls::codepoint::ProtocolVersion;
-use crate::tls::hello::{Offer, OfferId};
+use crate::tls::hello::Offer;
 use crate::x509::chain::{ChainReport, ChainStatus, verify_with};
 use crate::x509::{Certificate, Fingerprint, IssuerPool, TrustStores};
 
@@ -21,8 +21,9 @@ use crate::x509::{Certificate, Fingerprint, IssuerPool, TrustStores};
 /// trusted.
 #[derive(Debug)]
 pub(super) struct Chains<'a> {
-    sent: HashMap<&'a [Fingerprint], Chain, RandomState>,
-    offers: HashMap<OfferId, &'a Offer, RandomState>,
+    sent: Vec<Chain>,
+    /// What each piece of evidence names, by its [address].
+    named: HashMap<usize, Named<'a>, RandomState>,
     hidden: ChainReport,
     resumed: ChainReport,
     not_seen: ChainReport,
@@ -35,49 +36,81 @@ struct Chain {
     report: Option<ChainReport>,
 }
 
+/// What a piece of evidence names; of chains the place.
+#[derive(Clone, Copy, Debug)]
+struct Named<'a> {
+    offer: Option<&'a Offer>,
+    chain: Option<usize>,
+    client_chain: Option<usize>,
+}
+
+/// Where a piece of evidence stands: edges that prove the same share it.
+pub(super) fn address(evidence: &Evidence) -> usize {
+    std::ptr::from_ref(evidence).addr()
+}
+
 impl<'a> Chains<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, trust: &TrustStores, limits: &Limits) -> Self {
-        let mut chains: HashMap<&[Fingerprint], Chain, RandomState> = HashMap::default();
+        let mut seen: HashMap<usize, (&Evidence, Timestamp), RandomState> = HashMap::default();
         let edges = snapshot
             .hosts
             .iter()
             .flat_map(|(_, host)| host.stacks.values())
             .flat_map(|stack| stack.edges.values());
         for (evidence, tally) in edges.flat_map(|edge| edge.evidence.iter()) {
-            for list in [&evidence.certificates, &evidence.client_certificates] {
-                if list.is_empty() {
-                    continue;
-                }
-                let chain = chains.entry(list).or_insert_with(|| Chain {
-                    last: tally.last,
-                    // One that bounds refused leaves nothing to verify.
-                    certificates: list
-                        .iter()
-                        .map(|fingerprint| snapshot.certificates.get(fingerprint).cloned())
-                        .collect::<Option<_>>()
-                        .unwrap_or_default(),
-                    report: None,
-                });
-                chain.last = chain.last.max(tally.last);
-            }
+            let entry = seen.entry(address(evidence)).or_insert((evidence, tally.last));
+            entry.1 = entry.1.max(tally.last);
         }
+        let mut places: HashMap<&[Fingerprint], usize, RandomState> = HashMap::default();
+        let mut sent: Vec<Chain> = Vec::new();
+        let mut place = |list: &'a [Fingerprint], last: Timestamp| {
+            if list.is_empty() {
+                return None;
+            }
+            let place = *places.entry(list).or_insert(sent.len());
+            match sent.get_mut(place) {
+                Some(chain) => chain.last = chain.last.max(last),
+                None => sent.push(Chain::new(snapshot, list, last)),
+            }
+            Some(place)
+        };
+        let named = seen
+            .into_iter()
+            .map(|(address, (evidence, last))| {
+                let named = Named {
+                    offer: evidence.offer.and_then(|id| snapshot.offers.get(&id)).map(|one| &**one),
+                    chain: place(&evidence.certificates, last),
+                    client_chain: place(&evidence.client_certificates, last),
+                };
+                (address, named)
+            })
+            .collect();
         let pool: IssuerPool = snapshot.certificates.iter().cloned().collect();
-        for chain in chains.values_mut().filter(|chain| !chain.certificates.is_empty()) {
+        for chain in sent.iter_mut().filter(|chain| !chain.certificates.is_empty()) {
             let report = verify_with(&chain.certificates, &pool, chain.last, trust, limits);
             chain.report = Some(report);
         }
         Self {
-            sent: chains,
-            offers: snapshot.offers.iter().map(|(id, offer)| (*id, &**offer)).collect(),
+            sent,
+            named,
             hidden: ChainReport::unseen(ChainStatus::Hidden),
             resumed: ChainReport::unseen(ChainStatus::Resumed),
             not_seen: ChainReport::unseen(ChainStatus::NotSeen),
         }
     }
 
-    /// What the server's chain in this evidence is worth.
+    fn named(&self, evidence: &Evidence) -> Named<'a> {
+        const NOTHING: Named<'_> = Named { offer: None, chain: None, client_chain: None };
+        self.named.get(&address(evidence)).copied().unwrap_or(NOTHING)
+    }
+
+    /// What the server's chain in this evidence of the snapshot is worth.
     pub(super) fn report(&self, evidence: &Evidence) -> &ChainReport {
-        if let Some(chain) = self.sent.get(evidence.certificates.as_slice()) {
+        self.worth(evidence, self.named(evidence))
+    }
+
+    fn worth(&self, evidence: &Evidence, named: Named<'_>) -> &ChainReport {
+        if let Some(chain) = named.chain.and_then(|place| self.sent.get(place)) {
             return chain.report.as_ref().unwrap_or(&self.not_seen);
         }
         if evidence.version.is_some_and(ProtocolVersion::is_tls13) {
@@ -90,8 +123,9 @@ impl<'a> Chains<'a> {
     }
 
     /// The certificates of a chain as sent.
-    pub(super) fn certificates(&self, list: &[Fingerprint]) -> &[Arc<Certificate>] {
-        self.sent.get(list).map_or(&[], |chain| &chain.certificates)
+    fn certificates(&self, place: Option<usize>) -> &[Arc<Certificate>] {
+        let chain = place.and_then(|place| self.sent.get(place));
+        chain.map_or(&[], |chain| &chain.certificates)
     }
 
     /// What an edge proves, with everything that the evidence names.
@@ -100,14 +134,29 @@ impl<'a> Chains<'a> {
         key: &'b EdgeKey,
         edge: &'b Edge,
     ) -> impl Iterator<Item = Case<'b>> {
-        edge.evidence.iter().map(|(evidence, tally)| Case {
-            evidence,
-            offer: evidence.offer.and_then(|id| self.offers.get(&id).copied()),
-            sni: key.sni.as_deref(),
-            certificates: self.certificates(&evidence.certificates),
-            client_certificates: self.certificates(&evidence.client_certificates),
-            chain: self.report(evidence),
-            tally: *tally,
+        edge.evidence.iter().map(|(evidence, tally)| {
+            let named = self.named(evidence);
+            Case {
+                evidence,
+                offer: named.offer,
+                sni: key.sni.as_deref(),
+                certificates: self.certificates(named.chain),
+                client_certificates: self.certificates(named.client_chain),
+                chain: self.worth(evidence, named),
+                tally: *tally,
+            }
         })
+    }
+}
+
+impl Chain {
+    fn new(snapshot: &Snapshot, list: &[Fingerprint], last: Timestamp) -> Self {
+        // One that bounds refused leaves nothing to verify.
+        let certificates = list
+            .iter()
+            .map(|fingerprint| snapshot.certificates.get(fingerprint).cloned())
+            .collect::<Option<_>>()
+            .unwrap_or_default();
+        Self { last, certificates, report: None }
     }
 }

@@ -1,47 +1,30 @@
 //! The lines of client hosts and their stacks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::packet::Address;
-use crate::policy::{Outcome, Reason};
+use foldhash::fast::RandomState;
+
+use crate::policy::{ClientOutcome, Outcome, Policy, Reason};
+use crate::recognise::Candidate;
 use crate::record::Tally;
 
 use super::edges::sum;
-use super::findings;
-use super::judge::{EdgeFacts, Facts, Judged, StackJudged};
-
-use super::{Client, HostVerdict, ServerName, Stack, StackVerdict};
+use super::facts::{Facts, StackFacts};
+use super::findings::{self, Findings};
+use super::outcomes::{Judged, StackJudged};
+use super::{Client, HostVerdict, Remedy, Stack, StackVerdict};
 
 /// More stacks than this on one address: it may be several hosts.
 const STACKS_OF_A_HOST: usize = 8;
 
-pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Client> {
-    let mut edges: BTreeMap<_, Vec<&EdgeFacts<'_>>> = BTreeMap::new();
-    for edge in &facts.edges {
-        edges.entry((edge.client, edge.stack)).or_default().push(edge);
-    }
-    let mut clients = Vec::new();
-    for (ip, host) in &facts.snapshot.hosts {
-        let stacks: Vec<_> = host
-            .stacks
-            .iter()
-            .filter_map(|(key, whole)| {
-                let judged = judged.stacks.get(&(*ip, *key))?;
-                let edges = edges.get(&(*ip, *key)).map_or(&[][..], Vec::as_slice);
-                // Without a scope the stack's own tally counts: bounds may have refused edges.
-                let tally = if facts.question.scope.is_all() {
-                    whole.tally
-                } else {
-                    sum(edges.iter().map(|edge| edge.edge.tally))?
-                };
-                Some((key, tally, edges, judged))
-            })
-            .collect();
-        let Some(tally) = sum(stacks.iter().map(|(_, tally, ..)| *tally)) else {
-            continue;
-        };
-        let own = host.stacks.len();
+pub(super) fn lines(facts: &Facts<'_>, judged: &Judged) -> Vec<Client> {
+    let mut words = Words::new(facts);
+    let mut clients = Vec::with_capacity(facts.snapshot.hosts.len());
+    for (stacks, judged) in judged.hosts(facts) {
+        let Some(StackFacts { client: ip, host, .. }) = stacks.first() else { continue };
+        let tallies: Vec<Tally> = stacks.iter().map(|stack| tally(facts, stack)).collect();
+        let Some(tally) = sum(tallies.iter().copied()) else { continue };
         let group = facts.question.names.group(*ip);
         let named_by = facts.names(*ip);
         let mac = facts.own_mac(*ip, &host.macs);
@@ -55,7 +38,7 @@ pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Client> {
             owner: group.and_then(|group| group.owner.clone()),
             site: group.and_then(|group| group.site.clone()),
             internal: facts.question.internal.contain(*ip),
-            maybe_several_hosts: own > STACKS_OF_A_HOST,
+            maybe_several_hosts: host.stacks.len() > STACKS_OF_A_HOST,
             connections: tally.connections,
             first_seen: tally.first,
             last_seen: tally.last,
@@ -64,17 +47,29 @@ pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Client> {
                 .enumerate()
                 .map(|(at, id)| HostVerdict {
                     policy: id.clone(),
-                    outcome: host_outcome(stacks.iter().map(|(.., judged)| *judged), at),
+                    outcome: host_outcome(judged.iter(), at),
                     excepted: None,
                 })
                 .collect(),
             stacks: stacks
                 .iter()
-                .map(|(key, tally, edges, judged)| stack(facts, **key, *tally, edges, judged))
+                .zip(tallies)
+                .zip(judged)
+                .map(|((stack, tally), judged)| line(facts, &mut words, stack, tally, judged))
                 .collect(),
         });
     }
     clients
+}
+
+/// The connections of a stack to servers in scope.
+fn tally(facts: &Facts<'_>, stack: &StackFacts<'_>) -> Tally {
+    // Without a scope the stack's own tally counts: bounds may have refused edges.
+    let whole = stack.stack.tally;
+    if facts.question.scope.is_all() {
+        return whole;
+    }
+    sum(facts.edges_of(stack).iter().map(|edge| edge.edge.tally)).unwrap_or(whole)
 }
 
 /// What becomes of a host: it breaks if one of its stacks does, and is ready only if none is
@@ -105,65 +100,82 @@ pub(super) fn host_outcome<'a>(
     worst.unwrap_or(Outcome::Unknown)
 }
 
-fn stack(
-    facts: &Facts<'_>,
-    key: crate::census::StackKey,
+fn line<'f>(
+    facts: &'f Facts<'f>,
+    words: &mut Words<'f>,
+    stack: &StackFacts<'_>,
     tally: Tally,
-    edges: &[&EdgeFacts<'_>],
-    judged: &StackJudged,
+    judged: &'f StackJudged,
 ) -> Stack {
-    let offer = |key: crate::census::StackKey| {
-        key.offer.and_then(|id| facts.snapshot.offers.get(&id)).map(Arc::clone)
-    };
-    let earlier = judged.fallback_of.and_then(offer);
-    let offer = offer(key);
-    let cases: Vec<_> = edges.iter().flat_map(|edge| facts.cases(edge)).collect();
-    let software = facts.software(key);
-    let findings = findings::of_stack(facts, &cases, judged, &software);
-    // The successor of the first policy was not asked for.
-    let asked = judged.outcomes.get(..facts.question.policies.len()).unwrap_or_default();
+    let edges = facts.edges_of(stack);
+    let offer = facts.offer(stack.key);
+    let earlier = judged.fallback_of.and_then(|key| facts.offer(key));
+    let software = offer.map(|offer| &offer.software);
+    let spoken = words.of(facts, judged, software.map_or(&[], |software| software));
     Stack {
-        transport: key.transport,
-        ja4: offer.as_ref().map(|offer| offer.ja4.clone()),
-        ja3: offer.as_ref().map(|offer| offer.ja3.clone()),
-        max_version: offer.as_ref().and_then(|offer| offer.max_version()),
-        fallback_of: earlier.map(|offer| offer.ja4.clone()),
+        transport: stack.key.transport,
+        ja4: offer.map(|offer| Arc::clone(&offer.ja4)),
+        ja3: offer.map(|offer| Arc::clone(&offer.ja3)),
+        max_version: offer.and_then(|offer| offer.max_version),
+        fallback_of: earlier.map(|offer| Arc::clone(&offer.ja4)),
+        offer: offer.map(|offer| Arc::clone(offer.offer)),
         connections: tally.connections,
         first_seen: tally.first,
         last_seen: tally.last,
-        servers: edges
-            .iter()
-            .map(|edge| ServerName::from(edge.server))
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect(),
-        snis: edges
-            .iter()
-            .filter_map(|edge| edge.key.sni.clone())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect(),
-        verdicts: facts
-            .question
-            .policies
-            .iter()
-            .zip(&judged.outcomes)
-            .map(|(policy, judged)| StackVerdict {
-                policy: policy.id.clone(),
-                outcome: judged.outcome,
-                reasons: judged.reasons.clone(),
-                evidence: judged.sentence(),
-                excepted: None,
-            })
-            .collect(),
-        remediations: findings::client_remedies(asked, &software),
-        software,
-        findings,
-        offer,
+        servers: once(edges.iter().map(|edge| facts.server_name(edge)).collect()),
+        snis: once(edges.iter().filter_map(|edge| edge.key.sni.clone()).collect()),
+        verdicts: spoken.verdicts.clone(),
+        remediations: Arc::clone(&spoken.remedies),
+        findings: words.findings.of_stack(
+            edges.iter().flat_map(|edge| facts.cases(edge)),
+            judged,
+            software.map_or(&[], |software| software),
+        ),
+        software: software.map_or_else(|| Arc::new([]), Arc::clone),
     }
 }
 
-/// Which addresses are client hosts of which server.
-pub(super) fn clients_of<'a>(edges: impl Iterator<Item = &'a EdgeFacts<'a>>) -> BTreeSet<Address> {
-    edges.map(|edge| edge.client).collect()
+/// In order, and each once.
+fn once<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort_unstable();
+    list.dedup();
+    list.shrink_to_fit();
+    list
+}
+
+/// What is said of stacks, put into words once for all that are judged the same.
+struct Words<'f> {
+    spoken: HashMap<*const [ClientOutcome], Spoken, RandomState>,
+    findings: Findings<'f>,
+}
+
+struct Spoken {
+    verdicts: Vec<StackVerdict>,
+    remedies: Arc<[Remedy]>,
+}
+
+impl<'f> Words<'f> {
+    fn new(facts: &'f Facts<'f>) -> Self {
+        Self { spoken: HashMap::default(), findings: Findings::new(facts) }
+    }
+
+    /// Outcomes that are one and the same are of one offer, and so of the same software.
+    fn of(&mut self, facts: &Facts<'_>, judged: &StackJudged, software: &[Candidate]) -> &Spoken {
+        self.spoken.entry(Arc::as_ptr(&judged.outcomes)).or_insert_with(|| {
+            // The successor of the first policy was not asked for.
+            let policies = &facts.question.policies;
+            let asked = judged.outcomes.get(..policies.len()).unwrap_or_default();
+            let verdict = |(policy, judged): (&Arc<Policy>, &ClientOutcome)| StackVerdict {
+                policy: policy.id.clone(),
+                outcome: judged.outcome,
+                reasons: judged.reasons.as_slice().into(),
+                evidence: judged.sentence().into(),
+                excepted: None,
+            };
+            Spoken {
+                verdicts: policies.iter().zip(&*judged.outcomes).map(verdict).collect(),
+                remedies: findings::client_remedies(asked, software),
+            }
+        })
+    }
 }

@@ -1,58 +1,207 @@
 //! Findings and remedies of a stack or a server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::policy::finding::{self, FindingId};
+use foldhash::fast::RandomState;
+
+use crate::policy::finding::{self, Dates, FindingId};
 use crate::policy::{self, ClientOutcome, Outcome, Policy, Reason, ServerOutcome, Verdict};
 use crate::recognise::{Candidate, Fix, remediations_for};
 use crate::record::Case;
 use crate::tls::Role;
 
-use super::judge::{Facts, StackJudged};
+use super::chains::address;
+use super::facts::Facts;
+use super::outcomes::StackJudged;
 use super::{Finding, Remedy};
 
-/// What is wrong on the client's side of a stack's connections.
-pub(super) fn of_stack(
-    facts: &Facts<'_>,
-    cases: &[Case<'_>],
-    judged: &StackJudged,
-    software: &[Candidate],
-) -> Vec<Finding> {
-    let mut gathered = Gathered::default();
-    for case in cases {
-        let verdicts: Vec<_> = asked(facts)
-            .zip(&judged.outcomes)
-            // Of the server nothing is said here.
-            .map(|(policy, client)| verdict(policy, case, client.clone(), ServerOutcome::default()))
-            .collect();
-        let found = finding::findings(case, &verdicts, &mut || software.to_vec());
-        gathered.add(found, Role::Client, case.tally.connections);
-    }
-    gathered.finish(facts)
+/// Finds what is wrong, and remembers what it found: of thousands of connections that prove the same
+/// the same is wrong.
+pub(super) struct Findings<'f> {
+    facts: &'f Facts<'f>,
+    known: HashMap<Grounds<'f>, Rc<[Found<'f>]>, RandomState>,
+    /// What the policies say of a client by one piece of evidence.
+    clients: HashMap<usize, Rc<[ClientOutcome]>, RandomState>,
+    /// Every text, once.
+    texts: HashSet<Arc<str>, RandomState>,
+    /// Lists of policies, by their places among those that were asked for.
+    policies: HashMap<Vec<usize>, Arc<[Arc<str>]>, RandomState>,
 }
 
-/// What is wrong on the server's side of its connections.
-pub(super) fn of_server(
-    facts: &Facts<'_>,
-    cases: &[Case<'_>],
-    judged: &[ServerOutcome],
-) -> Vec<Finding> {
-    let mut gathered = Gathered::default();
-    for case in cases {
-        let verdicts: Vec<_> = asked(facts)
-            .zip(judged)
-            .map(|(policy, server)| {
-                let transport = case.evidence.transport;
-                let client =
-                    policy::client(policy, transport, case.offer, std::slice::from_ref(case));
-                verdict(policy, case, client, server.clone())
-            })
-            .collect();
-        let found = finding::findings(case, &verdicts, &mut Vec::new);
-        gathered.add(found, Role::Server, case.tally.connections);
+/// What findings of a connection rest on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Grounds<'f> {
+    /// The outcomes of the end that they concern, by their address.
+    outcomes: usize,
+    /// The evidence, likewise.
+    evidence: usize,
+    sni: Option<&'f str>,
+    /// Of the time nothing else matters.
+    dates: Option<Dates>,
+}
+
+impl<'f> Grounds<'f> {
+    fn of<T>(outcomes: &'f [T], case: &Case<'f>) -> Self {
+        Self {
+            outcomes: outcomes.as_ptr().addr(),
+            evidence: address(case.evidence),
+            sni: case.sni,
+            dates: case.certificates.first().map(|leaf| Dates::of(leaf, case.tally.last)),
+        }
     }
-    gathered.finish(facts)
+}
+
+/// A finding of one connection.
+struct Found<'f> {
+    id: FindingId,
+    policy: Option<&'f str>,
+    finding: Finding,
+}
+
+impl<'f> Findings<'f> {
+    pub(super) fn new(facts: &'f Facts<'f>) -> Self {
+        Self {
+            facts,
+            known: HashMap::default(),
+            clients: HashMap::default(),
+            texts: HashSet::default(),
+            policies: HashMap::default(),
+        }
+    }
+
+    /// What is wrong on the client's side of a stack's connections.
+    pub(super) fn of_stack(
+        &mut self,
+        cases: impl Iterator<Item = Case<'f>>,
+        judged: &'f StackJudged,
+        software: &[Candidate],
+    ) -> Vec<Finding> {
+        let mut gathered = Gathered::default();
+        for case in cases {
+            let grounds = Grounds::of(&judged.outcomes, &case);
+            let found = self.found(grounds, Role::Client, |facts, _| {
+                let verdicts: Vec<_> = asked(facts)
+                    .zip(&*judged.outcomes)
+                    // Of the server nothing is said here.
+                    .map(|(policy, client)| {
+                        verdict(policy, &case, client.clone(), ServerOutcome::default())
+                    })
+                    .collect();
+                finding::findings(&case, &verdicts, &mut || software.to_vec())
+            });
+            gathered.add(&found, case.tally.connections);
+        }
+        self.told(gathered)
+    }
+
+    /// What is wrong on the server's side of its connections.
+    pub(super) fn of_server(
+        &mut self,
+        cases: impl Iterator<Item = Case<'f>>,
+        judged: &'f [ServerOutcome],
+    ) -> Vec<Finding> {
+        let mut gathered = Gathered::default();
+        for case in cases {
+            let found = self.found(Grounds::of(judged, &case), Role::Server, |facts, clients| {
+                let clients = clients.entry(address(case.evidence)).or_insert_with(|| {
+                    let transport = case.evidence.transport;
+                    let cases = std::slice::from_ref(&case);
+                    let judge = |policy| policy::client(policy, transport, case.offer, cases);
+                    asked(facts).map(judge).collect()
+                });
+                let verdicts: Vec<_> = asked(facts)
+                    .zip(judged)
+                    .zip(&**clients)
+                    .map(|((policy, server), client)| {
+                        verdict(policy, &case, client.clone(), server.clone())
+                    })
+                    .collect();
+                finding::findings(&case, &verdicts, &mut Vec::new)
+            });
+            gathered.add(&found, case.tally.connections);
+        }
+        self.told(gathered)
+    }
+
+    /// What was found on these grounds, or is by `find`.
+    fn found(
+        &mut self,
+        grounds: Grounds<'f>,
+        role: Role,
+        find: impl FnOnce(
+            &'f Facts<'f>,
+            &mut HashMap<usize, Rc<[ClientOutcome]>, RandomState>,
+        ) -> Vec<finding::Finding<'f>>,
+    ) -> Rc<[Found<'f>]> {
+        if let Some(found) = self.known.get(&grounds) {
+            return Rc::clone(found);
+        }
+        if self.known.len() >= self.facts.question.limits.cached_judgements {
+            self.known.clear();
+        }
+        let found = find(self.facts, &mut self.clients).into_iter();
+        let found: Rc<[Found<'f>]> =
+            found.filter(|one| one.concerns.is(role)).map(|one| self.keep(one)).collect();
+        self.known.insert(grounds, Rc::clone(&found));
+        found
+    }
+
+    fn keep(&mut self, finding: finding::Finding<'f>) -> Found<'f> {
+        let known = self.texts.get(&*finding.text).cloned();
+        let text = known.unwrap_or_else(|| finding.text.into());
+        self.texts.insert(Arc::clone(&text));
+        Found {
+            id: finding.id,
+            policy: finding.policy,
+            finding: Finding {
+                id: finding.id.name(),
+                severity: finding.severity.name(),
+                concerns: finding.concerns.name(),
+                policies: self.policies(|_| false),
+                text,
+                remediation: finding.remediation.map(|remedy| &*remedy.id),
+                connections: 0,
+                excepted: None,
+            },
+        }
+    }
+
+    /// Each finding as most of its connections tell it.
+    fn told(&mut self, gathered: Gathered<'f>) -> Vec<Finding> {
+        let told: Vec<_> = gathered.0.into_iter().collect();
+        let mut all = Vec::with_capacity(told.len());
+        for told in told.chunk_by(|((id, _), _), ((next, _), _)| id == next) {
+            let told = || told.iter().map(|(_, told)| told);
+            // Texts are in order: of several that are as frequent the first one speaks.
+            let most = told().map(|told| told.connections).max();
+            if let Some(one) = told().find(|told| Some(told.connections) == most) {
+                all.push(Finding {
+                    policies: self.policies(|id| told().any(|one| one.policies.contains(&id))),
+                    connections: one.connections,
+                    ..one.finding.clone()
+                });
+            }
+        }
+        all.shrink_to_fit();
+        all
+    }
+
+    /// Those of the policies that were asked for of which this holds.
+    fn policies(&mut self, holds: impl Fn(&str) -> bool) -> Arc<[Arc<str>]> {
+        let ids = self.facts.policy_ids();
+        let places: Vec<usize> =
+            ids.enumerate().filter(|(_, id)| holds(id)).map(|(place, _)| place).collect();
+        if let Some(known) = self.policies.get(&places) {
+            return Arc::clone(known);
+        }
+        let ids: Vec<_> = self.facts.policy_ids().collect();
+        let list: Arc<[Arc<str>]> =
+            places.iter().filter_map(|place| ids.get(*place)).copied().cloned().collect();
+        self.policies.insert(places, Arc::clone(&list));
+        list
+    }
 }
 
 /// The policies that were asked for.
@@ -77,61 +226,36 @@ fn verdict<'p>(
     }
 }
 
-/// Findings added up by their id: each is told as most of its connections tell it.
+/// Findings added up by their id and text.
 #[derive(Default)]
-struct Gathered(BTreeMap<FindingId, BTreeMap<String, Told>>);
+struct Gathered<'f>(BTreeMap<(FindingId, Arc<str>), Told<'f>>);
 
-struct Told {
+struct Told<'f> {
     finding: Finding,
-    policies: Vec<String>,
+    connections: u64,
+    policies: Vec<&'f str>,
 }
 
-impl Gathered {
-    fn add(&mut self, found: Vec<finding::Finding<'_>>, role: Role, connections: u64) {
-        for finding in found.into_iter().filter(|finding| finding.concerns.is(role)) {
-            let told = self.0.entry(finding.id).or_default();
-            let told = told.entry(finding.text.clone()).or_insert_with(|| Told {
-                finding: Finding {
-                    id: finding.id.name(),
-                    severity: finding.severity.name(),
-                    concerns: finding.concerns.name(),
-                    policies: Vec::new(),
-                    text: finding.text,
-                    remediation: finding.remediation.map(|remedy| remedy.id.clone()),
-                    connections: 0,
-                    excepted: None,
-                },
+impl<'f> Gathered<'f> {
+    fn add(&mut self, found: &[Found<'f>], connections: u64) {
+        for Found { id, policy, finding } in found {
+            let told = self.0.entry((*id, Arc::clone(&finding.text))).or_insert_with(|| Told {
+                finding: finding.clone(),
+                connections: 0,
                 policies: Vec::new(),
             });
-            told.finding.connections = told.finding.connections.saturating_add(connections);
-            if let Some(policy) = finding.policy
-                && !told.policies.iter().any(|known| known == policy)
+            told.connections = told.connections.saturating_add(connections);
+            if let Some(policy) = policy
+                && !told.policies.contains(policy)
             {
-                told.policies.push(policy.to_owned());
+                told.policies.push(policy);
             }
         }
-    }
-
-    fn finish(self, facts: &Facts<'_>) -> Vec<Finding> {
-        let mut all = Vec::with_capacity(self.0.len());
-        for told in self.0.into_values() {
-            let policies: Vec<Arc<str>> = facts
-                .policy_ids()
-                .filter(|id| told.values().any(|told| told.policies.iter().any(|p| **p == ***id)))
-                .cloned()
-                .collect();
-            // Texts are in order: of several that are as frequent the first one speaks.
-            let mut findings: Vec<Finding> = told.into_values().map(|told| told.finding).collect();
-            let connections = findings.iter().map(|finding| finding.connections).max();
-            findings.retain(|finding| Some(finding.connections) == connections);
-            all.extend(findings.into_iter().next().map(|finding| Finding { policies, ..finding }));
-        }
-        all
     }
 }
 
 /// What to change on a client so that it goes on working, best first.
-pub(super) fn client_remedies(judged: &[ClientOutcome], software: &[Candidate]) -> Vec<Remedy> {
+pub(super) fn client_remedies(judged: &[ClientOutcome], software: &[Candidate]) -> Arc<[Remedy]> {
     let mut fixes = Vec::new();
     for judged in judged.iter().filter(|judged| judged.is(Outcome::Breaks)) {
         fixes.extend(judged.reasons.iter().filter_map(|reason| match reason {
@@ -143,7 +267,7 @@ pub(super) fn client_remedies(judged: &[ClientOutcome], software: &[Candidate]) 
             _ => None,
         }));
     }
-    remedies(fixes, Role::Client, software)
+    remedies(fixes, Role::Client, software).into()
 }
 
 /// What to change on a server, best first.
@@ -172,6 +296,6 @@ fn remedies(mut fixes: Vec<Fix>, side: Role, software: &[Candidate]) -> Vec<Reme
     });
     remediations_for(&fixes, side, software)
         .into_iter()
-        .map(|remedy| Remedy { id: remedy.id.clone(), title: remedy.title.clone() })
+        .map(|remedy| Remedy { id: &remedy.id, title: &remedy.title })
         .collect()
 }

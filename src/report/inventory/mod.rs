@@ -8,19 +8,24 @@ mod chains;
 mod clients;
 mod coverage;
 mod edges;
+mod facts;
 mod fallback;
 mod findings;
 mod identity;
 mod judge;
 mod lines;
+mod outcomes;
 mod roots;
 mod servers;
 mod totals;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write as _};
+use std::panic;
 use std::sync::Arc;
-use std::{fmt, io};
+use std::thread::ScopedJoinHandle;
 
 use serde::{Serialize, Serializer};
 
@@ -106,8 +111,11 @@ impl Inventory {
 
     /// Write the JSON report.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        self.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Lines::default()))?;
-        out.write_all(b"\n")
+        // Its parts are a few bytes each.
+        let mut out = io::BufWriter::with_capacity(1 << 16, out);
+        self.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Lines::default()))?;
+        out.write_all(b"\n")?;
+        out.flush()
     }
 }
 
@@ -198,13 +206,13 @@ pub struct Stack {
     /// What it runs over.
     pub transport: Transport,
     /// JA4 of its offer, if a ClientHello was seen.
-    pub ja4: Option<String>,
+    pub ja4: Option<Arc<str>>,
     /// JA3 of its offer.
-    pub ja3: Option<String>,
+    pub ja3: Option<Arc<str>>,
     /// The highest version that it offers.
     pub max_version: Option<ProtocolVersion>,
     /// JA4 of the stack of which this one is the retry with less.
-    pub fallback_of: Option<String>,
+    pub fallback_of: Option<Arc<str>>,
     /// What it offers.
     pub offer: Option<Arc<Offer>>,
     /// Whose software it may be.
@@ -216,7 +224,7 @@ pub struct Stack {
     /// When the last.
     pub last_seen: Timestamp,
     /// The servers in scope that it talked to.
-    pub servers: Vec<ServerName>,
+    pub servers: Vec<Arc<ServerName>>,
     /// The names that it asked for.
     pub snis: Vec<Arc<str>>,
     /// What becomes of it under each policy.
@@ -224,7 +232,7 @@ pub struct Stack {
     /// What is wrong with it.
     pub findings: Vec<Finding>,
     /// What to change.
-    pub remediations: Vec<Remedy>,
+    pub remediations: Arc<[Remedy]>,
 }
 
 /// What becomes of a client stack under a policy.
@@ -235,9 +243,9 @@ pub struct StackVerdict {
     /// The outcome.
     pub outcome: Outcome,
     /// Why.
-    pub reasons: Vec<Reason>,
+    pub reasons: Arc<[Reason]>,
     /// What it rests on, in a sentence.
-    pub evidence: String,
+    pub evidence: Arc<str>,
     /// Who agreed to leave it as it is; absent where nobody did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excepted: Option<Arc<Excepted>>,
@@ -253,11 +261,11 @@ pub struct Finding {
     /// Whom it concerns.
     pub concerns: &'static str,
     /// The policies under which it is one; none: under any.
-    pub policies: Vec<Arc<str>>,
+    pub policies: Arc<[Arc<str>]>,
     /// In a sentence.
-    pub text: String,
+    pub text: Arc<str>,
     /// The id of what to change.
-    pub remediation: Option<Box<str>>,
+    pub remediation: Option<&'static str>,
     /// In how many connections.
     pub connections: u64,
     /// Who agreed to leave it as it is; absent where nobody did.
@@ -278,12 +286,12 @@ impl Finding {
 }
 
 /// What to change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Remedy {
     /// Its id.
-    pub id: Box<str>,
+    pub id: &'static str,
     /// In one line.
-    pub title: Box<str>,
+    pub title: &'static str,
 }
 
 /// A server, as clients name it.
@@ -325,7 +333,7 @@ impl fmt::Display for ServerName {
 pub struct Server {
     /// Who it is.
     #[serde(flatten)]
-    pub name: ServerName,
+    pub name: Arc<ServerName>,
     /// Its names.
     pub names: Vec<String>,
     /// Who said each of them: a file of names, or a protocol on the wire.
@@ -401,7 +409,8 @@ pub struct ServerVerdict {
     pub excepted: Option<Arc<Excepted>>,
 }
 
-/// What came of a client stack's talking to a server by one name.
+/// What came of a client stack's talking to a server by one name. There are many of them: what is the
+/// same of several they share.
 #[derive(Clone, Debug, Serialize)]
 pub struct Edge {
     /// The client.
@@ -409,9 +418,9 @@ pub struct Edge {
     /// What it ran over.
     pub transport: Transport,
     /// JA4 of the offer.
-    pub ja4: Option<String>,
+    pub ja4: Option<Arc<str>>,
     /// The server.
-    pub server: ServerName,
+    pub server: Arc<ServerName>,
     /// The name that was asked for.
     pub sni: Option<Arc<str>>,
     /// Connections.
@@ -421,15 +430,15 @@ pub struct Edge {
     /// When the last.
     pub last_seen: Timestamp,
     /// How the handshakes ended, and how often so.
-    pub outcomes: BTreeMap<&'static str, u64>,
+    pub outcomes: Arc<BTreeMap<&'static str, u64>>,
     /// Negotiated versions.
-    pub versions: BTreeMap<String, u64>,
+    pub versions: Arc<BTreeMap<String, u64>>,
     /// Negotiated suites.
-    pub cipher_suites: BTreeMap<String, u64>,
+    pub cipher_suites: Arc<BTreeMap<String, u64>>,
     /// Alerts as `server protocol_version`.
-    pub alerts: BTreeMap<String, u64>,
+    pub alerts: Arc<BTreeMap<String, u64>>,
     /// What becomes of it under each policy.
-    pub verdicts: Vec<EdgeVerdict>,
+    pub verdicts: Arc<[EdgeVerdict]>,
 }
 
 /// What becomes of an edge when its server enforces a policy.
@@ -458,7 +467,7 @@ pub struct CertificateLine {
     /// When last.
     pub last_seen: Timestamp,
     /// The servers that sent it.
-    pub servers: Vec<ServerName>,
+    pub servers: Vec<Arc<ServerName>>,
     /// How many client hosts sent it.
     pub clients: u64,
 }
@@ -468,6 +477,11 @@ fn certificate_fields<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     certificate.fields().serialize(serializer)
+}
+
+/// What a thread came to.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::judge::Facts;
+use super::facts::Facts;
 use super::{Server, ServerName};
 use crate::policy::{Root, fated};
 use crate::x509::chain::{ChainReport, ChainStatus};
@@ -48,7 +49,7 @@ pub struct UnknownRoot {
     /// The name of the issuer at which the chains end.
     pub issuer: String,
     /// The servers.
-    pub servers: Vec<ServerName>,
+    pub servers: Vec<Arc<ServerName>>,
     /// Connections to them.
     pub connections: u64,
     /// What became of it, if it is a root that has expired or was dropped.
@@ -117,7 +118,7 @@ pub(super) fn totals(facts: &Facts<'_>, servers: &[Server]) -> ChainTotals {
             issuer: issuer.to_owned(),
             connections: servers.iter().map(|server| server.connections).sum(),
             fate: servers.iter().find_map(|server| fated(&server.chain)).and_then(Root::fate),
-            servers: servers.into_iter().map(|server| server.name.clone()).collect(),
+            servers: servers.into_iter().map(|server| Arc::clone(&server.name)).collect(),
         })
         .collect();
     totals.unknown.sort_by_key(|unknown| std::cmp::Reverse(unknown.servers.len()));
@@ -127,7 +128,6 @@ pub(super) fn totals(facts: &Facts<'_>, servers: &[Server]) -> ChainTotals {
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    use std::sync::Arc;
 
     use super::*;
     use crate::census::sample::{Sample, modern};

@@ -1,69 +1,73 @@
 //! The lines of servers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
-use crate::census::{self, Latency, ServerKey};
+use foldhash::fast::RandomState;
+
+use crate::census::{self, Latency};
 use crate::clock::milliseconds;
 use crate::packet::Mac;
 use crate::policy::{Outcome, ServerOutcome};
 use crate::record::{Evidence, Tally};
 use crate::x509::chain::{ChainReport, ChainStatus};
 
-use super::clients::clients_of;
 use super::edges::{Negotiated, sum};
-use super::findings;
-use super::judge::{EdgeFacts, Facts, Judged};
-use super::{HandshakeTimes, Server, ServerName, ServerVerdict};
+use super::facts::{Facts, ServerFacts};
+use super::findings::{self, Findings};
+use super::outcomes::Judged;
+use super::{HandshakeTimes, Server, ServerVerdict};
 
-pub(super) fn lines(facts: &Facts<'_>, judged: &Judged<'_>) -> Vec<Server> {
-    let mut edges: BTreeMap<&ServerKey, Vec<&EdgeFacts<'_>>> = BTreeMap::new();
-    for edge in &facts.edges {
-        edges.entry(edge.server).or_default().push(edge);
-    }
-    // Without a scope every server is listed, even one whose edges found no room.
-    if facts.question.scope.is_all() {
-        for (key, _) in facts.servers() {
-            edges.entry(key).or_default();
-        }
-    }
-    let mut whole: BTreeMap<&ServerKey, Whole> = BTreeMap::new();
-    for (key, server) in facts.servers() {
-        whole.entry(key).or_default().add(server);
-    }
-    let nothing = Whole::default();
-    let whole = |key| whole.get(key).unwrap_or(&nothing);
-    edges.iter().filter_map(|(key, edges)| line(facts, judged, (*key, edges), whole(key))).collect()
+pub(super) fn lines(facts: &Facts<'_>, judged: &Judged) -> Vec<Server> {
+    let mut findings = Findings::new(facts);
+    let servers = facts.servers.iter().zip(&judged.servers);
+    servers.filter_map(|(server, outcomes)| line(facts, server, outcomes, &mut findings)).collect()
 }
 
 /// What was counted of a server, whatever of its connections is listed.
-#[derive(Default)]
-struct Whole {
-    macs: BTreeSet<Mac>,
+struct Whole<'a> {
+    macs: Vec<Mac>,
     tally: Option<Tally>,
-    latency: Latency,
+    latency: Cow<'a, Latency>,
 }
 
-impl Whole {
-    fn add(&mut self, server: &census::Server) {
-        self.macs.extend(&server.macs);
-        self.tally = sum(self.tally.into_iter().chain([server.tally]));
-        self.latency.add(&server.latency);
+impl<'a> Whole<'a> {
+    fn of(counted: &[&'a census::Server]) -> Self {
+        let macs: BTreeSet<Mac> = counted.iter().flat_map(|server| &server.macs).copied().collect();
+        let latency = match counted {
+            [only] => Cow::Borrowed(&only.latency),
+            several => {
+                let mut sum = Latency::default();
+                for server in several {
+                    sum.add(&server.latency);
+                }
+                Cow::Owned(sum)
+            }
+        };
+        Self {
+            macs: macs.into_iter().collect(),
+            tally: sum(counted.iter().map(|server| server.tally)),
+            latency,
+        }
     }
 }
 
-fn line(
-    facts: &Facts<'_>,
-    judged: &Judged<'_>,
-    (key, edges): (&ServerKey, &[&EdgeFacts<'_>]),
-    whole: &Whole,
+fn line<'f>(
+    facts: &'f Facts<'f>,
+    server: &'f ServerFacts<'f>,
+    outcomes: &'f [ServerOutcome],
+    findings: &mut Findings<'f>,
 ) -> Option<Server> {
+    let key = server.key;
+    let edges = || facts.edges_to(server);
+    let whole = Whole::of(&server.counted);
     let tally = match whole.tally {
         Some(tally) if facts.question.scope.is_all() => tally,
-        _ => sum(edges.iter().map(|edge| edge.edge.tally))?,
+        _ => sum(edges().map(|edge| edge.edge.tally))?,
     };
-    let macs: Vec<Mac> = whole.macs.iter().copied().collect();
     let mut negotiated = Negotiated::default();
-    let evidence = || edges.iter().flat_map(|edge| edge.edge.evidence.iter());
+    let evidence = || edges().flat_map(|edge| edge.edge.evidence.iter());
     for (evidence, tally) in evidence() {
         negotiated.add(evidence, *tally);
     }
@@ -72,17 +76,15 @@ fn line(
         || ChainReport::unseen(ChainStatus::NotSeen),
         |evidence| facts.chains.report(evidence).clone(),
     );
-    let cases: Vec<_> = edges.iter().flat_map(|edge| facts.cases(edge)).collect();
-    let outcomes = judged.servers.get(key).map_or(&[][..], Vec::as_slice);
     let asked = outcomes.get(..facts.question.policies.len()).unwrap_or_default();
-    let findings = findings::of_server(facts, &cases, outcomes);
+    let findings = findings.of_server(edges().flat_map(|edge| facts.cases(edge)), outcomes);
     // Behind a proxy the address is the proxy's.
     let own = key.target.is_none().then_some(key.ip);
     let group = own.and_then(|ip| facts.question.names.group(ip));
     let named_by = own.map(|ip| facts.names(ip)).unwrap_or_default();
-    let mac = facts.own_mac(key.ip, &macs);
+    let mac = facts.own_mac(key.ip, &whole.macs);
     Some(Server {
-        name: ServerName::from(key),
+        name: Arc::clone(&server.name),
         names: named_by.keys().cloned().collect(),
         named_by,
         mac,
@@ -90,17 +92,16 @@ fn line(
         owner: group.and_then(|group| group.owner.clone()),
         site: group.and_then(|group| group.site.clone()),
         internal: facts.question.internal.contain_server(key),
-        snis: edges
-            .iter()
+        snis: edges()
             .filter_map(|edge| edge.key.sni.clone())
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect(),
-        versions: negotiated.versions,
-        cipher_suites: negotiated.cipher_suites,
+        versions: negotiated.versions(),
+        cipher_suites: negotiated.cipher_suites(),
         chain,
         certificates: newest.map(|evidence| evidence.certificates.clone()).unwrap_or_default(),
-        clients: clients_of(edges.iter().copied()).len() as u64,
+        clients: edges().map(|edge| edge.client).collect::<HashSet<_, RandomState>>().len() as u64,
         connections: tally.connections,
         first_seen: tally.first,
         last_seen: tally.last,

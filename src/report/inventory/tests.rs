@@ -91,7 +91,7 @@ fn attempts(times: &[(u64, u64)]) -> Vec<FlowRecord> {
         .collect()
 }
 
-fn fallbacks(records: &[FlowRecord]) -> Vec<Option<String>> {
+fn fallbacks(records: &[FlowRecord]) -> Vec<Option<Arc<str>>> {
     let inventory = inventory(records);
     inventory.clients[0].stacks.iter().map(|stack| stack.fallback_of.clone()).collect()
 }
@@ -104,7 +104,7 @@ fn a_retry_with_less_is_not_counted() {
     let retry = client.stacks.iter().find(|stack| stack.fallback_of.is_some()).unwrap();
     assert_eq!(retry.ja4.as_deref(), Some(legacy().ja4.as_str()));
     assert_eq!(retry.verdicts[0].outcome, Outcome::Unknown);
-    assert_eq!(retry.verdicts[0].reasons, [Reason::Fallback]);
+    assert_eq!(*retry.verdicts[0].reasons, [Reason::Fallback]);
     assert_eq!(client.verdicts[0].outcome, Outcome::Ready);
     assert_eq!(inventory.summary.policies[0].client_stacks.seen, 1);
 }
@@ -212,4 +212,42 @@ fn silence_is_an_ending_of_its_own() {
     let inventory = inventory(&[silent.0]);
     assert_eq!(inventory.edges[0].outcomes.get("incomplete"), Some(&1));
     assert!(inventory.edges[0].versions.is_empty());
+}
+
+#[test]
+fn what_is_the_same_of_many_is_said_once() {
+    let leaf = {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["crm.example.com".to_owned()]).unwrap();
+        let leaf = params.self_signed(&key).unwrap();
+        Arc::new(Certificate::parse(leaf.der()))
+    };
+    let talks = |client: u8, name: &str, suite: u16| {
+        let sample = Sample::new(client, 7).offers(&legacy()).asks_for(name).at(client.into());
+        sample.chooses(ProtocolVersion::TLS1_0, suite).sends(std::slice::from_ref(&leaf)).0
+    };
+    let mut records: Vec<_> = (1..200).map(|one| talks(one, "crm.example.com", 0x002f)).collect();
+    records.push(talks(200, "other.example", 0x002f));
+    records.push(talks(201, "crm.example.com", 0x0005));
+    let inventory = inventory(&records);
+    let stack = |at: usize| &inventory.clients[at].stacks[0];
+    for at in 1..199 {
+        let (first, stack) = (stack(0), stack(at));
+        assert!(Arc::ptr_eq(&first.verdicts[0].evidence, &stack.verdicts[0].evidence));
+        assert!(Arc::ptr_eq(&first.findings[0].text, &stack.findings[0].text));
+        assert_eq!(stack.findings, first.findings);
+        let (first, edge) = (&inventory.edges[0], &inventory.edges[at]);
+        assert!(
+            Arc::ptr_eq(&first.server, &edge.server)
+                && Arc::ptr_eq(&first.versions, &edge.versions)
+        );
+        assert!(Arc::ptr_eq(&first.verdicts, &edge.verdicts));
+    }
+    // What differs is not taken for the same.
+    assert_ne!(inventory.edges[200].cipher_suites, inventory.edges[0].cipher_suites);
+    let server = &inventory.servers[0].findings;
+    let count = |id: &str| server.iter().find(|one| one.id == id).map(|one| one.connections);
+    assert_eq!(count("cert.name_mismatch"), Some(1));
+    assert_eq!(count("suite.tls_rsa"), Some(200));
+    assert_eq!(count("suite.rc4"), Some(1));
 }

@@ -1,6 +1,6 @@
 //! The numbers of an inventory, policy by policy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,7 +9,8 @@ use crate::packet::Address;
 use crate::policy::Outcome;
 
 use super::clients::host_outcome;
-use super::judge::{Facts, Judged, StackJudged};
+use super::facts::Facts;
+use super::outcomes::Judged;
 use super::{ChainTotals, Client, Finding, Server, roots};
 use crate::report::exceptions::Excepted;
 
@@ -115,11 +116,10 @@ pub struct OutOfScope {
 impl Summary {
     pub(super) fn new(
         facts: &Facts<'_>,
-        judged: &Judged<'_>,
+        judged: &Judged,
         clients: &[Client],
         servers: &[Server],
     ) -> Self {
-        let all_servers = facts.servers().map(|(key, _)| key).collect::<BTreeSet<_>>().len();
         let left_out = |all: usize, listed: usize| all.saturating_sub(listed) as u64;
         Self {
             policies: facts
@@ -131,7 +131,7 @@ impl Summary {
             chains: roots::totals(facts, servers),
             out_of_scope: OutOfScope {
                 clients: left_out(facts.snapshot.hosts.len(), clients.len()),
-                servers: left_out(all_servers, servers.len()),
+                servers: left_out(facts.all_servers, servers.len()),
             },
         }
     }
@@ -221,7 +221,7 @@ fn excepted(id: &Arc<str>, at: usize, clients: &[Client], servers: &[Server]) ->
     totals
 }
 
-fn successor(facts: &Facts<'_>, judged: &Judged<'_>, clients: &[Client]) -> Option<Successor> {
+fn successor(facts: &Facts<'_>, judged: &Judged, clients: &[Client]) -> Option<Successor> {
     // It stands behind the policies that were asked for.
     let at = facts.question.policies.len();
     let policy = facts.policies.get(at)?;
@@ -232,13 +232,9 @@ fn successor(facts: &Facts<'_>, judged: &Judged<'_>, clients: &[Client]) -> Opti
         fewer: Vec::new(),
         servers: Counts::default(),
     };
-    let mut stacks: BTreeMap<Address, Vec<&StackJudged>> = BTreeMap::new();
-    for ((ip, _), stack) in &judged.stacks {
-        stacks.entry(*ip).or_default().push(stack);
-    }
-    for client in clients {
-        let stacks = stacks.get(&client.ip).map_or(&[][..], Vec::as_slice);
-        let outcome = host_outcome(stacks.iter().copied(), at);
+    // There is one client for each host with a stack that is listed.
+    for (client, (_, stacks)) in clients.iter().zip(judged.hosts(facts)) {
+        let outcome = host_outcome(stacks.iter(), at);
         line.client_hosts.add(outcome);
         let breaks = outcome == Outcome::Breaks;
         let broke = client.verdicts.first().is_some_and(|first| first.outcome == Outcome::Breaks);
@@ -248,8 +244,8 @@ fn successor(facts: &Facts<'_>, judged: &Judged<'_>, clients: &[Client]) -> Opti
             _ => {}
         }
     }
-    for (key, outcomes) in &judged.servers {
-        if facts.question.internal.contain_server(key)
+    for (server, outcomes) in facts.servers.iter().zip(&judged.servers) {
+        if facts.question.internal.contain_server(server.key)
             && let Some(judged) = outcomes.get(at)
         {
             line.servers.add(judged.outcome);

@@ -11,7 +11,8 @@ use crate::census::estimate::{FEWEST_BINS, Incidence};
 use crate::clock::Timestamp;
 use crate::policy::{Outcome, Reason};
 
-use super::judge::{Facts, Judged};
+use super::facts::{Facts, StackFacts};
+use super::outcomes::Judged;
 use crate::report::text::count;
 
 /// Nanoseconds of an hour.
@@ -68,7 +69,7 @@ pub struct UnseenLine {
     pub high: f64,
 }
 
-pub(super) fn line(facts: &Facts<'_>, judged: &Judged<'_>) -> WatchLine {
+pub(super) fn line(facts: &Facts<'_>, judged: &Judged) -> WatchLine {
     let spans = spans(facts);
     let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
         return WatchLine::default();
@@ -79,19 +80,16 @@ pub(super) fn line(facts: &Facts<'_>, judged: &Judged<'_>) -> WatchLine {
     let bins = bins_of(&spans, bin_hours);
     let mut incidence = Incidence { bins: bins.len() as u64, ..Incidence::default() };
     let mut new: BTreeMap<u64, u64> = BTreeMap::new();
-    for (ip, host) in &facts.snapshot.hosts {
-        for (key, stack) in host.stacks.iter() {
-            let breaks = judged.stacks.get(&(*ip, *key)).and_then(|judged| judged.outcomes.first());
-            let Some(breaks) = breaks else { continue };
-            if breaks.outcome != Outcome::Breaks || breaks.has(Reason::Fallback) {
-                continue;
-            }
-            incidence.count(match &stack.bins {
-                Bins::Hours(hours) if !days => hours.len(),
-                bins => bins.days(facts.question.limits.stack_bins).len(),
-            });
-            *new.entry(stack.tally.first.as_nanos() / HOUR / DAY).or_default() += 1;
+    for (StackFacts { stack, .. }, judged) in facts.stacks.iter().zip(&judged.stacks) {
+        let Some(breaks) = judged.outcomes.first() else { continue };
+        if breaks.outcome != Outcome::Breaks || breaks.has(Reason::Fallback) {
+            continue;
         }
+        incidence.count(match &stack.bins {
+            Bins::Hours(hours) if !days => hours.len(),
+            bins => bins.days(facts.question.limits.stack_bins).len(),
+        });
+        *new.entry(stack.tally.first.as_nanos() / HOUR / DAY).or_default() += 1;
     }
     let unseen = incidence.unseen().map(|unseen| UnseenLine {
         estimate: rounded(unseen.estimate),

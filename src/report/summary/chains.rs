@@ -1,7 +1,7 @@
 //! Certificate chains: which store trusts them, which issuers nobody knows, and which roots are over.
 
 use super::page::{Ink, Page};
-use crate::report::inventory::{ChainTotals, Inventory, ServerName};
+use crate::report::inventory::{ChainTotals, Inventory};
 use crate::report::text::{count, listed, printable};
 
 /// Roots and issuers in a screenful.
@@ -49,7 +49,7 @@ fn unknown(chains: &ChainTotals, verbose: bool) -> Vec<Entry> {
             Some(fate) => (Ink::Bad, format!("under {issuer}, {fate}")),
             None => (Ink::Warn, format!("under {issuer}, which no trust store given knows")),
         }];
-        let names: Vec<String> = unknown.servers.iter().map(ServerName::to_string).collect();
+        let names: Vec<String> = unknown.servers.iter().map(ToString::to_string).collect();
         let names = names.iter().map(|name| printable(name).into_owned()).collect::<Vec<_>>();
         parts.push((Ink::Plain, listed(&names, if verbose { usize::MAX } else { SERVERS })));
         if unknown.fate.is_none() {
@@ -108,7 +108,7 @@ fn unseen(chains: &ChainTotals) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::inventory::{RootLine, TrustLine, UnknownRoot};
+    use crate::report::inventory::{RootLine, ServerName, TrustLine, UnknownRoot};
     use crate::report::sample::{judge, office, snapshot};
     use crate::report::summary::Style;
 
@@ -144,7 +144,7 @@ mod tests {
         };
         let unknown = |issuer: &str, servers: u8, fate: Option<&str>| UnknownRoot {
             issuer: issuer.into(),
-            servers: (0..servers).map(server).collect(),
+            servers: (0..servers).map(server).map(Into::into).collect(),
             connections: 1,
             fate: fate.map(str::to_owned),
         };

@@ -221,7 +221,7 @@ fn either(names: &[String], limit: usize) -> String {
 
 /// What to change, and where to read how.
 pub(super) fn fix(remedy: &Remedy) -> String {
-    format!("fix: {} {}", printable(&remedy.title), explain(&remedy.id))
+    format!("fix: {} {}", printable(remedy.title), explain(remedy.id))
 }
 
 impl Loss {

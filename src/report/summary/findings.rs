@@ -124,7 +124,7 @@ mod tests {
             severity,
             concerns: "both",
             policies: policy.into_iter().map(Into::into).collect(),
-            text: String::new(),
+            text: "".into(),
             remediation: None,
             connections: 1,
             excepted: None,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use super::{CertificateLine, Client, Edge, Server, View};
 use crate::clock::Timestamp;
@@ -101,7 +102,7 @@ fn add<T: fmt::Display>(text: &mut String, values: impl IntoIterator<Item = T>) 
 }
 
 /// A server as the page writes it: the address, and what it speaks.
-fn add_servers<'a>(text: &mut String, servers: impl IntoIterator<Item = &'a ServerName>) {
+fn add_servers<'a>(text: &mut String, servers: impl IntoIterator<Item = &'a Arc<ServerName>>) {
     for server in servers {
         match &server.application {
             Some(application) => add(text, [format_args!("{server} ({application})")]),

@@ -4,7 +4,8 @@
 
 use std::hash::BuildHasher;
 
-use foldhash::fast::FixedState;
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
 
 use super::counts_as;
 use super::record::{Record, content, next_fragment, next_record};
@@ -164,6 +165,7 @@ pub(crate) fn opening(payload: &[u8], cut: u32) -> Option<Opening> {
     let mut hello = Reader::new(fragment.bytes);
     hello.skip(2)?;
     let random = hello.array()?;
-    // The seed is fixed, so that what is reported does not differ from run to run.
-    Some(Opening { random, hello: FixedState::with_seed(0x6347).hash_one(fragment.bytes) })
+    // The seed is the process's own: nobody can prepare two hellos with the same hash.
+    let state = SeedableRandomState::with_seed(0x6347, SharedSeed::global_random());
+    Some(Opening { random, hello: state.hash_one(fragment.bytes) })
 }

@@ -113,7 +113,7 @@ fn draw(edges: &[&Edge], inventory: &Inventory) -> (f64, Markup) {
         let next = by_server.len();
         by_server.entry(&edge.server).or_insert(next);
     }
-    let server_of = |edge: &Edge| by_server.get(&edge.server).copied().unwrap_or_default();
+    let server_of = |edge: &Edge| by_server.get(&*edge.server).copied().unwrap_or_default();
     let (servers, more_servers) = busiest(edges, server_of);
     let mut bands: BTreeMap<(usize, usize), Band> = BTreeMap::new();
     let mut names: BTreeMap<usize, BTreeMap<String, u64>> = BTreeMap::new();

@@ -43,7 +43,7 @@ pub(super) fn figure(inventory: &Inventory) -> Markup {
     let all: u64 = lines.values().map(|line| line.offered).sum();
     for edge in &inventory.edges {
         let mut left = edge.connections;
-        for (name, number) in &edge.versions {
+        for (name, number) in &*edge.versions {
             let version = ProtocolVersion::from_name(name).and_then(place);
             lines.entry(version).or_default().negotiated += number;
             left = left.saturating_sub(*number);

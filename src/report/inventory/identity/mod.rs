@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use crate::census::{Merger, Snapshot};
 use crate::limits::Limits;
 use crate::packet::{Address, Mac};
@@ -20,7 +22,7 @@ const ADDRESSES_OF_ONE: usize = 4;
 #[derive(Debug)]
 pub(super) struct Identity {
     /// MAC addresses of routers.
-    routers: HashSet<Mac>,
+    routers: HashSet<Mac, RandomState>,
     /// All addresses of hosts that have several, by the lowest.
     addresses: BTreeMap<Address, Vec<Address>>,
 }
@@ -29,12 +31,12 @@ impl Identity {
     /// Who is who in a snapshot, and the snapshot with the facts of each host under its lowest
     /// address.
     pub(super) fn of<'a>(snapshot: &'a Snapshot, limits: &Limits) -> (Self, Cow<'a, Snapshot>) {
-        let macs = macs(snapshot);
-        let mut shown: HashMap<Mac, usize> = HashMap::new();
-        for mac in macs.values().flatten() {
+        let macs = Macs::of(snapshot);
+        let mut shown: HashMap<Mac, usize, RandomState> = HashMap::default();
+        for (_, mac) in &macs.0 {
             *shown.entry(*mac).or_default() += 1;
         }
-        let routers: HashSet<Mac> = shown
+        let routers: HashSet<Mac, RandomState> = shown
             .into_iter()
             .filter(|(_, addresses)| *addresses > ADDRESSES_OF_ONE)
             .map(|(mac, _)| mac)
@@ -67,20 +69,19 @@ impl Identity {
     }
 
     /// Find out which addresses belong together.
-    fn join(&mut self, snapshot: &Snapshot, macs: &BTreeMap<Address, BTreeSet<Mac>>) {
+    fn join(&mut self, snapshot: &Snapshot, macs: &Macs) {
         let own = |address: &Address| -> Option<Option<Mac>> {
-            let macs = macs.get(address).into_iter().flatten();
-            let own: Vec<Mac> = macs.filter(|mac| !self.routers.contains(mac)).copied().collect();
-            match own[..] {
-                [] => Some(None),
-                [mac] => Some(Some(mac)),
+            let mut own = macs.shown_with(*address).filter(|mac| !self.routers.contains(mac));
+            match (own.next(), own.next()) {
+                (mac, None) => Some(mac),
                 // It went from one host to another.
-                _ => None,
+                (_, Some(_)) => None,
             }
         };
-        let clients: BTreeSet<Address> = snapshot.hosts.iter().map(|(ip, _)| *ip).collect();
+        let is_client =
+            |address: &Address| snapshot.hosts.binary_search_by_key(address, |(ip, _)| *ip).is_ok();
         let mut proofs: BTreeMap<Proof<'_>, BTreeSet<Address>> = BTreeMap::new();
-        for address in &clients {
+        for (address, _) in &snapshot.hosts {
             if let Some(Some(mac)) = own(address) {
                 proofs.entry(Proof::Mac(mac)).or_default().insert(*address);
             }
@@ -103,7 +104,7 @@ impl Identity {
                     continue;
                 }
             }
-            let mut members = addresses.iter().filter(|address| clients.contains(address));
+            let mut members = addresses.iter().filter(|address| is_client(address));
             if let Some(first) = members.next() {
                 members.for_each(|other| groups.unite(*first, *other));
             }
@@ -158,18 +159,31 @@ enum Proof<'a> {
     Name(&'a str),
 }
 
-/// The MAC addresses that every address was seen with, or leased to.
-fn macs(snapshot: &Snapshot) -> BTreeMap<Address, BTreeSet<Mac>> {
-    let clients = snapshot.hosts.iter().map(|(ip, host)| (*ip, &host.macs));
-    let servers = snapshot.servers.iter().map(|(key, server)| (key.ip, &server.macs));
-    let mut all: BTreeMap<Address, BTreeSet<Mac>> = BTreeMap::new();
-    for (ip, macs) in clients.chain(servers) {
-        all.entry(ip).or_default().extend(macs);
+/// The MAC addresses that every address was seen with, or leased to; in order and each once.
+struct Macs(Vec<(Address, Mac)>);
+
+impl Macs {
+    fn of(snapshot: &Snapshot) -> Self {
+        let clients = snapshot.hosts.iter().map(|(ip, host)| (*ip, &host.macs));
+        let servers = snapshot.servers.iter().map(|(key, server)| (key.ip, &server.macs));
+        let seen =
+            clients.chain(servers).flat_map(|(ip, macs)| macs.iter().map(move |mac| (ip, *mac)));
+        let leases = snapshot
+            .known
+            .iter()
+            .flat_map(|(ip, known)| known.leases.iter().map(move |(mac, _)| (*ip, *mac)));
+        let mut all: Vec<_> = seen.chain(leases).collect();
+        all.sort_unstable();
+        all.dedup();
+        Self(all)
     }
-    for (ip, known) in &snapshot.known {
-        all.entry(*ip).or_default().extend(known.leases.iter().map(|(mac, _)| *mac));
+
+    /// Those of one address.
+    fn shown_with(&self, address: Address) -> impl Iterator<Item = Mac> {
+        let begin = self.0.partition_point(|(ip, _)| *ip < address);
+        let own = self.0.get(begin..).unwrap_or_default().iter();
+        own.take_while(move |(ip, _)| *ip == address).map(|(_, mac)| *mac)
     }
-    all
 }
 
 /// Addresses that belong together; each set is known by its lowest.
