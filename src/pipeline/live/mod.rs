@@ -19,7 +19,7 @@
 //! *backlog* and apart from what the rate of packets alone did.
 //!
 //! Which packets the kernel drops when a ring is full is not ours to choose: whatever comes then. What
-//! goes into the ring is: of the heaviest flows (`heavy`) that are over for us it keeps only the headers,
+//! goes into the ring is: of the heaviest flows that are over for us it keeps only the headers,
 //! and while the ring fills only some of those.
 
 mod heavy;
