@@ -126,6 +126,25 @@ fn many_hosts_servers_and_names() {
 }
 
 #[test]
+fn many_names_of_one_server() {
+    let bound = Bound { nanoseconds: 250.0, memory: 400 };
+    measure("one server, a host and name a connection", &bound, 6_000, |size| {
+        let mut capture = Capture::new();
+        for number in 0..size {
+            let client = 0x0a00_0000 + number as u32;
+            let ends = Ends { client, port: 5_000, server: 0x0b00_0000, service: 443 };
+            let name = sni(&format!("{number}.bomb.example"));
+            stream(&mut capture, ends, true, &record(22, &hello(&[0xc02f, 0x002f], &name)), 1_400);
+            let mut answer = vec![3, 1];
+            answer.extend([9; 32]);
+            answer.extend([0, 0x00, 0x2f, 0]);
+            stream(&mut capture, ends, false, &record(22, &message(2, &answer)), 1_400);
+        }
+        capture.bytes
+    });
+}
+
+#[test]
 fn many_names_on_one_host() {
     let bound = Bound { nanoseconds: 250.0, memory: 400 };
     measure("one host, an offer and name a connection", &bound, 6_000, |size| {

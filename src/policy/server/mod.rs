@@ -92,10 +92,27 @@ impl ServerOutcome {
 
     /// Outcome, reasons and evidence under one name; those of the server where it has but one.
     pub fn under(&self, sni: Option<&str>) -> (Outcome, &[Reason], &ServerEvidence) {
-        match self.names.iter().find(|name| name.name.as_deref() == sni) {
+        match self.name(sni) {
             Some(name) => (name.outcome, &name.reasons, &name.evidence),
             None => (self.outcome, &self.reasons, &self.evidence),
         }
+    }
+
+    /// The same with no other names than this one: for who asks [`under`](Self::under) it alone. A
+    /// server may have as many names as a peer likes to make up.
+    #[must_use]
+    pub fn by_name(&self, sni: Option<&str>) -> Self {
+        Self {
+            outcome: self.outcome,
+            reasons: self.reasons.clone(),
+            evidence: self.evidence.clone(),
+            names: self.name(sni).cloned().into_iter().collect(),
+        }
+    }
+
+    fn name(&self, sni: Option<&str>) -> Option<&NameOutcome> {
+        let at = self.names.binary_search_by(|name| name.name.as_deref().cmp(&sni)).ok()?;
+        self.names.get(at)
     }
 }
 

@@ -356,4 +356,9 @@ fn a_server_is_as_bad_as_its_worst_name() {
         ]
     );
     assert_eq!(outcome.under(Some("new.example")).0, Outcome::Ready);
+    for name in ["new.example", "old.example", "odd.example", "none.example"] {
+        let alone = outcome.by_name(Some(name));
+        assert_eq!(alone.under(Some(name)), outcome.under(Some(name)), "{name}");
+        assert!(alone.names.len() <= 1);
+    }
 }

@@ -115,7 +115,7 @@ impl<'f> Findings<'f> {
                     .zip(judged)
                     .zip(&**clients)
                     .map(|((policy, server), client)| {
-                        verdict(policy, &case, client.clone(), server.clone())
+                        verdict(policy, &case, client.clone(), server.by_name(case.sni))
                     })
                     .collect();
                 finding::findings(&case, &verdicts, &mut Vec::new)
