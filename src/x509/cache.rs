@@ -112,10 +112,12 @@ impl Assessed {
     }
 
     fn report(&self, at: Timestamp, stores: &TrustStores) -> Arc<ChainReport> {
-        let (within, report) = &*self.last.read().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.read().unwrap_or_else(PoisonError::into_inner);
+        let (within, report) = &*last;
         if within.contains(&CertificateTime::from(at)) {
             return Arc::clone(report);
         }
+        drop(last); // or it would be waited for below
         let said = Self::say(&self.assessment, at, stores);
         let report = Arc::clone(&said.1);
         *self.last.write().unwrap_or_else(PoisonError::into_inner) = said;

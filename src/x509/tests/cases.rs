@@ -1,5 +1,7 @@
 //! Every status from real certificates, and what `openssl verify` says of each.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use ChainStatus::{
     BadSignature, Expired, Incomplete, NotSeen, NotYetValid, PrivateRoot, SelfSigned, UnknownRoot,
@@ -180,7 +182,9 @@ fn every_case_has_its_status_and_its_reason() {
         // The seconds in which something changes, and those before and behind them.
         let dates = sent.iter().flat_map(|sent| [sent.not_before(), sent.not_after()]).flatten();
         let around = dates.filter_map(|date| u64::try_from(date.as_secs()).ok());
-        let around = around.flat_map(|date| [date, date + 1, date.saturating_sub(1), date]);
+        // Most have the same dates: each moment is looked at once.
+        let around: BTreeSet<u64> =
+            around.flat_map(|date| [date.saturating_sub(1), date, date + 1]).collect();
         for at in [case.at, IN_2019, IN_2023, case.at].into_iter().chain(around) {
             let fresh = verify_at(&sent, cache.stores(), at);
             assert_eq!(*cache.verify(&sent, Timestamp::new(at, 0)), fresh, "cached: {label}");
