@@ -15,12 +15,9 @@ use crate::policy::{Outcome, Reason};
 use crate::recognise::{Fix, Remediation, Symptom};
 use crate::report::wrap;
 
-/// Lines wider than this are hard to read.
-const WIDEST: usize = 100;
-
 /// Print what is known under an id.
 pub(super) fn run(id: &str) -> Result<Exit, Failure> {
-    let Some(text) = explained(id, Words::width().clamp(20, WIDEST)) else {
+    let Some(text) = explained(id, Words::columns()) else {
         let known: Vec<&str> = ids().collect();
         let near = nearest(id, &known).map(|near| format!("; did you mean `{near}`?"));
         let error = anyhow!("nothing is called `{id}`{}", near.unwrap_or_default());

@@ -9,6 +9,9 @@ use crate::report::printable;
 /// The width of text that goes to no terminal.
 const DEFAULT_WIDTH: usize = 100;
 
+/// Sentences in lines wider than this are hard to read.
+const WIDEST: usize = 100;
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
@@ -46,6 +49,11 @@ impl Words {
     /// The width that there is for text.
     pub(super) fn width() -> usize {
         terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| usize::from(width.0))
+    }
+
+    /// The width of sentences that are broken into lines.
+    pub(super) fn columns() -> usize {
+        Self::width().clamp(20, WIDEST)
     }
 
     /// Something to read beside a result that goes elsewhere.

@@ -40,6 +40,7 @@ pub use fallback::{Attempt, is_fallback_of};
 pub use outcome::{Outcome, Reason};
 pub use roots::{Root, RootMatch, RootStatus, fated};
 pub use sentence::Asked;
+pub(crate) use sentence::key_words;
 pub use server::{NameOutcome, ServerEvidence, ServerOutcome, server};
 pub use suites::{CipherRule, KeyKinds, Level};
 pub use verdict::{Connection, Verdict, connection, judge, root};

@@ -4,7 +4,7 @@ use super::{Concerns, FindingId as Id, Found, Severity, Told};
 use crate::policy::outcome::usable_keys;
 use crate::policy::sentence::{suite_words, words};
 use crate::policy::suites::CipherRule;
-use crate::policy::{Outcome, Reason, Verdict, VersionSet};
+use crate::policy::{KeyKinds, Outcome, Reason, Verdict, VersionSet};
 use crate::recognise::Fix;
 use crate::record::{self, AlertBody, Case, Evasion};
 use crate::tls::Role;
@@ -202,7 +202,8 @@ fn one_certificate_type(
     let policy = verdict.policy;
     let versions = VersionSet::offered(offer, case.evidence.transport);
     let kinds = usable_keys(policy, offer, versions.intersection(policy.versions));
-    let wanted = policy.suites.keys();
+    let named = policy.certificate_types.unwrap_or(KeyKinds::USUAL);
+    let wanted = policy.suites.keys().intersection(named);
     match (kinds.contains(SignatureKind::Rsa), kinds.contains(SignatureKind::Ecdsa)) {
         (true, false) if wanted.contains(SignatureKind::Ecdsa) => Some("RSA"),
         (false, true) if wanted.contains(SignatureKind::Rsa) => Some("ECDSA"),

@@ -213,6 +213,7 @@ fn an_offer_of_one_kind_of_certificate_is_low_where_the_policy_has_both() {
     let named = "certificate_types = ['rsa', 'ecdsa']";
     assert!(has(named, &listed, 0xc02b), "it stays ready and loses servers");
     assert!(!has("certificate_types = ['rsa']", &listed, 0xc02b), "it breaks");
+    assert!(!has("certificate_types = ['rsa']", &listed, 0xc02f), "no server has another");
 }
 
 #[test]
