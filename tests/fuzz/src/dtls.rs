@@ -96,8 +96,15 @@ fn is_sound(kind: u8, body: &[u8]) -> bool {
     match kind {
         20 => body == [1],
         21 => matches!(body, [1 | 2, _]),
-        // A fragment that lies within its message (RFC 6347 §4.2.2).
-        22 => body.len() >= 12 && body.len() == 12 + u24(9) && u24(6) + u24(9) <= u24(1),
+        // A fragment that lies within its message (RFC 6347 §4.2.2), of a type and a length that a
+        // conversation may begin with where nothing was seen before.
+        22 => {
+            body.len() >= 12
+                && matches!(body[0], 0..=25 | 67)
+                && u24(1) < 1 << 18
+                && body.len() == 12 + u24(9)
+                && u24(6) + u24(9) <= u24(1)
+        }
         _ => false,
     }
 }
