@@ -46,6 +46,15 @@ fn resident(pid: &str) -> u64 {
     kilobytes.unwrap_or_default() >> 10
 }
 
+/// What is looked at of a report, which may be larger than memory: its hosts are only counted.
+#[cfg(feature = "live")]
+#[derive(serde::Deserialize)]
+struct Report {
+    sources: Vec<serde_json::Value>,
+    coverage: serde_json::Value,
+    clients: Vec<serde::de::IgnoredAny>,
+}
+
 /// Memory over time: flat when the greatest of the second half is hardly above that of the time
 /// before it.
 struct Memory {
@@ -213,7 +222,11 @@ fn a_long_stream() {
 #[ignore = "it takes as long as SOAK_SECONDS says"]
 #[cfg(all(feature = "live", feature = "serve"))]
 fn a_long_watch_of_a_wire() {
+    use std::io::BufReader;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use rustix::process::Signal;
+
     let Some(net) = net::Net::new() else { return };
     assert!(net.ip(&["link", "set", "lo", "up"]));
     let folder = tempfile::tempdir().unwrap();
@@ -230,22 +243,35 @@ fn a_long_watch_of_a_wire() {
         sent += net.send(Some(20_000), (0..20_000).map(|_| traffic.next()));
         memory.note(&pid);
     }
-    let (code, _, err, took) = live.stop(Signal::TERM);
+    let over = AtomicBool::new(false);
+    let ((code, _, err, took), most) = thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut most = 0;
+            while !over.load(Ordering::Relaxed) {
+                most = most.max(resident(&pid));
+                thread::sleep(Duration::from_millis(50));
+            }
+            most
+        });
+        let ended = live.stop(Signal::TERM);
+        over.store(true, Ordering::Relaxed);
+        (ended, watching.join().unwrap())
+    });
     memory.show();
     assert_eq!(code, Some(0), "{err}");
-    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
-    let source = &report["sources"][0];
+    let megabytes = |path: &Path| fs::metadata(path).unwrap().len() >> 20;
     eprintln!(
-        "{sent} sent, {} read, {} lost; ended in {took:?}",
-        source["packets"], source["dropped"]
+        "ended in {took:?}, with {most} MB at most; census {} MB, report {} MB",
+        megabytes(Path::new(&census)),
+        megabytes(&report)
     );
-    eprintln!("{}", serde_json::to_string_pretty(&report["coverage"]).unwrap());
-    eprintln!("census file of {} MB", fs::metadata(&census).unwrap().len() >> 20);
-    let unlisted = &report["coverage"]["unlisted"];
-    eprintln!(
-        "{} hosts listed; not listed: {unlisted}",
-        report["clients"].as_array().unwrap().len()
-    );
+    let report: Report =
+        serde_json::from_reader(BufReader::new(File::open(report).unwrap())).unwrap();
+    let source = &report.sources[0];
+    eprintln!("{sent} sent, {} read, {} lost", source["packets"], source["dropped"]);
+    eprintln!("{}", serde_json::to_string_pretty(&report.coverage).unwrap());
+    let unlisted = &report.coverage["unlisted"];
+    eprintln!("{} hosts listed; not listed: {unlisted}", report.clients.len());
     let counted = source["packets"].as_u64().unwrap() + source["dropped"].as_u64().unwrap();
     assert_eq!(counted, sent);
     memory.assert_flat(0.5);
