@@ -40,6 +40,9 @@ pub struct FlowTable<C> {
     watched: Watched<Flow<C>>,
     /// Consumers for flows to come.
     spares: Vec<C>,
+    /// Places for the state of such flows. That of the last one lies in a near cache.
+    #[allow(clippy::vec_box, reason = "what is moved is the box")]
+    boxes: Vec<Box<Flow<C>>>,
     /// Memory for their streams.
     memory: Vec<Vec<u8>>,
     held_bytes: usize,
@@ -55,6 +58,8 @@ pub struct Place {
     key: FlowKey,
     side: Side,
     hash: u64,
+    /// The segment only acknowledges something.
+    is_bare: bool,
     /// The entry, if there was one.
     slot: Option<u32>,
 }
@@ -70,6 +75,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             slots: Slots::new(),
             watched: Watched::new(),
             spares: Vec::new(),
+            boxes: Vec::new(),
             memory: Vec::new(),
             held_bytes: 0,
             syns: SynCache::new(),
@@ -132,7 +138,8 @@ impl<C: StreamConsumer> FlowTable<C> {
     #[inline]
     pub fn place(&self, segment: &Segment<'_>) -> Place {
         let (key, side) = FlowKey::of(segment.source, segment.target, segment.domain);
-        Place { key, side, hash: self.slots.hash_of(&key), slot: None }
+        let (hash, is_bare) = (self.slots.hash_of(&key), segment.only_acknowledges());
+        Place { key, side, hash, is_bare, slot: None }
     }
 
     /// Find the likely entry: whether it is the one is seen when it is the segment's turn.
@@ -157,9 +164,13 @@ impl<C: StreamConsumer> FlowTable<C> {
         let hand = self.slots.ahead(places().count());
         let entries = places().filter_map(entry).chain(hand).map(|entry| entry.state as usize);
         let entries = entries.fold(0, sum);
-        let flows = places().filter_map(|place| Some(flow(place)?.fetch(place.side)));
-        let flows = flows.fold(entries, sum);
-        let ends = places().filter_map(|place| Some(flow(place)?.fetch_end(place.side)));
+        let needed = |place: &Place| {
+            let flow = flow(place)?;
+            Some(if place.is_bare { flow.fetch_heard() } else { flow.fetch(place.side) })
+        };
+        let flows = places().filter_map(needed).fold(entries, sum);
+        let fed = places().filter(|place| !place.is_bare);
+        let ends = fed.filter_map(|place| Some(flow(place)?.fetch_end(place.side)));
         ends.fold(flows, sum)
     }
 
@@ -168,7 +179,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     pub fn push_at(
         &mut self,
         segment: &Segment<'_>,
-        &Place { key, side, hash, slot }: &Place,
+        &Place { key, side, hash, is_bare, slot }: &Place,
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
@@ -194,6 +205,11 @@ impl<C: StreamConsumer> FlowTable<C> {
             if segment.flags.syn() || C::opening(segment.payload) != Opening::None {
                 self.reopen(slot, before, key, side, segment, at, finish);
             }
+        } else if is_bare
+            && let Some(flow) = self.watched.get_mut(entry.state)
+            && flow.heard.challenge.is_none()
+        {
+            flow.hear(side, segment, at, &self.syns, &key);
         } else {
             self.feed(slot, key, side, segment, at, finish);
         }
@@ -313,7 +329,14 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
         let first_seq = data_seq(segment);
         let consumer = self.spares.pop().unwrap_or_else(|| C::open(&self.limits));
-        let mut flow = Box::new(Flow::new(&key, consumer, at));
+        let fresh = Flow::new(&key, consumer, at);
+        let mut flow = match self.boxes.pop() {
+            Some(mut place) => {
+                *place = fresh;
+                place
+            }
+            None => Box::new(fresh),
+        };
         // Who speaks second has most to say. Where memory is short each gets what it needs only.
         if self.held_bytes < self.limits.watched_bytes / 2
             && let Some(memory) = self.memory.pop()
@@ -412,13 +435,13 @@ impl<C: StreamConsumer> FlowTable<C> {
         let Some(flow) = self.watched.get_mut(state) else { return };
         let is_bare = segment.payload.is_empty() && segment.cut == 0;
         let is_strange = segment.flags.syn() && flow.is_reused_by(side, segment);
-        if is_strange && is_bare && flow.closed.is_none() {
+        if is_strange && is_bare && flow.heard.closed.is_none() {
             // Who goes on where it was never got it (RFC 9293 §3.10.7.4): nothing is over yet.
-            flow.challenge = Some((side, segment.seq));
+            flow.heard.challenge = Some((side, segment.seq));
             self.note_syn(&key, side, segment);
             return;
         }
-        if is_strange || flow.challenge.is_some() && flow.is_of_another(side, segment) {
+        if is_strange || flow.heard.challenge.is_some() && flow.is_of_another(side, segment) {
             if is_bare && !is_strange {
                 self.note_bare(&key, side, segment);
                 return;
@@ -435,7 +458,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         let before = flow.held_bytes();
         let control = flow.push(side, segment, at, &self.syns, &key, &self.limits);
         self.held_bytes = self.held_bytes.saturating_sub(before).saturating_add(flow.held_bytes());
-        if let Some(closed) = flow.closed
+        if let Some(closed) = flow.heard.closed
             && let Some(entry) = self.slots.get_mut(slot)
         {
             entry.close(seconds(closed));
@@ -450,7 +473,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// End the watching of a flow; its entry stays, shunted.
     fn give_up(&mut self, slot: u32, end: FlowEnd, finish: &mut impl FnMut(Finished<C>)) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
-        let Some(flow) = self.watched.remove(entry.state) else { return };
+        let Some(mut flow) = self.watched.remove(entry.state) else { return };
         entry.state = SHUNTED;
         if end == FlowEnd::Shunted && flow.consumer.begun() {
             entry.flags |= SEEN;
@@ -460,14 +483,17 @@ impl<C: StreamConsumer> FlowTable<C> {
             if let Some(start) = start {
                 entry.flags |= opening_flag(side);
                 *side.of_mut(&mut entry.openings) = start;
-                *side.of_mut(&mut entry.ttl) = *side.of(&flow.ttl);
+                *side.of_mut(&mut entry.ttl) = *side.of(&flow.heard.ttl);
             }
         }
         self.held_bytes = self.held_bytes.saturating_sub(flow.held_bytes());
         let (key, stood) = (entry.key, flow.stands());
         let guessed = u64::from(flow.guessed_starts);
         self.stats.guessed_starts = self.stats.guessed_starts.saturating_add(guessed);
-        let (finished, streams) = flow.finish(end);
+        let (finished, streams) = flow.finish(end, C::open(&self.limits));
+        if self.boxes.len() < SPARES {
+            self.boxes.push(flow);
+        }
         let room = SPARES.saturating_sub(self.memory.len());
         self.memory.extend(streams.into_iter().filter_map(StreamAssembler::release).take(room));
         // It may go on: nobody has closed it.
@@ -491,7 +517,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             if state != SHUNTED
                 && let Some(flow) = self.watched.get_mut(state)
             {
-                flow.closed = flow.closed.map(|closed| closed.shifted(by));
+                flow.heard.closed = flow.heard.closed.map(|closed| closed.shifted(by));
             }
         }
     }
@@ -528,7 +554,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         finish: &mut impl FnMut(Finished<C>),
     ) {
         let Some(flow) = self.watched.get(state) else { return };
-        let end = if flow.closed.is_some_and(|closed| at.since(closed) > self.limits.linger) {
+        let end = if flow.heard.closed.is_some_and(|closed| at.since(closed) > self.limits.linger) {
             if flow.meta.reset { FlowEnd::Reset } else { FlowEnd::Fin }
         } else if silent > self.limits.watched_idle.as_secs() {
             FlowEnd::Idle

@@ -1,5 +1,7 @@
 //! [`Flow`]: the state of a flow while its handshake is watched.
 
+use std::mem;
+
 use super::syn::{self, Syn, SynCache};
 use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Side, Signs, Start, StreamAssembler};
 use super::{StreamConsumer, table::Finished};
@@ -16,18 +18,30 @@ pub(super) struct Flow<C> {
     pub(super) consumer: C,
     pub(super) streams: [StreamAssembler; 2],
     pub(super) first_seq: [Option<SeqNumber>; 2],
-    /// The last acknowledgement number of each end.
-    pub(super) acked: [Option<SeqNumber>; 2],
-    /// Time to live of the first packet of each end.
-    pub(super) ttl: [u8; 2],
+    pub(super) heard: Heard,
+    /// What is known besides; its last packet is that of `heard` until the flow is over.
     pub(super) meta: FlowMeta,
     /// Directions whose beginning was waited for in vain.
     pub(super) guessed_starts: u8,
+}
+
+/// What every packet touches, in one line of the cache: most acknowledge something, and no more.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Heard {
+    /// When the last packet came.
+    last: Timestamp,
     /// When both ends were closed.
     pub(super) closed: Option<Timestamp>,
+    /// The last acknowledgement number of each end.
+    acked: [Option<SeqNumber>; 2],
     /// A SYN that does not belong to it, and who sent it: whether another connection began, or nobody
     /// received it, is told by what comes next.
     pub(super) challenge: Option<(Side, SeqNumber)>,
+    /// Time to live of the first packet of each end that was heard.
+    pub(super) ttl: [u8; 2],
+    /// Which ends were heard.
+    ends: [bool; 2],
 }
 
 impl<C: StreamConsumer> Flow<C> {
@@ -37,8 +51,14 @@ impl<C: StreamConsumer> Flow<C> {
             consumer,
             streams: <[StreamAssembler; 2]>::default(),
             first_seq: [None; 2],
-            acked: [None; 2],
-            ttl: [0; 2],
+            heard: Heard {
+                last: at,
+                closed: None,
+                acked: [None; 2],
+                challenge: None,
+                ttl: [0; 2],
+                ends: [false; 2],
+            },
             meta: FlowMeta {
                 endpoints: [key.endpoint(Side::Low), key.endpoint(Side::High)],
                 layers: [None; 2],
@@ -53,8 +73,6 @@ impl<C: StreamConsumer> Flow<C> {
                 last: at,
             },
             guessed_starts: 0,
-            closed: None,
-            challenge: None,
         }
     }
 
@@ -73,10 +91,15 @@ impl<C: StreamConsumer> Flow<C> {
             .wrapping_add(usize::from(low_bytes == 0))
             .wrapping_add(usize::from(meta.reset))
             .wrapping_add(usize::from(meta.last == meta.opened))
+            .wrapping_add(self.fetch_heard())
             .wrapping_add(usize::from(side.of(&meta.signs).urgent))
-            .wrapping_add(usize::from(side.of(&self.acked).is_some()))
-            .wrapping_add(usize::from(self.closed.is_some()))
             .wrapping_add(self.consumer.fetch())
+    }
+
+    /// Read what an acknowledgement needs, likewise.
+    #[inline]
+    pub(super) const fn fetch_heard(&self) -> usize {
+        self.heard.closed.is_some() as usize
     }
 
     /// Read where the next bytes of this direction will be kept, likewise.
@@ -114,7 +137,7 @@ impl<C: StreamConsumer> Flow<C> {
     /// Whether a segment is of the connection that the last strange SYN began, and not of this one.
     #[cold]
     pub(super) fn is_of_another(&self, side: Side, segment: &Segment<'_>) -> bool {
-        let Some((sender, isn)) = self.challenge else { return false };
+        let Some((sender, isn)) = self.heard.challenge else { return false };
         let number = match (side == sender, segment.flags.ack()) {
             (true, _) => segment.seq,
             (false, true) => segment.ack,
@@ -147,20 +170,44 @@ impl<C: StreamConsumer> Flow<C> {
             // to be exact.
             let end = seq.plus(u32::try_from(segment.payload.len()).unwrap_or(u32::MAX));
             match *side.of(&self.first_seq) {
-                None => *other.of(&self.acked) == Some(end),
-                Some(first) => *side.of(&self.ttl) != segment.ttl && first == seq,
+                None => *other.of(&self.heard.acked) == Some(end),
+                Some(first) => *side.of(&self.heard.ttl) != segment.ttl && first == seq,
             }
         } else if !segment.flags.ack() {
             false
         } else if side.of(&self.meta.layers).is_none() {
-            match *other.of(&self.acked) {
+            match *other.of(&self.heard.acked) {
                 Some(acked) => near(seq, Some(acked)) && near(segment.ack, stands(other)),
                 None => stands(other) == Some(segment.ack),
             }
         } else {
-            *side.of(&self.ttl) != segment.ttl
+            *side.of(&self.heard.ttl) != segment.ttl
                 && near(seq, stands(side))
-                && near(segment.ack, *side.of(&self.acked))
+                && near(segment.ack, *side.of(&self.heard.acked))
+        }
+    }
+
+    /// Take a packet's time and what it acknowledges; all of a packet that only does that.
+    #[inline]
+    pub(super) fn hear(
+        &mut self,
+        side: Side,
+        segment: &Segment<'_>,
+        at: Timestamp,
+        syns: &SynCache,
+        key: &FlowKey,
+    ) {
+        self.heard.last = at;
+        if !mem::replace(side.of_mut(&mut self.heard.ends), true) {
+            *side.of_mut(&mut self.meta.layers) = Some(segment.layers);
+            *side.of_mut(&mut self.heard.ttl) = segment.ttl;
+            // The other end may never say anything more.
+            let other = syns.of(key, side.other());
+            *side.other().of_mut(&mut self.meta.syn) |=
+                segment.flags.ack() && other.is_some_and(|syn| syn.fits(segment.ack));
+        }
+        if segment.flags.ack() {
+            *side.of_mut(&mut self.heard.acked) = Some(segment.ack);
         }
     }
 
@@ -174,24 +221,12 @@ impl<C: StreamConsumer> Flow<C> {
         key: &FlowKey,
         limits: &Limits,
     ) -> Control {
+        self.hear(side, segment, at, syns, key);
         let meta = &mut self.meta;
-        meta.last = at;
-        let layers = side.of_mut(&mut meta.layers);
-        if layers.is_none() {
-            *layers = Some(segment.layers);
-            *side.of_mut(&mut self.ttl) = segment.ttl;
-            // The other end may never say anything more.
-            let other = syns.of(key, side.other());
-            *side.other().of_mut(&mut meta.syn) |=
-                segment.flags.ack() && other.is_some_and(|syn| syn.fits(segment.ack));
-        }
-        if segment.flags.ack() {
-            *side.of_mut(&mut self.acked) = Some(segment.ack);
-        }
         let seq = data_seq(segment);
         // The other end still waits for bytes before these: whatever they look like, they are not
         // the beginning.
-        let is_preceded = side.other().of(&self.acked).is_some_and(|acked| {
+        let is_preceded = side.other().of(&self.heard.acked).is_some_and(|acked| {
             let ahead = seq.offset_from(acked);
             0 < ahead && ahead < syn::REACH
         });
@@ -265,16 +300,18 @@ impl<C: StreamConsumer> Flow<C> {
         let closed = |stream: &StreamAssembler, other: &StreamAssembler| {
             stream.ended() || (other.ended() && !stream.begun() && !stream.is_waiting())
         };
-        if self.closed.is_none() && (meta.reset || (closed(low, high) && closed(high, low))) {
-            self.closed = Some(at);
+        if self.heard.closed.is_none() && (meta.reset || (closed(low, high) && closed(high, low))) {
+            self.heard.closed = Some(at);
             self.consumer.settle();
             self.streams.iter_mut().for_each(StreamAssembler::settle);
         }
         control
     }
 
-    /// No more will come: feed what waits, and let go. The streams are empty then.
-    pub(super) fn finish(mut self, end: FlowEnd) -> (Finished<C>, [StreamAssembler; 2]) {
+    /// No more will come: feed what waits, and let go. What is left
+    /// holds nothing but a fresh consumer.
+    pub(super) fn finish(&mut self, end: FlowEnd, fresh: C) -> (Finished<C>, [StreamAssembler; 2]) {
+        self.meta.last = self.heard.last;
         if end != FlowEnd::Shunted {
             let at = self.meta.last;
             for side in [Side::Low, Side::High] {
@@ -287,7 +324,8 @@ impl<C: StreamConsumer> Flow<C> {
                 });
             }
         }
-        (Finished { meta: self.meta, consumer: self.consumer, end }, self.streams)
+        let consumer = mem::replace(&mut self.consumer, fresh);
+        (Finished { meta: self.meta.clone(), consumer, end }, mem::take(&mut self.streams))
     }
 }
 

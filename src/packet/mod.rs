@@ -72,6 +72,14 @@ pub struct Segment<'a> {
     pub layers: Layers,
 }
 
+impl Segment<'_> {
+    /// Whether it does no more than acknowledge: no payload, and neither begins nor ends anything.
+    #[inline]
+    pub const fn only_acknowledges(&self) -> bool {
+        self.payload.is_empty() && self.cut == 0 && self.flags.only_acknowledges()
+    }
+}
+
 /// A UDP datagram, borrowed from its frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
@@ -292,6 +300,11 @@ impl TcpFlags {
     /// The acknowledgement number is valid.
     pub const fn ack(self) -> bool {
         self.0 & Self::ACK != 0
+    }
+
+    /// The acknowledgement number is valid, and nothing begins or ends.
+    const fn only_acknowledges(self) -> bool {
+        self.0 & (Self::FIN | Self::SYN | Self::RST | Self::ACK) == Self::ACK
     }
 }
 
