@@ -1,4 +1,5 @@
-//! What a census holds is what it accounts for: its bounds in bytes are bounds on memory.
+//! What a census holds is what it accounts for: its bounds in bytes are bounds on memory. And packets
+//! of which nothing is wanted take none.
 //!
 //! An allocator counts what is held. A census is fed what grows each of its parts until its bound is
 //! reached; then as much again, and it must not have grown.
@@ -17,20 +18,30 @@ mod common;
 mod hostile;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tlscensus::capture::paths;
 use tlscensus::census::Census;
+use tlscensus::clock::Timestamp;
+use tlscensus::flow::table::FlowTable;
 use tlscensus::limits::Limits;
+use tlscensus::packet::{Address, Domain, Endpoint, Layers, Segment, SeqNumber, TcpFlags};
 use tlscensus::pipeline::{self, Progress};
+use tlscensus::tls::conversation::Conversation;
 
 use hostile::{hello, tcp};
 
 struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// How often this thread has asked for memory.
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -39,6 +50,7 @@ static COUNTING: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        ASKED.set(ASKED.get() + 1);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
@@ -115,4 +127,55 @@ fn a_census_keeps_to_its_bounds_in_bytes() {
             assert!(held[0] >= 7 * MB, "{what}: {held:?}");
         }
     }
+}
+
+#[test]
+fn packets_of_bulk_and_acknowledgements_ask_for_no_memory() {
+    const ACK: TcpFlags = TcpFlags(0x10);
+    let mut table = FlowTable::<Conversation>::new(&Limits::default());
+    let ends = [1, 2].map(|last| Endpoint { address: Address::v4([10, 0, 0, last]), port: 443 });
+    let mut sent = [1_000_u32, 9_000];
+    let mut at = 0;
+    let mut push = |from: usize, payload: &[u8]| {
+        at += 1;
+        let segment = Segment {
+            source: ends[from],
+            target: ends[1 - from],
+            domain: Domain::default(),
+            seq: SeqNumber(sent[from]),
+            ack: SeqNumber(sent[1 - from]),
+            flags: ACK,
+            ttl: 64,
+            payload,
+            cut: 0,
+            layers: Layers::default(),
+        };
+        sent[from] = sent[from].wrapping_add(payload.len() as u32);
+        table.push(&segment, Timestamp::new(1_772_352_000, at * 1_000), &mut |_| {});
+        (table.watched(), table.stats().reopened)
+    };
+    let sealed = [[0x17, 3, 3, 0, 64].as_slice(), &[0xaa; 64]].concat();
+    push(0, &hello("bulk.example"));
+    let before = ASKED.get();
+    for _ in 0..1_000 {
+        assert_eq!(push(1, &[]).0, 1, "it is watched");
+    }
+    assert_eq!(ASKED.get() - before, 0, "for acknowledgements");
+    push(1, &[0x16, 3, 3, 0, 6, 2, 0, 0, 2, 3, 3]);
+    for from in [1, 0] {
+        push(from, &sealed);
+    }
+    assert_eq!(push(1, &sealed), (0, 0), "it is shunted");
+    let before = ASKED.get();
+    let mut bulk = [0_u8; 1_448];
+    for packet in 0..20_000_u32 {
+        // Any byte may be the first of a segment: what was encrypted, or words.
+        let mut state = packet.wrapping_mul(0x9e37_79b9) | 1;
+        for byte in &mut bulk[..32] {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = (state >> 24) as u8;
+        }
+        push((packet % 2) as usize, &bulk);
+    }
+    assert_eq!(ASKED.get() - before, 0, "for bulk");
 }

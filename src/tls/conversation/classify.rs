@@ -1,5 +1,7 @@
 //! What bytes begin with: TLS, SSL 2.0, TLS wrapped in something else, or none of them.
 
+use memchr::memchr2;
+
 use super::record::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEARTBEAT, is_record};
 use crate::bytes::Reader;
 use crate::tls::sslv2;
@@ -110,6 +112,14 @@ fn classify_hello(bytes: &[u8], size: u16, strict: bool) -> Found {
 /// The first six bytes of handshake messages, as far as they are there, put together over records
 /// that may be as small as one byte (RFC 8446 §5.1 allows any fragmentation).
 fn opening(bytes: &[u8]) -> Option<([u8; 6], usize)> {
+    // Nearly always they are in the first record.
+    if let [HANDSHAKE, major, minor, high, low, first @ ..] = bytes
+        && let Some(opening) = first.first_chunk()
+        && let size @ 6.. = usize::from(u16::from_be_bytes([*high, *low]))
+        && is_record(HANDSHAKE, *major, *minor, size)
+    {
+        return Some((*opening, opening.len()));
+    }
     let mut reader = Reader::new(bytes);
     let mut opening = [0; 6];
     let mut have = 0_usize;
@@ -230,9 +240,7 @@ fn first_within(bytes: &[u8], depth: usize, test: impl Fn(&[u8]) -> Within) -> W
     let mut rest = searched;
     let mut at = 0_usize;
     // Few bytes of anything but TLS are one of these two: the scan is what it costs.
-    while let Some(next) =
-        rest.iter().position(|byte| matches!(*byte, HANDSHAKE | CHANGE_CIPHER_SPEC))
-    {
+    while let Some(next) = memchr2(HANDSHAKE, CHANGE_CIPHER_SPEC, rest) {
         at = at.saturating_add(next);
         match test(searched.get(at..).unwrap_or_default()) {
             Within::Hello(_) => return Within::Hello(at),

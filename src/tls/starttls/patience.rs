@@ -69,11 +69,12 @@ pub(in crate::tls) fn is_beginning(bytes: &[u8]) -> bool {
 pub(in crate::tls) fn is_opening(bytes: &[u8]) -> bool {
     let is_whole = |high: u8, low: u8| usize::from(u16::from_be_bytes([high, low])) == bytes.len();
     match bytes {
-        [b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'*' | b'+' | b'"' | b'<', second, ..]
-            if *second >= b' ' =>
-        {
-            let word = bytes.get(..16).unwrap_or(bytes).to_ascii_uppercase();
-            WORDS.iter().any(|start| word.starts_with(start))
+        [first, second, ..] if *second >= b' ' && is_initial(*first) => {
+            let begins = |word: &&[u8]| {
+                let start = bytes.get(..word.len());
+                start.is_some_and(|start| start.eq_ignore_ascii_case(word))
+            };
+            WORDS.iter().any(begins)
         }
         [0x0d, ..] => bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n"),
         // SOCKS 5: methods and nothing else, or a request for a tunnel. SOCKS 4: port, address, names
@@ -92,6 +93,26 @@ pub(in crate::tls) fn is_opening(bytes: &[u8]) -> bool {
         [size, 0, 0, 0, 10, b'1'..=b'9', ..] => bytes.len() == usize::from(*size).saturating_add(4),
         _ => false,
     }
+}
+
+/// Whether one of [`WORDS`] begins with it.
+const fn is_initial(byte: u8) -> bool {
+    matches!(
+        byte.to_ascii_uppercase(),
+        b'A' | b'C'
+            | b'E'
+            | b'H'
+            | b'L'
+            | b'M'
+            | b'N'
+            | b'P'
+            | b'S'
+            | b'2'
+            | b'*'
+            | b'+'
+            | b'"'
+            | b'<'
+    )
 }
 
 /// How text begins that begins a session, or asks for TLS in it.

@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use memchr::memmem;
+
 use crate::bytes::Reader;
 
 /// The cleartext of both ends behind proxies' own words.
@@ -99,7 +101,7 @@ fn behind_headers(message: &[u8]) -> &[u8] {
 
 /// What stands behind the first `mark`.
 fn behind<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
-    let at = text.windows(mark.len()).position(|window| window == mark)?;
+    let at = memmem::find(text, mark)?;
     text.get(at.saturating_add(mark.len())..)
 }
 

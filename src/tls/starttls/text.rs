@@ -1,5 +1,9 @@
 //! Line protocols in which a client asks for TLS.
 
+use std::iter;
+
+use memchr::{memchr, memmem};
+
 /// The protocol of a text session. One end may be missing: a client's commands tell more, a server's
 /// greeting has to do where only that was captured.
 pub(super) fn name(client: &[u8], server: &[u8]) -> Option<&'static str> {
@@ -90,14 +94,23 @@ fn is_irc_ready(server: &[u8]) -> bool {
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+    let mut rest = text;
+    let split = iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (line, behind) = rest.split_at(memchr(b'\n', rest).unwrap_or(rest.len()));
+        rest = behind.get(1..).unwrap_or_default();
+        Some(line)
+    });
+    split.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
 }
 
 fn has_line(text: &[u8], wanted: &[u8]) -> bool {
     lines(text).any(|line| line.eq_ignore_ascii_case(wanted))
 }
 
-/// Whether `mark` stands somewhere in a text that the bounds keep short.
+/// Whether `mark` stands somewhere in a text.
 pub(super) fn contains(text: &[u8], mark: &[u8]) -> bool {
-    text.windows(mark.len()).any(|window| window == mark)
+    memmem::find(text, mark).is_some()
 }
