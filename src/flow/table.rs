@@ -8,6 +8,8 @@
 use std::mem;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::entry::{Entry, HAS_JOINED, SEEN, opening_flag};
 use super::halves::Halves;
 use super::keepsake::Keepsakes;
@@ -157,21 +159,26 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Each step waits for memory that the one before it has led to, for all packets together.
     #[inline]
     pub fn fetch(&self, places: &[Option<Place>]) -> usize {
-        let entry = |place: &Place| self.slots.get(place.slot?);
-        let flow = |place: &Place| self.watched.get(entry(place)?.state);
-        let places = || places.iter().flatten();
         let sum = |sum: usize, part: usize| sum.wrapping_add(part);
-        let hand = self.slots.ahead(places().count());
-        let entries = places().filter_map(entry).chain(hand).map(|entry| entry.state as usize);
-        let entries = entries.fold(0, sum);
-        let needed = |place: &Place| {
-            let flow = flow(place)?;
-            Some(if place.is_bare { flow.fetch_heard() } else { flow.fetch(place.side) })
-        };
-        let flows = places().filter_map(needed).fold(entries, sum);
-        let fed = places().filter(|place| !place.is_bare);
-        let ends = fed.filter_map(|place| Some(flow(place)?.fetch_end(place.side)));
-        ends.fold(flows, sum)
+        let mut flows = SmallVec::<[(&Flow<C>, &Place); 32]>::new();
+        let mut entries = SmallVec::<[(u32, &Place); 32]>::new();
+        let hand = self.slots.ahead(places.len()).map(|entry| entry.state as usize).fold(0, sum);
+        for place in places.iter().flatten() {
+            if let Some(entry) = place.slot.and_then(|slot| self.slots.get(slot)) {
+                entries.push((entry.state, place));
+            }
+        }
+        for (state, place) in entries {
+            if let Some(flow) = self.watched.get(state) {
+                flows.push((flow, place));
+            }
+        }
+        let first = flows.iter().map(|(flow, place)| {
+            if place.is_bare { flow.fetch_heard() } else { flow.fetch(place.side) }
+        });
+        let first = first.fold(hand, sum);
+        let fed = flows.iter().filter(|(_, place)| !place.is_bare);
+        fed.map(|(flow, place)| flow.fetch_end(place.side)).fold(first, sum)
     }
 
     /// Take one segment whose place was found before. What was taken since may have changed it.

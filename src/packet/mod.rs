@@ -175,28 +175,36 @@ impl Serialize for Address {
 }
 
 /// `203.0.113.7`, and how long that is.
-fn dotted(octets: [u8; 4]) -> ([u8; 15], usize) {
-    let mut text = [0; 15];
+fn dotted(octets: [u8; 4]) -> ([u8; 16], usize) {
+    let mut text = [0; 16];
     let mut length = 0_usize;
     for octet in octets {
-        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' | digit);
-        let zeros = if octet >= 100 {
-            0
-        } else if octet >= 10 {
-            1
-        } else {
-            2
-        };
-        let dot = (length > 0).then_some(b'.');
-        for byte in dot.into_iter().chain(digits.into_iter().skip(zeros)) {
-            if let Some(place) = text.get_mut(length) {
-                *place = byte;
-                length = length.saturating_add(1);
-            }
+        // Three digits and a dot are written, and what is not needed of them is written over.
+        let (digits, size) = OCTETS.get(usize::from(octet)).copied().unwrap_or_default();
+        if let Some(place) = text.get_mut(length..).and_then(<[u8]>::first_chunk_mut) {
+            *place = digits;
         }
+        length = length.saturating_add(size);
     }
-    (text, length)
+    (text, length.saturating_sub(1))
 }
+
+/// The digits of each octet, a dot behind them, and how many bytes these are.
+#[allow(clippy::indexing_slicing, reason = "checked when it is built")]
+static OCTETS: [([u8; 4], usize); 256] = {
+    let mut octets = [([b'.'; 4], 2); 256];
+    let mut octet = 0_u8;
+    loop {
+        let ones = b'0' | (octet % 10);
+        octets[octet as usize] = match octet {
+            0..=9 => ([ones, b'.', b'.', b'.'], 2),
+            10..=99 => ([b'0' | (octet / 10), ones, b'.', b'.'], 3),
+            _ => ([b'0' | (octet / 100), b'0' | (octet / 10 % 10), ones, b'.'], 4),
+        };
+        let Some(next) = octet.checked_add(1) else { break octets };
+        octet = next;
+    }
+};
 
 /// An address and a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -46,6 +46,10 @@ pub fn application(
     negotiated: Option<&[u8]>,
 ) -> Application {
     let (of_client, of_server) = (client.of(preamble), client.other().of(preamble));
+    if of_client.is_empty() && of_server.is_empty() {
+        let name = alpn::name(offered, negotiated);
+        return Application { name, starttls: false, target: None };
+    }
     let opened = proxy::open(of_client, of_server);
     let cleartext = binary::name(opened.client, opened.server)
         .or_else(|| text::name(opened.client, opened.server));
