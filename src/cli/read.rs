@@ -187,7 +187,7 @@ fn read_watched(
     let bar = progress::bar(total, words.quiet);
     let over = AtomicBool::new(false);
     let finished = thread::scope(|scope| {
-        scope.spawn(|| {
+        let watching = scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 if asked.load(Ordering::Relaxed) {
                     progress.stop();
@@ -201,6 +201,7 @@ fn read_watched(
             Some(store) => read_into(store, inputs, &plan.settings, sink, &progress),
         };
         over.store(true, Ordering::Relaxed);
+        watching.thread().unpark();
         finished
     });
     bar.finish_and_clear();
