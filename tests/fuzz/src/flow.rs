@@ -95,7 +95,8 @@ enum Sent {
     Cut(usize),
     /// Each segment twice.
     Doubled,
-    /// In segments of so many bytes, each two in the other order, but for the first of all.
+    /// In segments of so many bytes, each two in the other order, but for the first: without a SYN
+    /// the middle of a hello may look like words that begin a stream.
     Swapped(usize),
 }
 
@@ -108,7 +109,10 @@ fn pieces(payload: &[u8], sent: Sent) -> Vec<(usize, &[u8])> {
     let mut pieces: Vec<_> = (0..).step_by(size).zip(payload.chunks(size)).collect();
     match sent {
         Sent::Doubled => pieces.extend_from_within(..),
-        Sent::Swapped(_) => pieces.chunks_mut(2).for_each(<[_]>::reverse),
+        Sent::Swapped(_) => {
+            let behind = pieces.get_mut(1..).unwrap_or_default();
+            behind.chunks_mut(2).for_each(<[_]>::reverse);
+        }
         Sent::AsIs | Sent::Cut(_) => {}
     }
     if pieces.is_empty() {
