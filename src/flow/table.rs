@@ -161,15 +161,10 @@ impl<C: StreamConsumer> FlowTable<C> {
     pub fn fetch(&self, places: &[Option<Place>]) -> usize {
         let sum = |sum: usize, part: usize| sum.wrapping_add(part);
         let mut flows = SmallVec::<[(&Flow<C>, &Place); 32]>::new();
-        let mut entries = SmallVec::<[(u32, &Place); 32]>::new();
         let hand = self.slots.ahead(places.len()).map(|entry| entry.state as usize).fold(0, sum);
         for place in places.iter().flatten() {
-            if let Some(entry) = place.slot.and_then(|slot| self.slots.get(slot)) {
-                entries.push((entry.state, place));
-            }
-        }
-        for (state, place) in entries {
-            if let Some(flow) = self.watched.get(state) {
+            let entry = place.slot.and_then(|slot| self.slots.get(slot));
+            if let Some(flow) = entry.and_then(|entry| self.watched.get(entry.state)) {
                 flows.push((flow, place));
             }
         }
