@@ -65,16 +65,42 @@ pub(in crate::tls) fn is_beginning(bytes: &[u8]) -> bool {
 
 /// Whether bytes begin a connection, or ask for TLS, in a way that hardly anything else looks like: a
 /// request to a proxy, a greeting, a request for TLS. Asked of every packet of flows that are not
-/// watched: the first byte decides for nearly all.
+/// watched: the first two bytes decide for nearly all.
+#[inline]
 pub(in crate::tls) fn is_opening(bytes: &[u8]) -> bool {
+    // The length of MySQL's greeting may be any first byte, with a zero behind it.
+    matches!(bytes, [first, second, ..] if may_open(*first) || *second == 0) && opens(bytes)
+}
+
+/// Whether one of those openings begins with this byte.
+#[inline]
+fn may_open(first: u8) -> bool {
+    static MAY: [bool; 256] = {
+        let mut may = [false; 256];
+        let mut byte = 0_u8;
+        loop {
+            let (_, rest) = may.split_at_mut(byte as usize);
+            if let [place, ..] = rest {
+                *place = is_initial(byte) || matches!(byte, 0 | 3 | 4 | 5 | 0x0d | 0x12 | 0x30);
+            }
+            let Some(next) = byte.checked_add(1) else { break may };
+            byte = next;
+        }
+    };
+    MAY.get(usize::from(first)).copied().unwrap_or(true)
+}
+
+#[inline(never)]
+fn opens(bytes: &[u8]) -> bool {
     let is_whole = |high: u8, low: u8| usize::from(u16::from_be_bytes([high, low])) == bytes.len();
     match bytes {
         [first, second, ..] if *second >= b' ' && is_initial(*first) => {
-            let begins = |word: &&[u8]| {
+            let initial = first.to_ascii_uppercase();
+            let begins = |word: &&&[u8]| {
                 let start = bytes.get(..word.len());
                 start.is_some_and(|start| start.eq_ignore_ascii_case(word))
             };
-            WORDS.iter().any(begins)
+            WORDS.iter().filter(|word| word.first() == Some(&initial)).any(|word| begins(&word))
         }
         [0x0d, ..] => bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n"),
         // SOCKS 5: methods and nothing else, or a request for a tunnel. SOCKS 4: port, address, names
@@ -220,5 +246,29 @@ mod tests {
         }
         let search = [0x30, 0x84, 0, 0, 0, 45, 2, 1, 1, 0x63, 0x84, 0, 0];
         assert_eq!(Patience::of(&search), Patience::Known);
+    }
+
+    #[test]
+    fn what_opens_a_session_gets_past_the_first_look() {
+        for word in WORDS {
+            let lower = word.to_ascii_lowercase();
+            assert!(is_opening(word) && is_opening(&lower), "{word:?}");
+            let [first, ..] = lower.as_slice() else { unreachable!() };
+            assert!(is_initial(*first) && may_open(*first), "{word:?}");
+        }
+        for bytes in [
+            b"\r\n\r\n\0\r\nQUIT\n".as_slice(),
+            &[5, 1, 0],
+            &[5, 1, 0, 1, 10, 0, 0, 1, 1, 187],
+            &[4, 1, 1, 187, 10, 0, 0, 1, 0],
+            &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f],
+            &[3, 0, 0, 7, 2, 0xe0, 0],
+            &[0x12, 1, 0, 8, 0, 0, 0, 0],
+            &[0x30, 0x0c, 2, 1, 1, 0x77, 7],
+            &[6, 0, 0, 0, 10, b'8', b'.', b'0', b'.', b'1'],
+        ] {
+            assert!(is_opening(bytes), "{bytes:?}");
+        }
+        assert!(!is_opening(b"") && !is_opening(b"2") && !is_opening(&[0x17, 3, 3, 0, 64]));
     }
 }
