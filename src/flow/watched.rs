@@ -308,8 +308,8 @@ impl<C: StreamConsumer> Flow<C> {
         control
     }
 
-    /// No more will come: feed what waits, and let go. What is left
-    /// holds nothing but a fresh consumer.
+    /// No more will come: feed what waits, and let go. What is left holds no more than the fresh
+    /// consumer.
     pub(super) fn finish(&mut self, end: FlowEnd, fresh: C) -> (Finished<C>, [StreamAssembler; 2]) {
         self.meta.last = self.heard.last;
         if end != FlowEnd::Shunted {
