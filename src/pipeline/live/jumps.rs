@@ -46,6 +46,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use crossbeam_channel::{Receiver, unbounded};
+
     use super::*;
     use crate::capture::file::FileSource;
     use crate::capture::{Frame, Poll, Source};
@@ -73,16 +75,21 @@ mod tests {
         assert_eq!(jumps.stamp(at(3_632), after(3_603)), None);
     }
 
+    /// A capture of one handshake, who follows it, and where it comes out when it is over.
+    fn watched() -> (FileSource, Follower, Batcher, Receiver<Batch>) {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/tls12-ecdhe-rsa.pcap");
+        let limits = Limits::default();
+        let source = FileSource::open(path.as_ref(), &limits).unwrap();
+        let (empty, (full, over)) = (unbounded(), unbounded());
+        empty.0.send(Batch::default()).unwrap();
+        let batcher = Batcher::new(empty.1, full, Arc::default());
+        (source, Follower::new("eth1".into(), &limits), batcher, over)
+    }
+
     /// Sizes of the handshakes that are found in a capture whose stamps jump in the middle by so many
     /// hours, and another half an hour later; whether that is told.
     fn handshakes(jump: i64, told: bool) -> Vec<usize> {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/tls12-ecdhe-rsa.pcap");
-        let limits = Limits::default();
-        let mut source = FileSource::open(path.as_ref(), &limits).unwrap();
-        let (empty, full) = (crossbeam_channel::unbounded(), crossbeam_channel::unbounded());
-        empty.0.send(Batch::default()).unwrap();
-        let mut batcher = Batcher::new(empty.1, full.0, Arc::default());
-        let mut follower = Follower::new("eth1".into(), &limits);
+        let (mut source, mut follower, mut batcher, over) = watched();
         let mut number = 0;
         let mut take = |frame: Frame<'_>| {
             number += 1;
@@ -100,7 +107,7 @@ mod tests {
         while matches!(source.poll(&mut take), Ok(Poll::Frames(_))) {}
         follower.finish(&mut batcher);
         batcher.finish();
-        full.1.try_iter().flat_map(|batch| batch.jobs).map(|job| job.transcript.size()).collect()
+        over.try_iter().flat_map(|batch| batch.jobs).map(|job| job.transcript.size()).collect()
     }
 
     #[test]
@@ -118,13 +125,7 @@ mod tests {
     #[test]
     fn what_was_silent_before_the_clock_was_put_back_does_not_wait_for_it() {
         // A hello and no more: it is given up two minutes later, not three hours.
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/tls12-ecdhe-rsa.pcap");
-        let limits = Limits::default();
-        let mut source = FileSource::open(path.as_ref(), &limits).unwrap();
-        let (empty, full) = (crossbeam_channel::unbounded(), crossbeam_channel::unbounded());
-        empty.0.send(Batch::default()).unwrap();
-        let mut batcher = Batcher::new(empty.1, full.0, Arc::default());
-        let mut follower = Follower::new("eth1".into(), &limits);
+        let (mut source, mut follower, mut batcher, over) = watched();
         let (mut number, mut last) = (0, Timestamp::default());
         let mut take = |frame: Frame<'_>| {
             number += 1;
@@ -145,6 +146,6 @@ mod tests {
         follower.tick(back.plus(Duration::from_secs(130)), &mut batcher);
         assert_eq!(follower.open(), 0);
         batcher.finish();
-        assert_eq!(full.1.try_iter().map(|batch| batch.jobs.len()).sum::<usize>(), 1);
+        assert_eq!(over.try_iter().map(|batch| batch.jobs.len()).sum::<usize>(), 1);
     }
 }

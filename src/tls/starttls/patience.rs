@@ -96,11 +96,10 @@ fn opens(bytes: &[u8]) -> bool {
     match bytes {
         [first, second, ..] if *second >= b' ' && is_initial(*first) => {
             let initial = first.to_ascii_uppercase();
-            let begins = |word: &&&[u8]| {
-                let start = bytes.get(..word.len());
-                start.is_some_and(|start| start.eq_ignore_ascii_case(word))
-            };
-            WORDS.iter().filter(|word| word.first() == Some(&initial)).any(|word| begins(&word))
+            let likely = WORDS.iter().filter(|word| word.first() == Some(&initial));
+            likely
+                .filter_map(|word| Some((word, bytes.get(..word.len())?)))
+                .any(|(word, start)| start.eq_ignore_ascii_case(word))
         }
         [0x0d, ..] => bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n"),
         // SOCKS 5: methods and nothing else, or a request for a tunnel. SOCKS 4: port, address, names
