@@ -132,8 +132,8 @@ pub struct Limits {
     pub reorder_segments: usize,
     /// How long a hole is waited for before it is a gap.
     pub reorder_wait: Duration,
-    /// Bytes of each direction, the last that were in order, that are kept to compare later copies
-    /// with; at least half of it always is.
+    /// Bytes of each direction that are kept to compare later copies with, beside those of messages
+    /// in the clear: the last that were in order and not encrypted; at least half of it always is.
     pub overlap_bytes: usize,
     /// Segments of a stream without a known beginning that wait for an earlier one.
     pub start_segments: usize,

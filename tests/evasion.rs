@@ -110,6 +110,30 @@ fn a_legacy_hello_under_a_modern_one_is_told() {
 }
 
 #[test]
+fn a_late_copy_of_a_server_hello_is_told_and_one_of_what_is_encrypted_is_not() {
+    let mut packets = packets(&project("captures/curl.pcap"));
+    let is_server_hello =
+        |packet: &Packet| matches!(packet.payload.as_slice(), [22, 3, 3, _, _, 2, ..]);
+    let at = packets.iter().position(is_server_hello).unwrap();
+    // The hello and the beginning of what is encrypted; nothing but that, twice.
+    cut(&mut packets, at, 200);
+    cut(&mut packets, at + 1, 100);
+    let conflicting = |place: usize, byte: usize| {
+        let mut packets = packets.clone();
+        let mut copy = packets[place].clone();
+        copy.payload[byte] ^= 0x55;
+        packets.insert(at + 3, copy);
+        let records = records(&packets);
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0]["server_hello"]["version"], "TLS1.3");
+        signs(&records[0])
+    };
+    let signs = conflicting(at, 20);
+    assert_eq!(signs[0][..3], ["evasion.overlap", "high", "server"], "{signs:?}");
+    assert_eq!(conflicting(at + 1, 20), [[""; 4]; 0]);
+}
+
+#[test]
 fn it_is_told_in_the_census_and_its_reports_and_explained() {
     let (mut packets, at) = legacy();
     packets.insert(at, modern(&packets[at]));

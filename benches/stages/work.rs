@@ -177,11 +177,12 @@ fn reassembly() -> Stage {
             } * SEGMENT;
             let seq = SeqNumber(u32::try_from(place).unwrap());
             let payload = &text[place..place + SEGMENT];
-            stream.push(seq, payload, 0, Timestamp::default(), &limits, &mut |chunk| {
+            let mut count = |chunk: Chunk<'_>| {
                 if let Chunk::Data(bytes) = chunk {
                     got += bytes.len();
                 }
-            });
+            };
+            stream.push(seq, payload, 0, Timestamp::default(), &limits, &mut count);
         }
         assert_eq!(got, text.len());
     })

@@ -17,6 +17,7 @@ mod halves;
 mod keepsake;
 mod key;
 mod overlap;
+mod received;
 mod slots;
 mod stream;
 mod syn;
@@ -31,7 +32,8 @@ use crate::packet::{Endpoint, Layers};
 
 pub use keepsake::Cleartext;
 pub use key::{FlowKey, Side};
-pub use stream::{Chunk, Start, StreamAssembler};
+pub use received::{Received, Run};
+pub use stream::{Chunk, Receive, Start, StreamAssembler};
 
 /// All places of a table with their numbers, from `hand` on and round to it again. It begins at the
 /// hand at once: a table that is full is asked with every packet of a flood.
@@ -48,6 +50,11 @@ pub trait StreamConsumer: Sized {
 
     /// The next bytes, or a hole, of one direction.
     fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>) -> Control;
+
+    /// The last bytes of a direction that were fed, as [`Receive::received`] has it.
+    fn received(&self, _: Side) -> Run<'_> {
+        Run::default()
+    }
 
     /// Whether a stream of which no SYN was seen may begin with these bytes.
     fn start(&self, side: Side, bytes: &[u8]) -> Start;
@@ -83,8 +90,8 @@ pub trait StreamConsumer: Sized {
         0
     }
 
-    /// Read where the next bytes will be kept, likewise.
-    fn fetch_end(&self) -> usize {
+    /// Read where the next bytes of a direction will be kept, so many of them, likewise.
+    fn fetch_end(&self, _: Side, _: usize) -> usize {
         0
     }
 }

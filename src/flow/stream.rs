@@ -16,6 +16,7 @@
 
 use std::collections::VecDeque;
 
+use super::Run;
 use super::overlap::Overlaps;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -37,6 +38,24 @@ pub enum Start {
     Plausible,
     /// It looks like the middle of something.
     Doubtful,
+}
+
+/// Who is given a stream.
+pub trait Receive {
+    /// What comes next.
+    fn receive(&mut self, chunk: Chunk<'_>);
+
+    /// The last bytes that were given without a hole, as far back as copies of them are to be
+    /// compared.
+    fn received(&self) -> Run<'_> {
+        Run::default()
+    }
+}
+
+impl<F: FnMut(Chunk<'_>)> Receive for F {
+    fn receive(&mut self, chunk: Chunk<'_>) {
+        self(chunk);
+    }
 }
 
 /// One direction of a TCP connection.
@@ -98,19 +117,19 @@ impl StreamAssembler {
         cut: u32,
         at: Timestamp,
         limits: &Limits,
-        deliver: &mut impl FnMut(Chunk<'_>),
+        receiver: &mut impl Receive,
     ) {
         if payload.is_empty() && cut == 0 {
             return;
         }
         let end = seq.plus(length(payload));
         let is_last = self.held.back().map(Held::end).or(self.next) == Some(end);
-        self.overlaps.hear(payload, cut, is_last, at, limits);
+        self.overlaps.hear(payload, cut, is_last, at);
         if let Some(next) = self.next
             && seq.offset_from(next) <= 0
         {
-            self.deliver(next, seq, payload, cut, deliver);
-            self.drain(deliver);
+            self.deliver(next, seq, payload, cut, receiver);
+            self.drain(receiver);
         } else {
             self.hold(seq, payload, cut, at);
         }
@@ -119,18 +138,18 @@ impl StreamAssembler {
             || self.held_bytes > limits.reorder_bytes
             || self.held.front().is_some_and(late)
         {
-            self.skip_hole(deliver);
+            self.skip_hole(receiver);
         }
     }
 
     /// Decide on the beginning: the earliest byte that was seen.
-    pub fn begin_at_first(&mut self, deliver: &mut impl FnMut(Chunk<'_>)) {
+    pub fn begin_at_first(&mut self, receiver: &mut impl Receive) {
         if self.next.is_none()
             && let Some(first) = self.held.front()
         {
             let seq = first.seq;
             self.begin(seq);
-            self.drain(deliver);
+            self.drain(receiver);
         }
     }
 
@@ -181,9 +200,9 @@ impl StreamAssembler {
     }
 
     /// No more will come: hand on all that waits, with the gaps.
-    pub fn flush(&mut self, deliver: &mut impl FnMut(Chunk<'_>)) {
+    pub fn flush(&mut self, receiver: &mut impl Receive) {
         while !self.held.is_empty() {
-            self.skip_hole(deliver);
+            self.skip_hole(receiver);
         }
     }
 
@@ -197,28 +216,12 @@ impl StreamAssembler {
         &self.overlaps
     }
 
-    /// Little more will come: hold no more memory than is needed.
-    pub(super) fn settle(&mut self) {
-        self.overlaps.settle();
-    }
-
-    /// Use memory that an earlier stream does not need any more.
-    pub(super) fn reuse(&mut self, memory: Vec<u8>) {
-        self.overlaps.reuse(memory);
-    }
-
-    /// It is over: memory that another stream may use, if there is any.
-    pub(super) fn release(self) -> Option<Vec<u8>> {
-        self.overlaps.release()
-    }
-
     /// Read all parts of it. What comes out means nothing.
     #[inline]
     pub(super) fn fetch(&self) -> usize {
         self.held_bytes
             .wrapping_add(usize::from(self.next.is_some()))
             .wrapping_add(usize::from(self.end.is_some()))
-            .wrapping_add(self.overlaps.held_bytes())
             .wrapping_add(self.overlaps.differing() as usize)
     }
 
@@ -239,40 +242,38 @@ impl StreamAssembler {
         seq: SeqNumber,
         payload: &[u8],
         cut: u32,
-        deliver: &mut impl FnMut(Chunk<'_>),
+        receiver: &mut impl Receive,
     ) {
         let known = next.0.wrapping_sub(seq.0);
         let size = length(payload);
         let mut position = next;
         if known > 0 {
-            self.overlaps.compare_delivered(next, seq, payload);
+            self.overlaps.compare_delivered((next, receiver.received()), (seq, payload));
         }
         if let Some(fresh) = payload.get(known as usize..)
             && !fresh.is_empty()
         {
-            self.overlaps.deliver(fresh);
-            deliver(Chunk::Data(fresh));
+            receiver.receive(Chunk::Data(fresh));
             position = position.plus(length(fresh));
         }
         // What the snaplen cut off is a hole that nothing will fill, unless a copy of the segment
         // was captured whole; the captured bytes of such a copy come first then.
         let end = seq.plus(size).plus(cut);
         if cut > 0 && end.offset_from(position) > 0 {
-            self.overlaps.forget();
-            deliver(Chunk::Gap(u64::from(end.0.wrapping_sub(position.0))));
+            receiver.receive(Chunk::Gap(u64::from(end.0.wrapping_sub(position.0))));
             position = end;
         }
         self.next = Some(position);
     }
 
     /// Hand on the held segments that are in order now.
-    fn drain(&mut self, deliver: &mut impl FnMut(Chunk<'_>)) {
+    fn drain(&mut self, receiver: &mut impl Receive) {
         while let (Some(next), Some(first)) = (self.next, self.held.front())
             && first.seq.offset_from(next) <= 0
         {
             let Some(held) = self.held.pop_front() else { return };
             self.held_bytes = self.held_bytes.saturating_sub(held.bytes.len());
-            self.deliver(next, held.seq, &held.bytes, held.cut, deliver);
+            self.deliver(next, held.seq, &held.bytes, held.cut, receiver);
         }
     }
 
@@ -341,15 +342,14 @@ impl StreamAssembler {
     }
 
     /// Give up the first hole.
-    fn skip_hole(&mut self, deliver: &mut impl FnMut(Chunk<'_>)) {
+    fn skip_hole(&mut self, receiver: &mut impl Receive) {
         let Some(first) = self.held.front() else { return };
         let missing = self.next.map_or(0, |next| u64::from(first.seq.0.wrapping_sub(next.0)));
         let seq = first.seq;
-        self.overlaps.forget();
-        deliver(Chunk::Gap(missing));
+        receiver.receive(Chunk::Gap(missing));
         self.begin(seq);
         self.next = Some(seq);
-        self.drain(deliver);
+        self.drain(receiver);
     }
 }
 
@@ -457,7 +457,7 @@ mod tests {
         for n in (1..1000_u32).chain([0]) {
             let byte = [u8::try_from(n % 251).unwrap()];
             let at = Timestamp::default();
-            stream.push(SeqNumber(n), &byte, 0, at, &limits, &mut |chunk| match chunk {
+            stream.push(SeqNumber(n), &byte, 0, at, &limits, &mut |chunk: Chunk<'_>| match chunk {
                 Chunk::Data(bytes) => out.extend_from_slice(bytes),
                 Chunk::Gap(_) => panic!("no hole here"),
             });
@@ -474,7 +474,7 @@ mod tests {
         stream.begin(SeqNumber(0));
         for n in 1..100_u32 {
             let at = Timestamp::default();
-            stream.push(SeqNumber(n * 50), &[0; 20], 0, at, &limits, &mut |_| ());
+            stream.push(SeqNumber(n * 50), &[0; 20], 0, at, &limits, &mut |_: Chunk<'_>| ());
             assert!(stream.held.len() <= 4 && stream.held_bytes() <= 64);
         }
     }
@@ -504,12 +504,12 @@ mod tests {
             stream.begin(SeqNumber(start));
             for (at, piece) in pieces {
                 let seq = SeqNumber(start).plus(u32::try_from(at).unwrap());
-                stream.push(seq, piece.as_bytes(), 0, Timestamp::default(), &limits, &mut |chunk| {
-                    match chunk {
-                        Chunk::Data(bytes) => out.extend_from_slice(bytes),
-                        Chunk::Gap(_) => panic!("no hole here"),
-                    }
-                });
+                let mut deliver = |chunk: Chunk<'_>| match chunk {
+                    Chunk::Data(bytes) => out.extend_from_slice(bytes),
+                    Chunk::Gap(_) => panic!("no hole here"),
+                };
+                let bytes = piece.as_bytes();
+                stream.push(seq, bytes, 0, Timestamp::default(), &limits, &mut deliver);
             }
             prop_assert_eq!(out, text.as_bytes());
             prop_assert!(!stream.is_waiting());

@@ -16,9 +16,7 @@ use super::keepsake::Keepsakes;
 use super::slots::{HAND_STEPS, SHUNTED, Slot, Slots, VACANT, Watched, seconds};
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
-use super::{
-    Control, FlowEnd, FlowKey, FlowMeta, Opening, Side, StreamAssembler, StreamConsumer, TableStats,
-};
+use super::{Control, FlowEnd, FlowKey, FlowMeta, Opening, Side, StreamConsumer, TableStats};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Domain, Segment, SeqNumber};
@@ -45,8 +43,6 @@ pub struct FlowTable<C> {
     /// Places for the state of such flows. That of the last one lies in a near cache.
     #[allow(clippy::vec_box, reason = "what is moved is the box")]
     boxes: Vec<Box<Flow<C>>>,
-    /// Memory for their streams.
-    memory: Vec<Vec<u8>>,
     held_bytes: usize,
     syns: SynCache,
     halves: Halves,
@@ -62,11 +58,13 @@ pub struct Place {
     hash: u64,
     /// The segment only acknowledges something.
     is_bare: bool,
+    /// Bytes of its payload.
+    size: usize,
     /// The entry, if there was one.
     slot: Option<u32>,
 }
 
-/// Consumers that are kept for flows to come, and pieces of memory for their streams.
+/// Consumers that are kept for flows to come, and places for the state of these.
 const SPARES: usize = 256;
 
 impl<C: StreamConsumer> FlowTable<C> {
@@ -78,7 +76,6 @@ impl<C: StreamConsumer> FlowTable<C> {
             watched: Watched::new(),
             spares: Vec::new(),
             boxes: Vec::new(),
-            memory: Vec::new(),
             held_bytes: 0,
             syns: SynCache::new(),
             halves: Halves::new(),
@@ -141,7 +138,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     pub fn place(&self, segment: &Segment<'_>) -> Place {
         let (key, side) = FlowKey::of(segment.source, segment.target, segment.domain);
         let (hash, is_bare) = (self.slots.hash_of(&key), segment.only_acknowledges());
-        Place { key, side, hash, is_bare, slot: None }
+        Place { key, side, hash, is_bare, size: segment.payload.len(), slot: None }
     }
 
     /// Find the likely entry: whether it is the one is seen when it is the segment's turn.
@@ -173,7 +170,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         });
         let first = first.fold(hand, sum);
         let fed = flows.iter().filter(|(_, place)| !place.is_bare);
-        fed.map(|(flow, place)| flow.fetch_end(place.side)).fold(first, sum)
+        fed.map(|(flow, place)| flow.fetch_end(place.side, place.size)).fold(first, sum)
     }
 
     /// Take one segment whose place was found before. What was taken since may have changed it.
@@ -181,7 +178,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     pub fn push_at(
         &mut self,
         segment: &Segment<'_>,
-        &Place { key, side, hash, is_bare, slot }: &Place,
+        &Place { key, side, hash, is_bare, slot, .. }: &Place,
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
@@ -330,7 +327,10 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.evict_watched(finish);
         }
         let first_seq = data_seq(segment);
-        let consumer = self.spares.pop().unwrap_or_else(|| C::open(&self.limits));
+        // Where memory is short each gets what it needs only.
+        let is_short = self.held_bytes >= self.limits.watched_bytes / 2;
+        let spare = self.spares.pop().filter(|_| !is_short);
+        let consumer = spare.unwrap_or_else(|| C::open(&self.limits));
         let fresh = Flow::new(&key, consumer, at);
         let mut flow = match self.boxes.pop() {
             Some(mut place) => {
@@ -339,12 +339,6 @@ impl<C: StreamConsumer> FlowTable<C> {
             }
             None => Box::new(fresh),
         };
-        // Who speaks second has most to say. Where memory is short each gets what it needs only.
-        if self.held_bytes < self.limits.watched_bytes / 2
-            && let Some(memory) = self.memory.pop()
-        {
-            side.other().of_mut(&mut flow.streams).reuse(memory);
-        }
         if let Some(text) = self.keepsakes.take(&key, side, segment) {
             // It goes on where it was given up, and does not begin anew at its SYNs.
             flow.consumer.resume(text);
@@ -492,12 +486,10 @@ impl<C: StreamConsumer> FlowTable<C> {
         let (key, stood) = (entry.key, flow.stands());
         let guessed = u64::from(flow.guessed_starts);
         self.stats.guessed_starts = self.stats.guessed_starts.saturating_add(guessed);
-        let (finished, streams) = flow.finish(end, C::open(&self.limits));
+        let finished = flow.finish(end, C::open(&self.limits));
         if self.boxes.len() < SPARES {
             self.boxes.push(flow);
         }
-        let room = SPARES.saturating_sub(self.memory.len());
-        self.memory.extend(streams.into_iter().filter_map(StreamAssembler::release).take(room));
         // It may go on: nobody has closed it.
         if matches!(end, FlowEnd::Shunted | FlowEnd::Idle | FlowEnd::Evicted)
             && !finished.meta.reset

@@ -3,8 +3,8 @@
 use std::mem;
 
 use super::syn::{self, Syn, SynCache};
-use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Side, Signs, Start, StreamAssembler};
-use super::{StreamConsumer, table::Finished};
+use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Receive, Run, Side, Signs, Start};
+use super::{StreamAssembler, StreamConsumer, table::Finished};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Segment, SeqNumber};
@@ -104,8 +104,8 @@ impl<C: StreamConsumer> Flow<C> {
 
     /// Read where the next bytes of this direction will be kept, likewise.
     #[inline]
-    pub(super) fn fetch_end(&self, side: Side) -> usize {
-        side.of(&self.streams).overlaps().fetch_end().wrapping_add(self.consumer.fetch_end())
+    pub(super) fn fetch_end(&self, side: Side, size: usize) -> usize {
+        self.consumer.fetch_end(side, size)
     }
 
     /// Bytes that count against the bound on all watched flows.
@@ -113,8 +113,6 @@ impl<C: StreamConsumer> Flow<C> {
         let [low, high] = &self.streams;
         low.held_bytes()
             .saturating_add(high.held_bytes())
-            .saturating_add(low.overlaps().held_bytes())
-            .saturating_add(high.overlaps().held_bytes())
             .saturating_add(self.consumer.held_bytes())
     }
 
@@ -265,27 +263,26 @@ impl<C: StreamConsumer> Flow<C> {
                     stream.begin(seq);
                 }
             }
-            let (bytes, gaps) = (side.of_mut(&mut meta.bytes), side.of_mut(&mut meta.gaps));
-            let consumer = &mut self.consumer;
-            let mut deliver = |chunk: Chunk<'_>| {
-                // Nothing more is wanted, though more was waiting.
-                if control == Control::Shunt {
-                    return;
-                }
-                count(chunk, bytes, gaps);
-                control = consumer.feed(side, at, chunk);
+            let mut feed = Feed {
+                consumer: &mut self.consumer,
+                side,
+                at,
+                bytes: side.of_mut(&mut meta.bytes),
+                gaps: side.of_mut(&mut meta.gaps),
+                control: Control::Continue,
             };
-            stream.push(seq, segment.payload, segment.cut, at, limits, &mut deliver);
+            stream.push(seq, segment.payload, segment.cut, at, limits, &mut feed);
             let waited = stream.first_held().is_some_and(|(_, since)| {
                 at.since(since) > limits.start_wait || stream.waited() > limits.start_segments
             });
             if !stream.begun() && waited {
-                stream.begin_at_first(&mut deliver);
+                stream.begin_at_first(&mut feed);
                 self.guessed_starts = self.guessed_starts.saturating_add(1);
             }
+            control = feed.control;
             let signs = side.of_mut(&mut meta.signs);
             signs.overlap = stream.overlaps().differing();
-            signs.urgent |= segment.flags.urg() && consumer.begun();
+            signs.urgent |= segment.flags.urg() && self.consumer.begun();
             signs.fragments |= segment.layers.contradicted;
         }
         if segment.flags.fin() {
@@ -303,29 +300,60 @@ impl<C: StreamConsumer> Flow<C> {
         if self.heard.closed.is_none() && (meta.reset || (closed(low, high) && closed(high, low))) {
             self.heard.closed = Some(at);
             self.consumer.settle();
-            self.streams.iter_mut().for_each(StreamAssembler::settle);
         }
         control
     }
 
     /// No more will come: feed what waits, and let go. What is left holds no more than the fresh
     /// consumer.
-    pub(super) fn finish(&mut self, end: FlowEnd, fresh: C) -> (Finished<C>, [StreamAssembler; 2]) {
+    pub(super) fn finish(&mut self, end: FlowEnd, fresh: C) -> Finished<C> {
         self.meta.last = self.heard.last;
+        let mut streams = mem::take(&mut self.streams);
         if end != FlowEnd::Shunted {
-            let at = self.meta.last;
             for side in [Side::Low, Side::High] {
-                let meta = &mut self.meta;
-                let (bytes, gaps) = (side.of_mut(&mut meta.bytes), side.of_mut(&mut meta.gaps));
-                let consumer = &mut self.consumer;
-                side.of_mut(&mut self.streams).flush(&mut |chunk| {
-                    count(chunk, bytes, gaps);
-                    consumer.feed(side, at, chunk);
-                });
+                let mut feed = Feed {
+                    consumer: &mut self.consumer,
+                    side,
+                    at: self.heard.last,
+                    bytes: side.of_mut(&mut self.meta.bytes),
+                    gaps: side.of_mut(&mut self.meta.gaps),
+                    control: Control::Continue,
+                };
+                side.of_mut(&mut streams).flush(&mut feed);
             }
         }
         let consumer = mem::replace(&mut self.consumer, fresh);
-        (Finished { meta: self.meta.clone(), consumer, end }, mem::take(&mut self.streams))
+        Finished { meta: self.meta.clone(), consumer, end }
+    }
+}
+
+/// One direction on its way to the consumer.
+struct Feed<'f, C> {
+    consumer: &'f mut C,
+    side: Side,
+    at: Timestamp,
+    bytes: &'f mut u64,
+    gaps: &'f mut u32,
+    /// What the consumer said last.
+    control: Control,
+}
+
+impl<C: StreamConsumer> Receive for Feed<'_, C> {
+    fn receive(&mut self, chunk: Chunk<'_>) {
+        // Nothing more is wanted, though more was waiting.
+        if self.control == Control::Shunt {
+            return;
+        }
+        count(chunk, self.bytes, self.gaps);
+        self.control = self.consumer.feed(self.side, self.at, chunk);
+    }
+
+    fn received(&self) -> Run<'_> {
+        // How much came since then is not known there.
+        match self.control {
+            Control::Continue => self.consumer.received(self.side),
+            Control::Shunt => Run::default(),
+        }
     }
 }
 

@@ -148,6 +148,13 @@ impl Batcher {
         }
     }
 
+    /// A transcript with nothing to read in it.
+    pub(super) fn put_back(&mut self, mut transcript: Transcript) {
+        if self.spares.len() < JOBS && transcript.recycle() {
+            self.spares.push(transcript);
+        }
+    }
+
     /// An emptied transcript, if there is one.
     pub(super) fn spare(&mut self) -> Option<Transcript> {
         self.spares.pop()

@@ -340,12 +340,14 @@ fn stream(
     *joined_late = joined_late.saturating_add(u64::from(consumer.is_encrypted_only()));
     let in_vain = end == FlowEnd::Shunted && consumer.transcript().is_empty();
     searched.in_vain = searched.in_vain.saturating_add(u64::from(in_vain));
-    if consumer.transcript().has_messages() {
-        let transcript = consumer.into_transcript();
+    let transcript = consumer.into_transcript();
+    if transcript.has_messages() {
         let cut = u64::from(transcript.is_preamble_cut());
         searched.cut = searched.cut.saturating_add(cut);
         let source = Arc::clone(sources.of(meta.opened));
         batcher.push(Job { source, transport: Transport::Tcp, carried: None, meta, transcript });
+    } else {
+        batcher.put_back(transcript);
     }
 }
 

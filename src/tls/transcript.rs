@@ -2,18 +2,27 @@
 //!
 //! It holds the plaintext handshake and alert bytes of both directions in the order of capture,
 //! and of encrypted records only that they were there, when, and how long they were.
+//!
+//! What a stream brings is copied once, as it comes, with the headers of the records and all: the
+//! entries say where in it the messages lie. What was taken out of a wrapping, or put together, is
+//! copied apart.
 
 use crate::clock::Timestamp;
-use crate::flow::Side;
+use crate::flow::{Received, Run, Side};
 use crate::limits::Limits;
 
 /// What was seen of one handshake.
 #[derive(Clone, Debug, Default)]
 pub struct Transcript {
     entries: Vec<Entry>,
-    bytes: Vec<u8>,
-    /// Cleartext before TLS, by direction.
-    preamble: [Vec<u8>; 2],
+    /// What the streams brought.
+    received: [Received; 2],
+    /// What lies in neither.
+    apart: Vec<u8>,
+    /// Bytes of messages.
+    size: usize,
+    /// Cleartext before TLS, by direction, if there was any.
+    preamble: Option<Box<[Vec<u8>; 2]>>,
     /// When TLS began: its first bytes may have come before it was known what they are.
     opened: Option<Timestamp>,
     /// The bounds refused a part.
@@ -33,8 +42,17 @@ pub struct Entry {
     pub begun: Timestamp,
     /// When its last byte was seen.
     pub ended: Timestamp,
+    place: Place,
     start: usize,
     len: usize,
+}
+
+/// Where the bytes of an entry are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In what its side sent.
+    Received,
+    Apart,
 }
 
 /// What an [`Entry`] is.
@@ -72,8 +90,11 @@ impl Transcript {
     /// The entries in order of capture, with their bytes.
     pub fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
         self.entries.iter().map(|entry| {
-            let end = entry.start.saturating_add(entry.len);
-            (entry, self.bytes.get(entry.start..end).unwrap_or_default())
+            let bytes = match entry.place {
+                Place::Received => entry.side.of(&self.received).get(entry.start, entry.len),
+                Place::Apart => self.apart.get(entry.start..entry.start.saturating_add(entry.len)),
+            };
+            (entry, bytes.unwrap_or_default())
         })
     }
 
@@ -93,8 +114,9 @@ impl Transcript {
     }
 
     /// The cleartext before TLS, low end's then high end's: of a long one its beginning and its end.
-    pub const fn preamble(&self) -> &[Vec<u8>; 2] {
-        &self.preamble
+    pub fn preamble(&self) -> &[Vec<u8>; 2] {
+        static NONE: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
+        self.preamble.as_deref().unwrap_or(&NONE)
     }
 
     /// When the first byte of TLS was seen, if that was noted.
@@ -121,8 +143,10 @@ impl Transcript {
     /// memory had better be given back.
     pub fn recycle(&mut self) -> bool {
         self.entries.clear();
-        self.bytes.clear();
-        self.preamble.iter_mut().for_each(Vec::clear);
+        self.received.iter_mut().for_each(Received::clear);
+        self.apart.clear();
+        self.size = 0;
+        self.preamble.iter_mut().flat_map(|both| both.iter_mut()).for_each(Vec::clear);
         self.refused = false;
         self.opened = None;
         self.preamble_cut = false;
@@ -132,20 +156,22 @@ impl Transcript {
     /// Hold no more memory than what is in it needs.
     pub fn shrink(&mut self) {
         self.entries.shrink_to_fit();
-        self.bytes.shrink_to_fit();
-        self.preamble.iter_mut().for_each(Vec::shrink_to_fit);
+        self.received.iter_mut().for_each(Received::shrink);
+        self.apart.shrink_to_fit();
+        self.preamble.iter_mut().flat_map(|both| both.iter_mut()).for_each(Vec::shrink_to_fit);
     }
 
     /// Bytes of messages in it.
     pub const fn size(&self) -> usize {
-        self.bytes.len()
+        self.size
     }
 
     /// Heap bytes that it holds.
     pub fn held_bytes(&self) -> usize {
-        let [low, high] = &self.preamble;
-        self.bytes
-            .capacity()
+        let [low, high] = self.preamble();
+        let received: usize = self.received.iter().map(Received::held_bytes).sum();
+        received
+            .saturating_add(self.apart.capacity())
             .saturating_add(self.entries.capacity().saturating_mul(size_of::<Entry>()))
             .saturating_add(low.capacity())
             .saturating_add(high.capacity())
@@ -153,19 +179,20 @@ impl Transcript {
 
     /// Read all parts of it. What comes out means nothing.
     pub fn fetch(&self) -> usize {
-        let [low, high] = &self.preamble;
+        let received = self.received.iter().map(Received::fetch).fold(0, usize::wrapping_add);
         self.entries
             .len()
-            .wrapping_add(self.bytes.len())
-            .wrapping_add(low.len())
-            .wrapping_add(high.len())
+            .wrapping_add(received)
+            .wrapping_add(self.size)
+            .wrapping_add(usize::from(self.preamble.is_some()))
             .wrapping_add(usize::from(self.refused))
     }
 
-    /// Read where it goes on, so that this is in a near cache. What comes out means nothing.
-    pub fn fetch_end(&self) -> usize {
+    /// Read where the next bytes of an end will lie, so that this is in a near cache. What comes out
+    /// means nothing.
+    pub fn fetch_end(&self, side: Side, size: usize) -> usize {
         let last = self.entries.last().map_or(0, |entry| entry.len);
-        last.wrapping_add(self.bytes.last().copied().map_or(0, usize::from))
+        last.wrapping_add(side.of(&self.received).fetch_end(size))
     }
 
     /// Read where the runs of bytes begin, likewise.
@@ -175,32 +202,95 @@ impl Transcript {
             .fold(0, usize::wrapping_add)
     }
 
-    /// Add bytes; they go on the last entry if that is of the same kind and direction.
+    /// Take what comes next in a stream, whatever it is. Returns where it lies until more comes.
+    pub fn receive(&mut self, side: Side, bytes: &[u8], limits: &Limits) -> usize {
+        side.of_mut(&mut self.received).take(bytes, limits.overlap_bytes)
+    }
+
+    /// So many bytes come next in a stream that are of no use.
+    pub fn pass(&mut self, side: Side, count: usize) {
+        side.of_mut(&mut self.received).pass(count);
+    }
+
+    /// A hole lies in a stream.
+    pub fn tear(&mut self, side: Side) {
+        side.of_mut(&mut self.received).tear();
+    }
+
+    /// The last bytes of a stream, as far back as they are there and without a hole.
+    pub fn received(&self, side: Side) -> Run<'_> {
+        side.of(&self.received).run()
+    }
+
+    /// Add a part of what was [received](Self::receive) last, which lies at `start`. It goes on the last
+    /// entry if it goes on with the same kind and direction where that ends.
+    pub fn keep(
+        &mut self,
+        side: Side,
+        kind: Kind,
+        at: Timestamp,
+        (start, bytes): (usize, &[u8]),
+        limits: &Limits,
+    ) {
+        let len = bytes.len();
+        let many = self.entries.len() >= limits.transcript_records / 2;
+        let goes_on = match self.entries.last_mut() {
+            Some(last) if last.side == side && last.kind == kind => {
+                let adjoins = last.start.saturating_add(last.len) == start;
+                if last.place == Place::Apart || !adjoins && many {
+                    // One that is cut into very many records is put together.
+                    return self.append(side, kind, at, bytes, limits);
+                }
+                adjoins.then_some(last)
+            }
+            _ => None,
+        };
+        if self.size.saturating_add(len) > limits.transcript_bytes {
+            self.refuse(side, at, len, limits);
+            return;
+        }
+        if let Some(last) = goes_on {
+            last.len = last.len.saturating_add(len);
+            last.ended = at;
+        } else {
+            let place = Place::Received;
+            let entry = Entry { side, kind, begun: at, ended: at, place, start, len };
+            if !self.push(entry, limits) {
+                return;
+            }
+        }
+        self.size = self.size.saturating_add(len);
+        side.of_mut(&mut self.received).keep(start.saturating_add(len));
+    }
+
+    /// Add a copy of bytes; they go on the last entry if that is of the same kind and direction.
     pub fn append(&mut self, side: Side, kind: Kind, at: Timestamp, bytes: &[u8], limits: &Limits) {
-        if self.bytes.len().saturating_add(bytes.len()) > limits.transcript_bytes {
+        if self.size.saturating_add(bytes.len()) > limits.transcript_bytes {
             self.refuse(side, at, bytes.len(), limits);
             return;
         }
-        let start = self.bytes.len();
+        let (start, len) = (self.apart.len(), bytes.len());
         if let Some(last) = self.entries.last_mut()
-            && last.side == side
-            && last.kind == kind
+            && (last.side, last.kind, last.place) == (side, kind, Place::Apart)
             && matches!(kind, Kind::Handshake | Kind::Alert)
         {
-            last.len = last.len.saturating_add(bytes.len());
+            last.len = last.len.saturating_add(len);
             last.ended = at;
-        } else if !self
-            .push(Entry { side, kind, begun: at, ended: at, start, len: bytes.len() }, limits)
-        {
-            return;
+        } else {
+            let place = Place::Apart;
+            let entry = Entry { side, kind, begun: at, ended: at, place, start, len };
+            if !self.push(entry, limits) {
+                return;
+            }
         }
-        self.bytes.extend_from_slice(bytes);
+        self.size = self.size.saturating_add(len);
+        self.apart.extend_from_slice(bytes);
     }
 
     /// Note something that has no bytes of its own.
     pub fn note(&mut self, side: Side, kind: Kind, at: Timestamp, limits: &Limits) {
-        let start = self.bytes.len();
-        self.push(Entry { side, kind, begun: at, ended: at, start, len: 0 }, limits);
+        let place = Place::Apart;
+        self.push(Entry { side, kind, begun: at, ended: at, place, start: 0, len: 0 }, limits);
     }
 
     /// Keep cleartext before TLS: within the bound its beginning, where a protocol shows itself,
@@ -214,7 +304,7 @@ impl Transcript {
     }
 
     fn keep_preamble_part(&mut self, side: Side, bytes: &[u8], limits: &Limits) {
-        let kept = side.of_mut(&mut self.preamble);
+        let kept = side.of_mut(self.preamble.get_or_insert_default());
         kept.extend_from_slice(bytes);
         let excess = kept.len().saturating_sub(limits.preamble_bytes);
         if excess > 0 {
@@ -226,12 +316,12 @@ impl Transcript {
 
     /// What was said before is known from an earlier look at the same connection.
     pub fn set_preamble(&mut self, preamble: [Vec<u8>; 2]) {
-        self.preamble = preamble;
+        self.preamble = Some(Box::new(preamble));
     }
 
     /// What an end sent so far does not matter for what follows.
     pub fn restart_preamble(&mut self, side: Side) {
-        side.of_mut(&mut self.preamble).clear();
+        self.preamble.iter_mut().for_each(|both| side.of_mut(both).clear());
     }
 
     fn refuse(&mut self, side: Side, at: Timestamp, size: usize, limits: &Limits) {

@@ -6,35 +6,38 @@
 use crate::clock::Timestamp;
 
 #[derive(Debug, Default)]
-pub(super) struct Doubt {
+pub(super) struct Doubt(Option<Box<Waiting>>);
+
+#[derive(Debug)]
+struct Waiting {
     bytes: Vec<u8>,
     came: Vec<Timestamp>,
 }
 
 impl Doubt {
-    pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.0.as_ref().map_or(&[], |waiting| &waiting.bytes)
     }
 
     /// These bytes, and those that came behind them.
     pub(super) fn joined(&self, bytes: &[u8]) -> Vec<u8> {
-        [&self.bytes, bytes].concat()
+        [self.bytes(), bytes].concat()
     }
 
     /// When the byte at `start` of all came: those behind the doubtful ones `now`.
     pub(super) fn came(&self, start: usize, now: Timestamp) -> Timestamp {
-        self.came.get(start).copied().unwrap_or(now)
+        self.0.as_ref().and_then(|waiting| waiting.came.get(start).copied()).unwrap_or(now)
     }
 
     /// Of all bytes those from `start` on, to be told with what comes next.
     pub(super) fn keep(&self, all: &[u8], start: usize, now: Timestamp) -> Self {
         let bytes = all.get(start..).unwrap_or_default().to_vec();
         let came = (start..all.len()).map(|at| self.came(at, now)).collect();
-        Self { bytes, came }
+        Self((!bytes.is_empty()).then(|| Box::new(Waiting { bytes, came })))
     }
 }
 

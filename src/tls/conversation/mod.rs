@@ -18,25 +18,26 @@
 
 mod classify;
 mod doubt;
+mod part;
 mod record;
 #[cfg(test)]
 mod tests;
+mod track;
 
 use std::sync::Arc;
 
 use classify::{Context, Found, Within, classify, hello_within, record_within};
-use doubt::Doubt;
-use record::{
-    ALERT, APPLICATION_DATA, Body, CHANGE_CIPHER_SPEC, HANDSHAKE, PROBE, Past, Record, Unfinished,
-};
+use part::Part;
+use record::{ALERT, APPLICATION_DATA, Body, CHANGE_CIPHER_SPEC, HANDSHAKE, Past, Record};
+use track::{State, Track};
 
 use super::sslv2;
 use super::starttls;
-use super::starttls::framing::{Framing, Piece};
+use super::starttls::framing::Piece;
 use super::starttls::patience::{self, Patience};
 use super::transcript::{Kind, Transcript};
 use crate::clock::Timestamp;
-use crate::flow::{Chunk, Cleartext, Control, Opening, Side, Start, StreamConsumer};
+use crate::flow::{Chunk, Cleartext, Control, Opening, Run, Side, Start, StreamConsumer};
 use crate::limits::Limits;
 
 /// The capture thread's view of one TLS connection over TCP.
@@ -45,47 +46,6 @@ pub struct Conversation {
     limits: Arc<Limits>,
     tracks: [Track; 2],
     transcript: Transcript,
-}
-
-/// One direction.
-#[derive(Debug, Default)]
-struct Track {
-    state: State,
-    /// What TLS is wrapped in.
-    framing: Option<Framing>,
-    /// Cleartext bytes that were searched.
-    searched: usize,
-    /// Bytes that may be the beginning of a first record.
-    doubt: Doubt,
-    /// A hole, or an unknown beginning, lies before what is searched now.
-    torn: bool,
-    /// What came before the next record.
-    past: Past,
-    /// A hello after a ChangeCipherSpec that goes on in the next record.
-    unfinished: Unfinished,
-    /// A hole lies in the handshake bytes: where the next record begins is worth noting.
-    holed: bool,
-    /// A handshake message in the clear was seen.
-    spoke: bool,
-    /// Encrypted records that a finished handshake may have sent.
-    settled: u32,
-    /// Encrypted records altogether.
-    encrypted: u32,
-}
-
-#[derive(Debug, Default)]
-enum State {
-    /// No TLS yet.
-    #[default]
-    Search,
-    /// Between and in TLS records.
-    Records(Record),
-    /// Between and in records of SSL 2.0.
-    SslV2(sslv2::Deframer),
-    /// Somewhere in TLS, a header has to be found.
-    Lost,
-    /// No TLS, or no way back to it.
-    Ignored,
 }
 
 /// Smallest body of a TLS 1.3 record that holds a Finished message: a header of 4, verify data of at
@@ -123,12 +83,12 @@ impl Conversation {
         !self.transcript.is_empty() && !self.transcript.has_messages()
     }
 
-    fn data(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
-        let mut rest = bytes;
+    fn data(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
+        let mut rest = part.bytes;
         loop {
             let track = side.of_mut(&mut self.tracks);
             let Some(framing) = &mut track.framing else {
-                self.bare(side, at, rest);
+                self.bare(side, at, part.from(rest));
                 return;
             };
             match framing.next(&mut rest) {
@@ -137,7 +97,7 @@ impl Conversation {
                         self.transcript.keep_preamble(side, bytes, &self.limits);
                     }
                 }
-                Piece::Payload(bytes) => self.bare(side, at, bytes),
+                Piece::Payload(bytes) => self.bare(side, at, part.before(rest, bytes)),
                 Piece::End => return,
                 Piece::Bare => track.framing = None,
                 Piece::Broken => {
@@ -149,40 +109,41 @@ impl Conversation {
     }
 
     /// Bytes of TLS, or of the cleartext before it, out of whatever they were wrapped in.
-    fn bare(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
+    fn bare(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
         match &side.of(&self.tracks).state {
-            State::Search | State::Lost => self.search(side, at, bytes),
-            State::Records(_) => self.records(side, at, bytes),
-            State::SslV2(_) => self.sslv2(side, at, bytes),
+            State::Search | State::Lost => self.search(side, at, part),
+            State::Records(_) => self.records(side, at, part),
+            State::SslV2(_) => self.sslv2(side, at, part.bytes),
             State::Ignored => {}
         }
     }
 
     /// Look for the first record, at the beginning of what a segment brought and within it.
-    fn search(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
+    fn search(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
         let context = self.context(side);
         let track = side.of_mut(&mut self.tracks);
         let waited = std::mem::take(&mut track.doubt);
         let joined;
-        let bytes = if waited.is_empty() {
-            bytes
+        let part = if waited.is_empty() {
+            part
         } else {
-            joined = waited.joined(bytes);
-            &joined
+            joined = waited.joined(part.bytes);
+            Part { bytes: &joined, place: None }
         };
+        let bytes = part.bytes;
         match classify(bytes, context) {
             Found::Tls => {
                 self.transcript.open(waited.came(0, at));
-                return self.enter(side, at, bytes);
+                return self.enter(side, at, part);
             }
             Found::SslV2 => {
                 self.transcript.open(waited.came(0, at));
-                track.state = State::SslV2(sslv2::Deframer::default());
+                track.state = State::SslV2(Box::default());
                 return self.sslv2(side, at, bytes);
             }
             Found::Framed(framing) if track.framing.is_none() => {
-                track.framing = Some(framing);
-                return self.data(side, at, bytes);
+                track.framing = Some(Box::new(framing));
+                return self.data(side, at, part);
             }
             Found::TooShort => {
                 track.doubt = waited.keep(bytes, 0, at);
@@ -199,7 +160,7 @@ impl Conversation {
         self.cleartext(side, clear);
         if matches!(found, Within::Hello(_)) {
             self.transcript.open(waited.came(start, at));
-            self.enter(side, at, rest);
+            self.enter(side, at, part.from(rest));
         } else {
             side.of_mut(&mut self.tracks).doubt = waited.keep(bytes, start, at);
         }
@@ -219,7 +180,7 @@ impl Conversation {
     }
 
     /// TLS begins here, or goes on.
-    fn enter(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
+    fn enter(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
         let track = side.of_mut(&mut self.tracks);
         if track.torn || matches!(track.state, State::Lost) {
             // What is missing may hold a ChangeCipherSpec.
@@ -230,14 +191,15 @@ impl Conversation {
         }
         track.torn = false;
         track.state = State::Records(Record::default());
-        self.records(side, at, bytes);
+        self.records(side, at, part);
     }
 
     /// There was no TLS in these bytes: keep them to name the protocol, and have patience or not.
     fn cleartext(&mut self, side: Side, bytes: &[u8]) {
         let track = side.of_mut(&mut self.tracks);
-        track.searched = track.searched.saturating_add(bytes.len());
-        let searched = track.searched;
+        let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        track.searched = track.searched.saturating_add(size);
+        let searched = usize::try_from(track.searched).unwrap_or(usize::MAX);
         if matches!(track.state, State::Lost) {
             if searched > self.limits.search_bytes {
                 track.state = State::Ignored;
@@ -262,7 +224,8 @@ impl Conversation {
     }
 
     /// Walk over records.
-    fn records(&mut self, side: Side, at: Timestamp, mut bytes: &[u8]) {
+    fn records(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
+        let mut bytes = part.bytes;
         let mut ended = false;
         while !bytes.is_empty() {
             let other_spoke = side.other().of(&self.tracks).spoke;
@@ -280,8 +243,7 @@ impl Conversation {
                     return;
                 }
                 record.begin_body(&mut track.past, track.unfinished);
-                let [content_type, ..] = record.header;
-                let size = record.size();
+                let (content_type, size) = (record.content_type(), record.size());
                 match content_type {
                     CHANGE_CIPHER_SPEC => {
                         self.transcript.note(side, Kind::ChangeCipherSpec, at, &self.limits);
@@ -302,9 +264,10 @@ impl Conversation {
                 }
                 continue;
             }
-            let (body, rest) = bytes.split_at(record.left.min(bytes.len()));
+            let (body, rest) = bytes.split_at(usize::from(record.left).min(bytes.len()));
             bytes = rest;
-            record.left = record.left.saturating_sub(body.len());
+            let here = part.before(rest, body);
+            record.pass(body.len());
             match &mut record.body {
                 Body::Skipped => {}
                 Body::Handshake => {
@@ -312,18 +275,16 @@ impl Conversation {
                     if track.past == Past::Changed {
                         track.unfinished.take(body);
                     }
-                    self.transcript.append(side, Kind::Handshake, at, body, &self.limits);
+                    self.keep(side, Kind::Handshake, at, here);
                 }
-                Body::Alert => self.transcript.append(side, Kind::Alert, at, body, &self.limits),
-                Body::Probe { first, have } => {
-                    let room = first.iter_mut().skip(*have);
-                    let taken = room.zip(body).map(|(slot, byte)| *slot = *byte).count();
-                    *have = have.saturating_add(taken);
-                    if *have < PROBE && record.left > 0 {
+                Body::Alert => self.keep(side, Kind::Alert, at, here),
+                Body::Probe(probe) => {
+                    let early = *probe;
+                    probe.fill(body);
+                    if !probe.is_whole() && record.left > 0 {
                         continue;
                     }
-                    let (first, early) = (*first, have.saturating_sub(taken));
-                    let size = record.size();
+                    let (first, size) = (probe.bytes, record.size());
                     if record::is_clear(track.past, first, size) {
                         record.body = Body::Handshake;
                         track.spoke = true;
@@ -334,13 +295,15 @@ impl Conversation {
                             self.transcript.note(side, Kind::Resumed, at, &self.limits);
                         }
                         // What was probed in earlier segments is no longer in this slice.
-                        let head = first.get(..early).unwrap_or_default();
+                        let head = early.there();
                         if track.past == Past::Changed {
                             track.unfinished.take(head);
                             track.unfinished.take(body);
                         }
-                        self.transcript.append(side, Kind::Handshake, at, head, &self.limits);
-                        self.transcript.append(side, Kind::Handshake, at, body, &self.limits);
+                        if !head.is_empty() {
+                            self.transcript.append(side, Kind::Handshake, at, head, &self.limits);
+                        }
+                        self.keep(side, Kind::Handshake, at, here);
                     } else {
                         record.body = Body::Skipped;
                         track.past = Past::Changed;
@@ -350,6 +313,15 @@ impl Conversation {
                     }
                 }
             }
+        }
+    }
+
+    /// Keep bytes of messages: where they lie, or a copy of them.
+    fn keep(&mut self, side: Side, kind: Kind, at: Timestamp, part: Part<'_>) {
+        let Part { bytes, place } = part;
+        match place {
+            Some(place) => self.transcript.keep(side, kind, at, (place, bytes), &self.limits),
+            None => self.transcript.append(side, kind, at, bytes, &self.limits),
         }
     }
 
@@ -374,7 +346,7 @@ impl Conversation {
                 sslv2::Fed::Tls => {
                     track.state = State::Records(Record::default());
                     let rest = rest.to_vec();
-                    self.records(side, at, &rest);
+                    self.records(side, at, Part { bytes: &rest, place: None });
                     return;
                 }
                 // Neither; what the other end answers to the hello is of interest all the same.
@@ -401,21 +373,19 @@ impl Conversation {
         // Nothing will show any more whether this was a hello.
         if let [HANDSHAKE, 3, 0..=4, _, _, 1 | 2, ..] = doubt.bytes() {
             self.transcript.open(doubt.came(0, at));
-            self.enter(side, at, doubt.bytes());
+            self.enter(side, at, Part { bytes: doubt.bytes(), place: None });
         }
         let track = side.of_mut(&mut self.tracks);
         match &mut track.state {
             State::Search => track.torn = true,
             State::Records(record) => {
-                let missing = usize::try_from(missing).unwrap_or(usize::MAX);
-                let inside = missing > 0 && record.left > 0 && missing <= record.left;
+                let inside = missing > 0 && missing <= u64::from(record.left);
                 if inside && record.body != Body::Skipped {
                     track.holed = true;
-                    let lost = Kind::Gap(u64::try_from(missing).unwrap_or(u64::MAX));
-                    self.transcript.note(side, lost, at, &self.limits);
+                    self.transcript.note(side, Kind::Gap(missing), at, &self.limits);
                 }
                 if inside {
-                    record.left = record.left.saturating_sub(missing);
+                    record.pass(usize::try_from(missing).unwrap_or(usize::MAX));
                 } else {
                     track.lose();
                     self.transcript.note(side, Kind::Gap(0), at, &self.limits);
@@ -432,7 +402,7 @@ impl Conversation {
     /// Whether anything can still be learnt.
     fn control(&self) -> Control {
         let [low, high] = &self.tracks;
-        let done = low.settled > 0 && high.settled > 0;
+        let done = low.settled && high.settled;
         let ignored = |track: &Track, other: &Track| {
             matches!(track.state, State::Ignored)
                 && if track.spoke || other.is_tls() {
@@ -441,9 +411,8 @@ impl Conversation {
                     true
                 }
         };
-        let one_sided = |track: &Track, other: &Track| {
-            track.encrypted > ONE_SIDED_RECORDS && other.settled == 0
-        };
+        let one_sided =
+            |track: &Track, other: &Track| track.encrypted > ONE_SIDED_RECORDS && !other.settled;
         // Encrypted records from both ends and nothing else: the handshake is long over.
         let joined_late = low.encrypted > 1 && high.encrypted > 1 && !low.spoke && !high.spoke;
         if done
@@ -467,10 +436,25 @@ impl StreamConsumer for Conversation {
 
     fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>) -> Control {
         match chunk {
-            Chunk::Data(bytes) => self.data(side, at, bytes),
-            Chunk::Gap(missing) => self.gap(side, at, missing),
+            // What is encrypted is not read, so that a copy that differs hides nothing.
+            Chunk::Data(bytes) if side.of(&self.tracks).is_encrypted(bytes) => {
+                self.transcript.pass(side, bytes.len());
+                self.data(side, at, Part { bytes, place: None });
+            }
+            Chunk::Data(bytes) => {
+                let place = self.transcript.receive(side, bytes, &self.limits);
+                self.data(side, at, Part { bytes, place: Some(place) });
+            }
+            Chunk::Gap(missing) => {
+                self.transcript.tear(side);
+                self.gap(side, at, missing);
+            }
         }
         self.control()
+    }
+
+    fn received(&self, side: Side) -> Run<'_> {
+        self.transcript.received(side)
     }
 
     fn start(&self, side: Side, bytes: &[u8]) -> Start {
@@ -536,8 +520,8 @@ impl StreamConsumer for Conversation {
         self.transcript.fetch().wrapping_add(low.fetch()).wrapping_add(high.fetch())
     }
 
-    fn fetch_end(&self) -> usize {
-        self.transcript.fetch_end()
+    fn fetch_end(&self, side: Side, size: usize) -> usize {
+        self.transcript.fetch_end(side, size)
     }
 }
 
@@ -548,35 +532,5 @@ const fn begins_mid_handshake(bytes: &[u8]) -> bool {
         [HANDSHAKE, _, _, _, _, kind, ..] => !matches!(kind, 1 | 2),
         [CHANGE_CIPHER_SPEC | APPLICATION_DATA, ..] => true,
         _ => false,
-    }
-}
-
-impl Track {
-    const fn is_tls(&self) -> bool {
-        matches!(self.state, State::Records(_) | State::SslV2(_) | State::Lost)
-    }
-
-    /// Where the next record begins has to be found.
-    fn lose(&mut self) {
-        self.state = State::Lost;
-        self.searched = 0;
-        self.unfinished = Unfinished::default();
-    }
-
-    /// Read all parts of it. What comes out means nothing.
-    fn fetch(&self) -> usize {
-        let state = usize::from(matches!(self.state, State::Records(_)));
-        self.searched
-            .wrapping_add(state)
-            .wrapping_add(self.doubt.bytes().len())
-            .wrapping_add(usize::from(self.framing.is_some()))
-            .wrapping_add(usize::from(self.encrypted == 0))
-    }
-
-    const fn count_encrypted(&mut self, settles: bool) {
-        self.encrypted = self.encrypted.saturating_add(1);
-        if settles {
-            self.settled = self.settled.saturating_add(1);
-        }
     }
 }

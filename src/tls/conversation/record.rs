@@ -19,14 +19,44 @@ const MAX_BODY: usize = (1 << 14) + 2048;
 /// 12, a MAC or tag of 16 (RFC 5246 §7.4.9, §6.2.3).
 const SMALLEST_FINISHED: u16 = 32;
 
+/// The first `N` bytes of something, as far as they were there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Beginning<const N: usize> {
+    pub(super) bytes: [u8; N],
+    have: u8,
+}
+
+impl<const N: usize> Default for Beginning<N> {
+    fn default() -> Self {
+        Self { bytes: [0; N], have: 0 }
+    }
+}
+
+impl<const N: usize> Beginning<N> {
+    /// Take of these bytes what is missing. Returns how many those are.
+    pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
+        let room = self.bytes.iter_mut().skip(usize::from(self.have));
+        let taken = room.zip(bytes).map(|(slot, byte)| *slot = *byte).count();
+        self.have = self.have.saturating_add(u8::try_from(taken).unwrap_or(u8::MAX));
+        taken
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        usize::from(self.have) >= N
+    }
+
+    /// What there is of them.
+    pub(super) fn there(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.have)).unwrap_or_default()
+    }
+}
+
 /// Where a direction stands in its current record.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    pub(super) header: [u8; HEADER],
-    /// How much of the header was seen.
-    have: usize,
+    header: Beginning<HEADER>,
     /// How much of the body is still to come.
-    pub(super) left: usize,
+    pub(super) left: u16,
     pub(super) body: Body,
 }
 
@@ -39,45 +69,40 @@ pub(super) enum Body {
     Alert,
     /// After a ChangeCipherSpec, or after a loss that may have swallowed one, a handshake record
     /// may be encrypted: its first bytes tell.
-    Probe {
-        first: [u8; PROBE],
-        have: usize,
-    },
+    Probe(Beginning<PROBE>),
 }
 
 /// A message in the clear after a ChangeCipherSpec, which may go on in the next record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Unfinished {
-    /// Type and length, as far as they were there.
-    header: [u8; 4],
-    have: usize,
+    /// Type and length.
+    header: Beginning<4>,
     /// How much of its body is still to come.
-    left: usize,
+    left: u32,
 }
 
 impl Unfinished {
     /// Whether the next record goes on with it.
     pub(super) const fn goes_on(&self) -> bool {
-        self.have > 0
+        self.header.have > 0
     }
 
     /// Take bytes of it, and of what comes behind it.
     pub(super) fn take(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            if self.have < self.header.len() {
-                let room = self.header.iter_mut().skip(self.have);
-                let taken = room.zip(bytes).map(|(slot, byte)| *slot = *byte).count();
-                self.have = self.have.saturating_add(taken);
-                bytes = bytes.get(taken..).unwrap_or_default();
-                let [_, high, mid, low] = self.header;
-                let length = u32::from_be_bytes([0, high, mid, low]);
-                self.left = usize::try_from(length).unwrap_or(usize::MAX);
-            } else {
-                let taken = self.left.min(bytes.len());
+            let taken = if self.header.is_whole() {
+                let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                let taken = self.left.min(size);
                 self.left = self.left.saturating_sub(taken);
-                bytes = bytes.get(taken..).unwrap_or_default();
-            }
-            if self.have == self.header.len() && self.left == 0 {
+                usize::try_from(taken).unwrap_or(usize::MAX)
+            } else {
+                let taken = self.header.fill(bytes);
+                let [_, high, mid, low] = self.header.bytes;
+                self.left = u32::from_be_bytes([0, high, mid, low]);
+                taken
+            };
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if self.header.is_whole() && self.left == 0 {
                 *self = Self::default();
             }
         }
@@ -99,31 +124,58 @@ pub(super) enum Past {
 impl Record {
     /// Take header bytes; what is behind a whole header, with the state set up for its body.
     pub(super) fn fill_header<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let room = self.header.iter_mut().skip(self.have);
-        let taken = room.zip(bytes).map(|(slot, byte)| *slot = *byte).count();
-        self.have = self.have.saturating_add(taken);
-        if self.have < HEADER {
+        let taken = self.header.fill(bytes);
+        if !self.header.is_whole() {
             return None;
         }
-        self.have = 0;
-        self.left = usize::from(self.size());
+        self.header.have = 0;
+        self.left = self.size();
         bytes.get(taken..)
+    }
+
+    /// The content type that the header shows.
+    pub(super) const fn content_type(&self) -> u8 {
+        self.header.bytes[0]
     }
 
     /// Length of the body.
     pub(super) const fn size(&self) -> u16 {
-        u16::from_be_bytes([self.header[3], self.header[4]])
+        let [_, _, _, high, low] = self.header.bytes;
+        u16::from_be_bytes([high, low])
     }
 
     /// Whether the header can be one.
     pub(super) const fn is_sound(&self) -> bool {
-        let [content_type, major, minor, _, _] = self.header;
-        is_record(content_type, major, minor, self.left)
+        let [content_type, major, minor, _, _] = self.header.bytes;
+        is_record(content_type, major, minor, self.left as usize)
+    }
+
+    /// So much of the body has come.
+    pub(super) fn pass(&mut self, count: usize) {
+        self.left = self.left.saturating_sub(u16::try_from(count).unwrap_or(u16::MAX));
+    }
+
+    /// Whether bytes are the rest of an encrypted body and further records of application data.
+    pub(super) fn is_encrypted(&self, mut bytes: &[u8]) -> bool {
+        if self.header.have > 0 || self.left > 0 && self.body != Body::Skipped {
+            return false;
+        }
+        let mut left = usize::from(self.left);
+        loop {
+            match bytes.get(left..) {
+                None | Some([]) => return true,
+                Some(&[APPLICATION_DATA, _, _, high, low, ref rest @ ..]) => {
+                    left = usize::from(u16::from_be_bytes([high, low]));
+                    bytes = rest;
+                }
+                Some(_) => return false,
+            }
+        }
     }
 
     /// Set up for the body, by the record's type and what came before it.
     pub(super) const fn begin_body(&mut self, past: &mut Past, unfinished: Unfinished) {
-        self.body = match self.header[0] {
+        self.body = match self.content_type() {
             CHANGE_CIPHER_SPEC => {
                 *past = Past::Changed;
                 Body::Skipped
@@ -133,7 +185,7 @@ impl Record {
             HANDSHAKE if unfinished.goes_on() => Body::Handshake,
             HANDSHAKE => match past {
                 Past::Clear => Body::Handshake,
-                Past::Torn | Past::Changed => Body::Probe { first: [0; PROBE], have: 0 },
+                Past::Torn | Past::Changed => Body::Probe(Beginning { bytes: [0; PROBE], have: 0 }),
             },
             _ => Body::Skipped,
         };

@@ -93,7 +93,7 @@ pub fn check(data: &[u8]) {
         now = now.plus(Duration::from_millis(u64::from(head & 15)));
         let Some(payload) = text.get(at as usize..at as usize + size) else { break };
         if operations == 20 {
-            stream.begin_at_first(&mut |chunk| model.take(chunk, cuts));
+            stream.begin_at_first(&mut |chunk: Chunk<'_>| model.take(chunk, cuts));
         }
         let first = model.at.unwrap_or(0);
         model.seen.extend((at..at + u32::try_from(size).unwrap()).filter(|at| *at >= first));
@@ -108,7 +108,7 @@ pub fn check(data: &[u8]) {
             "what waits is what was seen"
         );
     }
-    stream.flush(&mut |chunk| model.take(chunk, cuts));
+    stream.flush(&mut |chunk: Chunk<'_>| model.take(chunk, cuts));
     assert!(!stream.is_waiting() && stream.held_bytes() == 0);
     assert!(cuts || model.seen.is_empty(), "seen, and not handed on: {:?}", model.seen);
     // A segment can bring itself, what waited behind it, and a hole before and behind each piece.

@@ -1,0 +1,210 @@
+//! [`Received`]: what was read of one direction of a stream and is still to be had.
+//!
+//! It is kept once, for two who need it. Copies of a segment are compared with it, for which its end
+//! has to be there; and who follows the stream may ask for parts of it to be kept for good, and say
+//! later where they lie.
+//!
+//! ```text
+//!   ┃ kept for good, holes and all ┃ loose: half of it goes when it is too long ┃ what comes next
+//!                          ┃ the run: no hole behind it, copies are compared ┃
+//! ```
+
+/// Up to here memory is asked for by twos: most ends that open a connection say no more. Beyond it
+/// all that may be loose is asked for at once, so that nothing is moved again and again.
+const SHORT: usize = 1 << 10;
+
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+
+/// What was read of one direction.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// Its memory, all of which may be read, and how much of it is in use.
+    memory: Vec<u8>,
+    size: usize,
+    /// Up to here it is kept for good.
+    kept: usize,
+    /// From here to the end there is no hole.
+    run: usize,
+    /// Bytes that came after that, and are not here.
+    passed: u32,
+}
+
+/// Bytes of a stream without a hole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// How many came behind them, up to the last one that was read.
+    pub behind: u32,
+}
+
+impl Received {
+    /// Take the next bytes. Returns where they lie, until others are taken. Of those before them that
+    /// are not kept for good, half of `bound` stays at least.
+    pub fn take(&mut self, bytes: &[u8], bound: usize) -> usize {
+        if self.passed > 0 {
+            self.tear();
+        }
+        let loose = self.size.saturating_sub(self.kept);
+        if loose > 0 && loose.saturating_add(bytes.len()) > bound {
+            self.drop_loose(loose, (bound / 2).saturating_sub(bytes.len()), bound);
+        }
+        let place = self.size;
+        let needed = place.saturating_add(bytes.len());
+        if needed > self.memory.len() {
+            self.grow(needed, bound);
+        }
+        if let Some(room) = self.memory.get_mut(place..needed) {
+            room.copy_from_slice(bytes);
+            self.size = needed;
+        }
+        place
+    }
+
+    fn grow(&mut self, needed: usize, bound: usize) {
+        let room = needed.next_power_of_two();
+        let room = if needed <= SHORT { room } else { room.max(bound) };
+        self.memory.reserve_exact(room.saturating_sub(self.memory.len()));
+        self.memory.resize(room, 0);
+    }
+
+    /// Drop of the loose bytes all but so many. That is half of them at once: a segment of one byte
+    /// must not move all the others each time.
+    #[cold]
+    fn drop_loose(&mut self, loose: usize, stay: usize, bound: usize) {
+        let behind = self.kept.saturating_add(loose.saturating_sub(stay));
+        let gone = behind.saturating_sub(self.kept);
+        self.memory.copy_within(behind..self.size, self.kept);
+        self.size = self.size.saturating_sub(gone);
+        // Nothing lies before what stays any more.
+        self.run = if self.run < behind { self.kept } else { self.run.saturating_sub(gone) };
+        // The memory of a large segment is not for later ones to keep.
+        if self.memory.len() > self.size.saturating_add(bound.saturating_mul(4)) {
+            self.memory.truncate(self.size.saturating_add(bound));
+            self.memory.shrink_to_fit();
+        }
+    }
+
+    /// So many bytes came that nobody needs.
+    pub fn pass(&mut self, count: usize) {
+        self.passed = self.passed.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// Keep all up to `end` for good.
+    pub const fn keep(&mut self, end: usize) {
+        if end > self.kept {
+            self.kept = end;
+        }
+    }
+
+    /// Bytes that are kept for good, or were taken last.
+    pub fn get(&self, place: usize, size: usize) -> Option<&[u8]> {
+        self.memory.get(..self.size)?.get(place..place.checked_add(size)?)
+    }
+
+    /// The last bytes, as far back as there is no hole.
+    pub fn run(&self) -> Run<'_> {
+        Run { bytes: self.memory.get(self.run..self.size).unwrap_or_default(), behind: self.passed }
+    }
+
+    /// A hole lies behind what was read.
+    pub const fn tear(&mut self) {
+        self.run = self.size;
+        self.passed = 0;
+    }
+
+    /// Forget all of it; the memory stays.
+    pub fn clear(&mut self) {
+        (self.size, self.kept, self.run, self.passed) = (0, 0, 0, 0);
+    }
+
+    /// Little more will come: hold no more memory than what is in it needs.
+    pub fn shrink(&mut self) {
+        self.memory.truncate(self.size);
+        self.memory.shrink_to_fit();
+    }
+
+    /// Heap bytes that it holds.
+    pub const fn held_bytes(&self) -> usize {
+        self.memory.capacity()
+    }
+
+    /// Read all parts of it. What comes out means nothing.
+    pub const fn fetch(&self) -> usize {
+        self.kept.wrapping_add(self.run)
+    }
+
+    /// Read where the next bytes will lie, so many of them, so that this is in a near cache, likewise.
+    pub fn fetch_end(&self, size: usize) -> usize {
+        let room = self.memory.get(self.size..).unwrap_or_default();
+        let room = room.get(..size).unwrap_or(room);
+        room.iter().step_by(LINE).map(|byte| usize::from(*byte)).fold(0, usize::wrapping_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loose_bytes_go_and_what_is_kept_stays_where_it_lies() {
+        let mut received = Received::default();
+        let hello = received.take(b"hello", 8);
+        assert_eq!((hello, received.run().bytes), (0, &b"hello"[..]));
+        received.keep(5);
+        assert_eq!(received.take(b"01234567", 8), 5);
+        assert_eq!(received.run().bytes, b"hello01234567", "so much may be loose");
+        // Half of the bound stays, and this is the half.
+        assert_eq!(received.take(b"89", 8), 7);
+        assert_eq!(received.run().bytes, b"6789");
+        assert_eq!(received.get(hello, 5), Some(&b"hello"[..]));
+        assert_eq!(received.get(hello, 50), None);
+        assert_eq!(received.take(b"longer than the bound", 8), 5);
+        assert_eq!(received.run().bytes, b"longer than the bound");
+        received.keep(26);
+        assert_eq!(received.take(b", and again", 8), 26);
+        assert_eq!(received.run().bytes, b"longer than the bound, and again", "nothing was loose");
+    }
+
+    #[test]
+    fn a_run_begins_behind_a_hole() {
+        let mut received = Received::default();
+        received.take(b"abc", 8);
+        received.tear();
+        assert_eq!(received.run(), Run::default());
+        received.take(b"def", 8);
+        assert_eq!(received.run().bytes, b"def");
+        // What goes is what lies before the hole.
+        received.take(b"ghi", 8);
+        assert_eq!(received.run().bytes, b"fghi");
+        received.clear();
+        assert_eq!(received.run(), Run::default());
+        assert_eq!(received.take(b"x", 8), 0);
+        assert_eq!(received.get(0, 2), None, "what was forgotten is not there");
+    }
+
+    #[test]
+    fn a_run_lies_before_what_was_passed() {
+        let mut received = Received::default();
+        received.take(b"abc", 8);
+        received.pass(1_000);
+        received.pass(24);
+        assert_eq!(received.run(), Run { bytes: b"abc", behind: 1_024 });
+        // One that lies behind it is nearer.
+        assert_eq!(received.take(b"def", 8), 3);
+        assert_eq!(received.run(), Run { bytes: b"def", behind: 0 });
+    }
+
+    #[test]
+    fn memory_is_given_back() {
+        let mut received = Received::default();
+        received.take(&vec![1; 60_000], 4_096);
+        received.take(&[2; 1_000], 4_096);
+        received.take(&[3; 4_000], 4_096);
+        assert!(received.held_bytes() <= 16_384, "{}", received.held_bytes());
+        received.clear();
+        received.shrink();
+        assert_eq!(received.held_bytes(), 0);
+    }
+}
