@@ -84,7 +84,7 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
             }
             Kind::SslV2 => events.push(event(What::SslV2(bytes))),
             Kind::Gap(missing) => {
-                of_side.gap(entry, missing, &mut events);
+                of_side.gap(entry, missing, limits, &mut events);
                 events.push(event(What::Lost));
             }
             Kind::Resumed => of_side.resume(),
@@ -157,10 +157,18 @@ impl Messages {
             let rest = reader.remaining();
             self.buffer.drain(..self.buffer.len().saturating_sub(rest));
         }
-        if self.announced().is_some_and(|size| size > limits.message_bytes) {
+        // Of one that is too long as much is kept as one may have, however it came.
+        let most = limits.message_bytes.saturating_add(HEADER);
+        if self.is_too_long(limits) && self.buffer.len() >= most {
+            self.buffer.truncate(most);
             self.flush(entry.side, events);
             self.torn = true;
         }
+    }
+
+    /// Whether the message in the buffer announces more than one may have.
+    fn is_too_long(&self, limits: &Limits) -> bool {
+        self.announced().is_some_and(|size| size > limits.message_bytes)
     }
 
     /// Length of the body that the message in the buffer announces.
@@ -170,11 +178,13 @@ impl Messages {
         usize::try_from(reader.u24()?).ok()
     }
 
-    fn gap(&mut self, entry: &Entry, missing: u64, events: &mut Vec<Event<'_>>) {
+    fn gap(&mut self, entry: &Entry, missing: u64, limits: &Limits, events: &mut Vec<Event<'_>>) {
         let missing = usize::try_from(missing).unwrap_or(usize::MAX);
         let have = self.buffer.len();
         let needed = if self.skip > 0 {
             Some(self.skip)
+        } else if self.is_too_long(limits) {
+            None
         } else {
             self.announced().map(|size| size.saturating_add(HEADER).saturating_sub(have))
         };
@@ -319,5 +329,32 @@ mod tests {
         let limits = Limits { message_bytes: 100, ..Limits::default() };
         let transcript = transcript(&[(Side::High, Kind::Handshake, &[11, 1, 0, 0, 3, 3])]);
         assert_eq!(kinds(&events(&transcript, &limits)), [(11, 2, false)]);
+    }
+
+    #[test]
+    fn what_is_kept_of_one_beyond_the_bound_does_not_depend_on_how_it_came() {
+        let limits = Limits { message_bytes: 100, ..Limits::default() };
+        let long = [&[11, 1, 0, 0][..], &[3; 150]].concat();
+        for (end, there) in [(60, 56), (154, 100)] {
+            for cut in 0..end {
+                let (one, other) = long[..end].split_at(cut);
+                let transcript = transcript(&[
+                    (Side::High, Kind::Handshake, one),
+                    (Side::Low, Kind::Handshake, &[16, 0, 0, 0]),
+                    (Side::High, Kind::Handshake, other),
+                ]);
+                let mut found = kinds(&events(&transcript, &limits));
+                found.retain(|(kind, ..)| *kind != 16);
+                assert_eq!(found, [(11, there, false)], "{end}, cut at {cut}");
+            }
+        }
+        // Behind a hole a new record is waited for.
+        let transcript = transcript(&[
+            (Side::High, Kind::Handshake, &long[..60]),
+            (Side::High, Kind::Gap(9), &[]),
+            (Side::High, Kind::Resumed, &[]),
+            (Side::High, Kind::Handshake, &[14, 0, 0, 0]),
+        ]);
+        assert_eq!(kinds(&events(&transcript, &limits)), [(11, 56, false), (14, 0, true)]);
     }
 }
