@@ -4,7 +4,7 @@
 #[derive(Clone, Copy)]
 pub(super) struct Part<'b> {
     pub(super) bytes: &'b [u8],
-    /// Where it lies in what was [received](crate::tls::transcript::Transcript::receive), unless it was put together.
+    /// Where it lies in what the transcript received, unless it was put together.
     pub(super) place: Option<usize>,
 }
 
