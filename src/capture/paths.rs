@@ -20,6 +20,10 @@ use super::buffer::{Buffer, read_some};
 use super::file::FileSource;
 use super::magic::{HEAD, Kind};
 
+/// How much of files is looked at to tell them apart: a pcapng file describes its interfaces before the
+/// first packet.
+const TOLD_APART: u64 = 1 << 10;
+
 /// What a [`FileId`] looks at of each end of a file.
 const ENDS: u64 = 64 << 10;
 
@@ -184,6 +188,13 @@ impl fmt::Display for FileId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+/// The first bytes of a file, with the time of its first packet: they tell captures apart.
+pub fn file_head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    fs::File::open(path)?.take(TOLD_APART).read_to_end(&mut head)?;
+    Ok(head)
 }
 
 /// The identity of a file: SHA-256 over its size (eight bytes, big-endian), its first 64 KiB and

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -138,17 +139,21 @@ impl Plan {
 
 /// Leave out what is the same capture as one before it: a source counts once.
 pub(super) fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> {
-    // Only files of one size can be copies: all others need not be looked into.
-    let mut of_size: HashMap<u64, usize> = HashMap::new();
-    for input in &expansion.inputs {
-        let of_size = of_size.entry(input.size().unwrap_or_default()).or_default();
-        *of_size = of_size.saturating_add(1);
-    }
+    // Only files of one size that begin alike can be copies: all others need not be looked into.
+    let inputs = &expansion.inputs;
+    let is_of_one_size = shared(inputs.iter().map(|input| input.size().filter(|size| *size > 0)));
+    let begins_alike =
+        shared(inputs.iter().zip(is_of_one_size).map(|(input, shared)| match input {
+            Input::File { path, size } if shared => Some((*size, paths::file_head(path).ok()?)),
+            _ => None,
+        }));
+    let mut begins_alike = begins_alike.into_iter();
     let mut seen: HashMap<String, PathBuf> = HashMap::new();
     let mut copies = Vec::new();
     expansion.inputs.retain(|input| {
-        let Input::File { path, size: Some(size @ 1..) } = input else { return true };
-        if of_size.get(size).is_none_or(|alike| *alike < 2) {
+        let is_candidate = begins_alike.next() == Some(true);
+        let Input::File { path, .. } = input else { return true };
+        if !is_candidate {
             return true;
         }
         // What cannot be read is told when it is opened.
@@ -165,6 +170,20 @@ pub(super) fn drop_copies(expansion: &mut Expansion) -> Vec<(PathBuf, PathBuf)> 
         }
     });
     copies
+}
+
+/// Of each key whether another one is the same.
+fn shared<K: Eq + Hash>(keys: impl Iterator<Item = Option<K>>) -> Vec<bool> {
+    let mut first_of: HashMap<K, usize> = HashMap::new();
+    let mut shared = Vec::new();
+    for (place, key) in keys.enumerate() {
+        let first = key.map_or(place, |key| *first_of.entry(key).or_insert(place));
+        shared.push(first != place);
+        if let Some(first) = shared.get_mut(first).filter(|_| first != place) {
+            *first = true;
+        }
+    }
+    shared
 }
 
 /// Read with a progress bar, until the end or Ctrl-C.
@@ -374,4 +393,16 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
 pub(super) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_keys_are_all_of_one_kind() {
+        let keys = [Some(1), Some(2), None, Some(1), None, Some(3), Some(1)];
+        let expected = [true, false, false, true, false, false, true];
+        assert_eq!(shared(keys.into_iter()), expected);
+    }
 }
