@@ -26,6 +26,9 @@ use super::{CaptureStats, Error, Frame, Offset, Poll, Source};
 /// are still in the processor's cache when they are looked at.
 const CAPACITY: usize = 256 << 10;
 
+/// What is read at once where only the first packets are wanted.
+const BRIEF: usize = 8 << 10;
+
 /// Smaller files are read sooner than a thread is begun for them.
 const AHEAD: u64 = 1 << 20;
 
@@ -82,6 +85,11 @@ impl FileSource {
     /// Open a file by its path. A FIFO will do, and then this waits for its writer.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, Error> {
         Self::open_with(path, limits, CAPACITY)
+    }
+
+    /// Open a file of which only the first packets are wanted: no more is read at once.
+    pub fn open_briefly(path: &Path, limits: &Limits) -> Result<Self, Error> {
+        Self::open_with(path, limits, BRIEF)
     }
 
     /// Read from a stream that is called `name` in messages and records (`-` for standard input).

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::follow::Follower;
+use crate::capture::file::FileSource;
 use crate::capture::paths::Input;
 use crate::capture::{Poll, Source};
 use crate::clock::Timestamp;
@@ -34,11 +35,12 @@ const NAMES: usize = 64;
 
 /// Whether a file goes on where `follower` stands: it begins just after, and with what is known.
 pub(super) fn goes_on(follower: &Follower, next: Option<&Input>, limits: &Limits) -> bool {
-    let Some(Input::File { size: Some(1..), .. }) = next else { return false };
+    let Some(Input::File { path, size: Some(1..) }) = next else { return false };
     let (Some((first, last)), false) = (follower.whole_span(), follower.is_idle()) else {
         return false;
     };
-    let Some(Ok(mut source)) = next.map(|next| next.open(limits)) else { return false };
+    // What is wrong with it is said when it is read.
+    let Ok(mut source) = FileSource::open_briefly(path, limits) else { return false };
     let mut decoder = Decoder::new(limits);
     let mut begun: Option<Timestamp> = None;
     let (mut known, mut looked_at) = (false, 0);
