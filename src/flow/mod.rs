@@ -22,6 +22,7 @@ mod slots;
 mod stream;
 mod syn;
 pub mod table;
+mod waiting;
 mod watched;
 
 use std::sync::Arc;

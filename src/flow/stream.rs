@@ -14,10 +14,9 @@
 //! Where no SYN was seen the first byte of the stream is not known. A segment that [looks like a
 //! beginning](Start) is taken for one; any other waits, like behind a hole of unknown length.
 
-use std::collections::VecDeque;
-
 use super::Run;
 use super::overlap::Overlaps;
+use super::waiting::{Held, Waiting};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::SeqNumber;
@@ -65,30 +64,12 @@ pub struct StreamAssembler {
     next: Option<SeqNumber>,
     /// The first byte that was delivered, or will be.
     start: Option<SeqNumber>,
-    /// What lies behind a hole, in order of sequence numbers, not overlapping.
-    held: VecDeque<Held>,
-    held_bytes: usize,
-    /// Segments that had to wait so far.
-    waited: usize,
+    /// What lies behind a hole.
+    held: Waiting,
     /// Where the sender says that its stream ends.
     end: Option<SeqNumber>,
     /// Whether the copies of what overlaps say the same.
     overlaps: Overlaps,
-}
-
-/// Bytes without a hole between them, of one segment or of several that came in order.
-#[derive(Debug)]
-struct Held {
-    seq: SeqNumber,
-    bytes: Vec<u8>,
-    cut: u32,
-    at: Timestamp,
-}
-
-impl Held {
-    fn end(&self) -> SeqNumber {
-        self.seq.plus(length(&self.bytes)).plus(self.cut)
-    }
 }
 
 impl StreamAssembler {
@@ -123,7 +104,7 @@ impl StreamAssembler {
             return;
         }
         let end = seq.plus(length(payload));
-        let is_last = self.held.back().map(Held::end).or(self.next) == Some(end);
+        let is_last = self.held.last().map(Held::end).or(self.next) == Some(end);
         self.overlaps.hear(payload, cut, is_last, at);
         if let Some(next) = self.next
             && seq.offset_from(next) <= 0
@@ -135,8 +116,8 @@ impl StreamAssembler {
         }
         let late = |held: &Held| at.since(held.at) > limits.reorder_wait;
         while self.held.len() > limits.reorder_segments
-            || self.held_bytes > limits.reorder_bytes
-            || self.held.front().is_some_and(late)
+            || self.held.bytes() > limits.reorder_bytes
+            || self.held.first().is_some_and(late)
         {
             self.skip_hole(receiver);
         }
@@ -145,7 +126,7 @@ impl StreamAssembler {
     /// Decide on the beginning: the earliest byte that was seen.
     pub fn begin_at_first(&mut self, receiver: &mut impl Receive) {
         if self.next.is_none()
-            && let Some(first) = self.held.front()
+            && let Some(first) = self.held.first()
         {
             let seq = first.seq;
             self.begin(seq);
@@ -155,19 +136,19 @@ impl StreamAssembler {
 
     /// Forget what waits and lies before the beginning, or farther behind it than `reach`.
     pub fn forget_outside(&mut self, reach: i32) {
-        let Some(start) = self.start else { return };
-        self.held.retain(|held| (0..reach).contains(&held.seq.offset_from(start)));
-        self.held_bytes = self.held.iter().map(|held| held.bytes.len()).sum();
+        if let Some(start) = self.start {
+            self.held.retain(start, reach);
+        }
     }
 
     /// The earliest segment that waits, and since when.
     pub fn first_held(&self) -> Option<(&[u8], Timestamp)> {
-        self.held.front().map(|held| (&*held.bytes, held.at))
+        self.held.first().map(|held| (&*held.bytes, held.at))
     }
 
     /// Whether nothing that was seen so far comes before this number.
     pub fn is_first(&self, seq: SeqNumber) -> bool {
-        self.held.front().is_none_or(|held| seq.offset_from(held.seq) < 0)
+        self.held.first().is_none_or(|held| seq.offset_from(held.seq) < 0)
     }
 
     /// How many pieces wait, each of one segment or of several without a hole between them.
@@ -176,8 +157,8 @@ impl StreamAssembler {
     }
 
     /// How many segments had to wait so far.
-    pub const fn waited(&self) -> usize {
-        self.waited
+    pub fn waited(&self) -> usize {
+        self.held.segments()
     }
 
     /// The sender says that its stream ends at `seq`. The first word counts.
@@ -207,8 +188,8 @@ impl StreamAssembler {
     }
 
     /// Bytes that wait behind holes.
-    pub const fn held_bytes(&self) -> usize {
-        self.held_bytes
+    pub fn held_bytes(&self) -> usize {
+        self.held.bytes()
     }
 
     /// Whether the copies of what overlapped said the same.
@@ -219,8 +200,7 @@ impl StreamAssembler {
     /// Read all parts of it. What comes out means nothing.
     #[inline]
     pub(super) fn fetch(&self) -> usize {
-        self.held_bytes
-            .wrapping_add(usize::from(self.next.is_some()))
+        usize::from(self.next.is_some())
             .wrapping_add(usize::from(self.end.is_some()))
             .wrapping_add(self.overlaps.differing() as usize)
     }
@@ -268,11 +248,10 @@ impl StreamAssembler {
 
     /// Hand on the held segments that are in order now.
     fn drain(&mut self, receiver: &mut impl Receive) {
-        while let (Some(next), Some(first)) = (self.next, self.held.front())
+        while let (Some(next), Some(first)) = (self.next, self.held.first())
             && first.seq.offset_from(next) <= 0
         {
-            let Some(held) = self.held.pop_front() else { return };
-            self.held_bytes = self.held_bytes.saturating_sub(held.bytes.len());
+            let Some(held) = self.held.pop_first() else { return };
             self.deliver(next, held.seq, &held.bytes, held.cut, receiver);
         }
     }
@@ -281,16 +260,16 @@ impl StreamAssembler {
     fn hold(&mut self, seq: SeqNumber, payload: &[u8], cut: u32, at: Timestamp) {
         let mut seq = seq;
         let mut payload = payload;
-        let mut index = self.held.partition_point(|held| held.end().offset_from(seq) <= 0);
+        let mut index = self.held.behind(seq);
         loop {
             let Some(held) = self.held.get(index) else {
-                self.insert(index, Held { seq, bytes: payload.to_vec(), cut, at });
+                self.held.insert(index, Held { seq, bytes: payload.to_vec(), cut, at });
                 return;
             };
             let before = held.seq.offset_from(seq);
             let end = seq.plus(length(payload)).plus(cut);
             if end.offset_from(held.seq) <= 0 {
-                self.insert(index, Held { seq, bytes: payload.to_vec(), cut, at });
+                self.held.insert(index, Held { seq, bytes: payload.to_vec(), cut, at });
                 return;
             }
             if before > 0 {
@@ -298,7 +277,7 @@ impl StreamAssembler {
                 // The part before; a cut in it is covered by the held segment from there on.
                 let missing = before.unsigned_abs().saturating_sub(length(head));
                 let head = Held { seq, bytes: head.to_vec(), cut: missing, at };
-                index = index.saturating_add(self.insert(index, head));
+                index = index.saturating_add(self.held.insert(index, head));
             }
             let Some(held) = self.held.get(index) else { return };
             self.overlaps.compare((held.seq, &held.bytes), (seq, payload));
@@ -318,32 +297,9 @@ impl StreamAssembler {
         }
     }
 
-    /// Keep what goes before the piece at `index`; how many pieces this makes more.
-    fn insert(&mut self, index: usize, held: Held) -> usize {
-        if held.bytes.is_empty() && held.cut == 0 {
-            return 0;
-        }
-        self.waited = self.waited.saturating_add(1);
-        self.held_bytes = self.held_bytes.saturating_add(held.bytes.len());
-        // What goes on where the one before it ends is one piece with it: segments of a byte each
-        // are not to use up the number of pieces.
-        let before = index.checked_sub(1).and_then(|index| self.held.get_mut(index));
-        match before {
-            Some(before) if before.cut == 0 && before.end() == held.seq => {
-                before.bytes.extend_from_slice(&held.bytes);
-                before.cut = held.cut;
-                0
-            }
-            _ => {
-                self.held.insert(index, held);
-                1
-            }
-        }
-    }
-
     /// Give up the first hole.
     fn skip_hole(&mut self, receiver: &mut impl Receive) {
-        let Some(first) = self.held.front() else { return };
+        let Some(first) = self.held.first() else { return };
         let missing = self.next.map_or(0, |next| u64::from(first.seq.0.wrapping_sub(next.0)));
         let seq = first.seq;
         receiver.receive(Chunk::Gap(missing));
@@ -354,7 +310,7 @@ impl StreamAssembler {
 }
 
 /// A payload's length in sequence numbers; no IP packet carries more than 32 bits can say.
-fn length(payload: &[u8]) -> u32 {
+pub(super) fn length(payload: &[u8]) -> u32 {
     u32::try_from(payload.len()).unwrap_or(u32::MAX)
 }
 
@@ -465,6 +421,31 @@ mod tests {
         let whole: Vec<u8> = (0..1000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
         assert_eq!(out, whole);
         assert_eq!((stream.held_bytes(), stream.waited()), (0, 999));
+    }
+
+    #[test]
+    fn what_waits_in_order_lies_in_pieces_of_some_length() {
+        let limits = Limits::default();
+        let mut stream = StreamAssembler::default();
+        let mut out = Vec::new();
+        let mut feed = |chunk: Chunk<'_>| match chunk {
+            Chunk::Data(bytes) => out.extend_from_slice(bytes),
+            Chunk::Gap(_) => panic!("no hole here"),
+        };
+        stream.begin(SeqNumber(0));
+        let text: Vec<u8> = (0..100_001_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let at = Timestamp::default();
+        for (n, segment) in text[1..].chunks(1_000).enumerate() {
+            let seq = SeqNumber(u32::try_from(1 + n * 1_000).unwrap());
+            stream.push(seq, segment, 0, at, &limits, &mut feed);
+        }
+        assert_eq!(
+            (stream.held_segments(), stream.held_bytes(), stream.waited()),
+            (6, 100_000, 100)
+        );
+        stream.push(SeqNumber(0), &text[..1], 0, at, &limits, &mut feed);
+        assert_eq!((stream.held_segments(), stream.held_bytes()), (0, 0));
+        assert_eq!(out, text);
     }
 
     #[test]
