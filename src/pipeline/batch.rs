@@ -13,13 +13,13 @@ use crate::tls::starttls::login::Carried;
 use crate::tls::transcript::Transcript;
 
 /// Handshakes in a batch; more would make a worker wait for its first, fewer cost more messages.
-const JOBS: usize = 32;
+const JOBS: usize = 64;
 
 /// Names in a batch.
 const NAMES: usize = 256;
 
 /// Bytes of handshakes in a batch.
-const BYTES: usize = 96 << 10;
+const BYTES: usize = 256 << 10;
 
 /// Some handshakes, in order of capture.
 #[derive(Debug, Default)]
