@@ -35,7 +35,7 @@
 //!
 //! | layer | module | what it is for |
 //! | --- | --- | --- |
-//! | 0 | [`bytes`], [`clock`], [`json`], [`limits`] | the one byte cursor; capture time; JSON text; every bound that a peer could push against |
+//! | 0 | [`bytes`], [`clock`], [`json`], [`limits`], `prefetch` | the one byte cursor; capture time; JSON text; every bound that a peer could push against; memory that is asked for early |
 //! | 1 | [`capture`] | where frames come from |
 //! | 2 | [`packet`] | frame → segment or datagram, or the reason why not |
 //! | 3 | [`flow`] | segments → ordered byte streams; datagrams → flows |
@@ -77,6 +77,7 @@ pub mod naming;
 pub mod packet;
 pub mod pipeline;
 pub mod policy;
+mod prefetch;
 pub mod quic;
 pub mod recognise;
 pub mod record;

@@ -12,6 +12,7 @@ use foldhash::fast::FixedState;
 
 use super::FlowKey;
 use crate::packet::Domain;
+use crate::prefetch::prefetch_at;
 
 /// Slots; 8 bytes each.
 const SLOTS: u64 = 1 << 15;
@@ -48,6 +49,11 @@ impl Halves {
         if let Some(place) = self.slots.get_mut(index) {
             *place = Slot { tag, flow: slot.wrapping_add(1) };
         }
+    }
+
+    /// Ask for where these ends are noted.
+    pub(super) fn prefetch(&self, key: &FlowKey) {
+        prefetch_at(&self.slots, self.place(key).0);
     }
 
     /// The slot of a flow that may have these ends.

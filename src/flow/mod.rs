@@ -85,16 +85,8 @@ pub trait StreamConsumer: Sized {
     /// Heap bytes that it holds, for the bound on all flows together.
     fn held_bytes(&self) -> usize;
 
-    /// Read all parts of it, so that it is in a near cache when bytes come. What comes out means
-    /// nothing.
-    fn fetch(&self) -> usize {
-        0
-    }
-
-    /// Read where the next bytes of a direction will be kept, so many of them, likewise.
-    fn fetch_end(&self, _: Side, _: usize) -> usize {
-        0
-    }
+    /// So many bytes of a direction will come soon: ask for the memory where they will be kept.
+    fn prefetch_end(&self, _: Side, _: usize) {}
 }
 
 /// What is to be done with a flow after bytes were fed.

@@ -9,23 +9,20 @@
 //!                          ┃ the run: no hole behind it, copies are compared ┃
 //! ```
 
-/// Up to here memory is asked for by twos: most ends that open a connection say no more. Beyond it
-/// all that may be loose is asked for at once, so that nothing is moved again and again.
-const SHORT: usize = 1 << 10;
+use crate::prefetch::{prefetch_all, prefetch_range};
 
-/// Bytes of a line of the cache.
-const LINE: usize = 64;
+/// Memory is asked for by twos up to here: most ends that open a connection say no more. Beyond it
+/// by so much, or a quarter of what is there.
+const STEP: usize = 1 << 10;
 
 /// What was read of one direction.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
-    /// Its memory, all of which may be read, and how much of it is in use.
     memory: Vec<u8>,
-    size: usize,
     /// Up to here it is kept for good.
-    kept: usize,
+    kept: u32,
     /// From here to the end there is no hole.
-    run: usize,
+    run: u32,
     /// Bytes that came after that, and are not here.
     passed: u32,
 }
@@ -46,82 +43,82 @@ impl Received {
         if self.passed > 0 {
             self.tear();
         }
-        let loose = self.size.saturating_sub(self.kept);
+        let loose = self.memory.len().saturating_sub(self.kept as usize);
         if loose > 0 && loose.saturating_add(bytes.len()) > bound {
             self.drop_loose(loose, (bound / 2).saturating_sub(bytes.len()), bound);
         }
-        let place = self.size;
+        let place = self.memory.len();
         let needed = place.saturating_add(bytes.len());
-        if needed > self.memory.len() {
-            self.grow(needed, bound);
+        if needed > self.memory.capacity() {
+            self.grow(needed);
         }
-        if let Some(room) = self.memory.get_mut(place..needed) {
-            room.copy_from_slice(bytes);
-            self.size = needed;
-        }
+        self.memory.extend_from_slice(bytes);
         place
     }
 
-    fn grow(&mut self, needed: usize, bound: usize) {
-        let room = needed.next_power_of_two();
-        let room = if needed <= SHORT { room } else { room.max(bound) };
+    #[cold]
+    fn grow(&mut self, needed: usize) {
+        let room = if needed <= STEP {
+            needed.next_power_of_two()
+        } else {
+            let most = needed.saturating_add(needed / 4);
+            most.checked_next_multiple_of(STEP).unwrap_or(most)
+        };
         self.memory.reserve_exact(room.saturating_sub(self.memory.len()));
-        self.memory.resize(room, 0);
     }
 
     /// Drop of the loose bytes all but so many. That is half of them at once: a segment of one byte
     /// must not move all the others each time.
     #[cold]
     fn drop_loose(&mut self, loose: usize, stay: usize, bound: usize) {
-        let behind = self.kept.saturating_add(loose.saturating_sub(stay));
-        let gone = behind.saturating_sub(self.kept);
-        self.memory.copy_within(behind..self.size, self.kept);
-        self.size = self.size.saturating_sub(gone);
+        let kept = self.kept as usize;
+        let behind = kept.saturating_add(loose.saturating_sub(stay));
+        self.memory.drain(kept..behind.min(self.memory.len()));
         // Nothing lies before what stays any more.
-        self.run = if self.run < behind { self.kept } else { self.run.saturating_sub(gone) };
+        let gone = behind.saturating_sub(kept);
+        self.run = short((self.run as usize).max(behind).saturating_sub(gone));
         // The memory of a large segment is not for later ones to keep.
-        if self.memory.len() > self.size.saturating_add(bound.saturating_mul(4)) {
-            self.memory.truncate(self.size.saturating_add(bound));
-            self.memory.shrink_to_fit();
+        let size = self.memory.len();
+        if self.memory.capacity() > size.saturating_add(bound.saturating_mul(4)) {
+            self.memory.shrink_to(size.saturating_add(bound));
         }
     }
 
     /// So many bytes came that nobody needs.
     pub fn pass(&mut self, count: usize) {
-        self.passed = self.passed.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.passed = self.passed.saturating_add(short(count));
     }
 
     /// Keep all up to `end` for good.
-    pub const fn keep(&mut self, end: usize) {
-        if end > self.kept {
-            self.kept = end;
-        }
+    pub fn keep(&mut self, end: usize) {
+        self.kept = self.kept.max(short(end));
     }
 
     /// Bytes that are kept for good, or were taken last.
     pub fn get(&self, place: usize, size: usize) -> Option<&[u8]> {
-        self.memory.get(..self.size)?.get(place..place.checked_add(size)?)
+        self.memory.get(place..place.checked_add(size)?)
     }
 
     /// The last bytes, as far back as there is no hole.
     pub fn run(&self) -> Run<'_> {
-        Run { bytes: self.memory.get(self.run..self.size).unwrap_or_default(), behind: self.passed }
+        let bytes = self.memory.get(self.run as usize..).unwrap_or_default();
+        Run { bytes, behind: self.passed }
     }
 
     /// A hole lies behind what was read.
-    pub const fn tear(&mut self) {
-        self.run = self.size;
+    pub fn tear(&mut self) {
+        self.run = short(self.memory.len());
         self.passed = 0;
     }
 
     /// Forget all of it; the memory stays.
     pub fn clear(&mut self) {
-        (self.size, self.kept, self.run, self.passed) = (0, 0, 0, 0);
+        self.memory.clear();
+        (self.kept, self.run, self.passed) = (0, 0, 0);
     }
 
     /// Little more will come: hold no more memory than what is in it needs.
     pub fn shrink(&mut self) {
-        self.memory.truncate(self.size);
         self.memory.shrink_to_fit();
     }
 
@@ -130,17 +127,21 @@ impl Received {
         self.memory.capacity()
     }
 
-    /// Read all parts of it. What comes out means nothing.
-    pub const fn fetch(&self) -> usize {
-        self.kept.wrapping_add(self.run)
+    /// Ask for all that is in it.
+    pub fn prefetch(&self) {
+        prefetch_all(&self.memory);
     }
 
-    /// Read where the next bytes will lie, so many of them, so that this is in a near cache, likewise.
-    pub fn fetch_end(&self, size: usize) -> usize {
-        let room = self.memory.get(self.size..).unwrap_or_default();
-        let room = room.get(..size).unwrap_or(room);
-        room.iter().step_by(LINE).map(|byte| usize::from(*byte)).fold(0, usize::wrapping_add)
+    /// Ask for the memory where the next bytes will lie, so many of them.
+    pub fn prefetch_end(&self, size: usize) {
+        let start = self.memory.len();
+        prefetch_range(&self.memory, start..start.saturating_add(size).min(self.memory.capacity()));
     }
+}
+
+/// A place or a number of bytes: no more than the bounds on a transcript allow.
+fn short(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

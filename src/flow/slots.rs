@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 
 use super::{FlowKey, around};
 use crate::clock::Timestamp;
+use crate::prefetch::{prefetch_at, prefetch_range};
 
 /// What a table keeps of every flow.
 pub(super) trait Slot {
@@ -164,10 +165,17 @@ impl<E: Slot> Slots<E> {
         self.entries.len().div_ceil(HAND_STEPS)
     }
 
-    /// The entries that the hand will move over with so many packets.
+    /// Ask for an entry.
     #[inline]
-    pub(super) fn ahead(&self, packets: usize) -> impl Iterator<Item = &E> {
-        self.entries.iter().skip(self.hand).take(packets.saturating_mul(HAND_STEPS))
+    pub(super) fn prefetch(&self, slot: u32) {
+        prefetch_at(&self.entries, slot as usize);
+    }
+
+    /// Ask for the entries that the hand will move over with so many packets.
+    #[inline]
+    pub(super) fn prefetch_hand(&self, packets: usize) {
+        let end = self.hand.saturating_add(packets.saturating_mul(HAND_STEPS));
+        prefetch_range(&self.entries, self.hand..end.min(self.entries.len()));
     }
 
     /// All slots that are taken, oldest place first.

@@ -197,14 +197,6 @@ impl StreamAssembler {
         &self.overlaps
     }
 
-    /// Read all parts of it. What comes out means nothing.
-    #[inline]
-    pub(super) fn fetch(&self) -> usize {
-        usize::from(self.next.is_some())
-            .wrapping_add(usize::from(self.end.is_some()))
-            .wrapping_add(self.overlaps.differing() as usize)
-    }
-
     /// Whether anything waits behind a hole.
     pub fn is_waiting(&self) -> bool {
         !self.held.is_empty()

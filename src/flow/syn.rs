@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 
 use super::{FlowKey, Side};
 use crate::packet::SeqNumber;
+use crate::prefetch::prefetch_at;
 
 /// Slots; 8 bytes each, so that the table stays in a core's own cache.
 const SLOTS: u64 = 1 << 15;
@@ -97,6 +98,11 @@ impl SynCache {
         {
             *slot = Slot::default();
         }
+    }
+
+    /// Ask for where a SYN of `side` is noted.
+    pub(super) fn prefetch(&self, key: &FlowKey, side: Side) {
+        prefetch_at(&self.slots, self.place(key, side).0);
     }
 
     /// The SYN that `side` sent, if it is still there.

@@ -8,8 +8,6 @@
 use std::mem;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::entry::{Entry, HAS_JOINED, SEEN, opening_flag};
 use super::halves::Halves;
 use super::keepsake::Keepsakes;
@@ -68,6 +66,9 @@ pub struct Place {
 const SPARES: usize = 256;
 
 impl<C: StreamConsumer> FlowTable<C> {
+    /// What a watched flow takes, apart from what its consumer keeps elsewhere.
+    pub const FLOW_BYTES: usize = size_of::<Flow<C>>();
+
     /// An empty table.
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -141,36 +142,51 @@ impl<C: StreamConsumer> FlowTable<C> {
         Place { key, side, hash, is_bare, size: segment.payload.len(), slot: None }
     }
 
-    /// Find the likely entry: whether it is the one is seen when it is the segment's turn.
+    /// Find the likely entry, and ask for it, or for what a new one will need: whether it is the one is
+    /// seen when it is the segment's turn.
     ///
     /// In a large table this waits for memory, unless several segments are looked up one right
     /// after the other: then it waits for all of them together.
     #[inline]
     pub fn find(&self, place: &mut Place) {
         place.slot = self.slots.likely(place.hash);
+        match place.slot {
+            Some(slot) => self.slots.prefetch(slot),
+            None if place.size > 0 => {
+                self.halves.prefetch(&place.key);
+                self.syns.prefetch(&place.key, place.side);
+            }
+            None => {}
+        }
     }
 
-    /// Read what the next packets will need: their flows, and the entries that the hand will move
-    /// over. What comes out means nothing.
-    ///
-    /// Each step waits for memory that the one before it has led to, for all packets together.
+    /// Ask for what the next packets will need: the entries that the hand will move over.
     #[inline]
-    pub fn fetch(&self, places: &[Option<Place>]) -> usize {
-        let sum = |sum: usize, part: usize| sum.wrapping_add(part);
-        let mut flows = SmallVec::<[(&Flow<C>, &Place); 32]>::new();
-        let hand = self.slots.ahead(places.len()).map(|entry| entry.state as usize).fold(0, sum);
-        for place in places.iter().flatten() {
-            let entry = place.slot.and_then(|slot| self.slots.get(slot));
-            if let Some(flow) = entry.and_then(|entry| self.watched.get(entry.state)) {
-                flows.push((flow, place));
-            }
+    pub fn prefetch_hand(&self, packets: usize) {
+        self.slots.prefetch_hand(packets);
+    }
+
+    /// Ask for the flow of a segment that was found, whose entry was asked for before.
+    #[inline]
+    pub fn prefetch(&self, place: &Place) {
+        if let Some(flow) = self.flow_at(place) {
+            if place.is_bare { flow.prefetch_heard() } else { flow.prefetch() }
         }
-        let first = flows.iter().map(|(flow, place)| {
-            if place.is_bare { flow.fetch_heard() } else { flow.fetch(place.side) }
-        });
-        let first = first.fold(hand, sum);
-        let fed = flows.iter().filter(|(_, place)| !place.is_bare);
-        fed.map(|(flow, place)| flow.fetch_end(place.side, place.size)).fold(first, sum)
+    }
+
+    /// Ask for the memory where a segment's payload will be kept. The flow was asked for before.
+    #[inline]
+    pub fn prefetch_end(&self, place: &Place) {
+        if !place.is_bare
+            && let Some(flow) = self.flow_at(place)
+        {
+            flow.prefetch_end(place.side, place.size);
+        }
+    }
+
+    fn flow_at(&self, place: &Place) -> Option<&Flow<C>> {
+        let entry = self.slots.get(place.slot?)?;
+        self.watched.get(entry.state)
     }
 
     /// Take one segment whose place was found before. What was taken since may have changed it.
@@ -484,7 +500,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
         self.held_bytes = self.held_bytes.saturating_sub(flow.held_bytes());
         let (key, stood) = (entry.key, flow.stands());
-        let guessed = u64::from(flow.guessed_starts);
+        let guessed = u64::from(flow.heard.guessed_starts);
         self.stats.guessed_starts = self.stats.guessed_starts.saturating_add(guessed);
         let finished = flow.finish(end, C::open(&self.limits));
         if self.boxes.len() < SPARES {

@@ -1,6 +1,7 @@
 //! [`Flow`]: the state of a flow while its handshake is watched.
 
-use std::mem;
+use std::mem::{self, offset_of};
+use std::slice;
 
 use super::syn::{self, Syn, SynCache};
 use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Receive, Run, Side, Signs, Start};
@@ -8,6 +9,7 @@ use super::{StreamAssembler, StreamConsumer, table::Finished};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Segment, SeqNumber};
+use crate::prefetch;
 
 /// How far a number may lie from where the stream stands to be one of it, seen from another VLAN.
 const JOIN_REACH: u32 = 1 << 18;
@@ -21,8 +23,6 @@ pub(super) struct Flow<C> {
     pub(super) heard: Heard,
     /// What is known besides; its last packet is that of `heard` until the flow is over.
     pub(super) meta: FlowMeta,
-    /// Directions whose beginning was waited for in vain.
-    pub(super) guessed_starts: u8,
 }
 
 /// What every packet touches, in one line of the cache: most acknowledge something, and no more.
@@ -42,6 +42,8 @@ pub(super) struct Heard {
     pub(super) ttl: [u8; 2],
     /// Which ends were heard.
     ends: [bool; 2],
+    /// Directions whose beginning was waited for in vain.
+    pub(super) guessed_starts: u8,
 }
 
 impl<C: StreamConsumer> Flow<C> {
@@ -58,6 +60,7 @@ impl<C: StreamConsumer> Flow<C> {
                 challenge: None,
                 ttl: [0; 2],
                 ends: [false; 2],
+                guessed_starts: 0,
             },
             meta: FlowMeta {
                 endpoints: [key.endpoint(Side::Low), key.endpoint(Side::High)],
@@ -72,40 +75,29 @@ impl<C: StreamConsumer> Flow<C> {
                 opened: at,
                 last: at,
             },
-            guessed_starts: 0,
         }
     }
 
-    /// Read a part of every line of the cache that it lies in: a segment needs nearly all of them,
-    /// and would wait for one after the other. What comes out means nothing.
+    /// Ask for all lines of the cache that it lies in: a segment needs nearly all of them.
     #[inline]
-    pub(super) fn fetch(&self, side: Side) -> usize {
-        let meta = &self.meta;
-        let [low, high] = &self.streams;
-        let [low_layers, high_layers] = &meta.layers;
-        let [low_bytes, _] = meta.bytes;
-        low.fetch()
-            .wrapping_add(high.fetch())
-            .wrapping_add(usize::from(low_layers.is_some()))
-            .wrapping_add(usize::from(high_layers.is_some()))
-            .wrapping_add(usize::from(low_bytes == 0))
-            .wrapping_add(usize::from(meta.reset))
-            .wrapping_add(usize::from(meta.last == meta.opened))
-            .wrapping_add(self.fetch_heard())
-            .wrapping_add(usize::from(side.of(&meta.signs).urgent))
-            .wrapping_add(self.consumer.fetch())
+    pub(super) fn prefetch(&self) {
+        let mark = slice::from_ref(&self.meta.reset);
+        let start = 0_usize.wrapping_sub(offset_of!(Self, meta.reset));
+        for at in (0..size_of::<Self>()).step_by(prefetch::LINE) {
+            prefetch::prefetch_at(mark, start.wrapping_add(at));
+        }
     }
 
-    /// Read what an acknowledgement needs, likewise.
+    /// Ask for what an acknowledgement needs.
     #[inline]
-    pub(super) const fn fetch_heard(&self) -> usize {
-        self.heard.closed.is_some() as usize
+    pub(super) fn prefetch_heard(&self) {
+        prefetch::prefetch(&self.heard);
     }
 
-    /// Read where the next bytes of this direction will be kept, likewise.
+    /// Ask for the memory where the next bytes of this direction will be kept.
     #[inline]
-    pub(super) fn fetch_end(&self, side: Side, size: usize) -> usize {
-        self.consumer.fetch_end(side, size)
+    pub(super) fn prefetch_end(&self, side: Side, size: usize) {
+        self.consumer.prefetch_end(side, size);
     }
 
     /// Bytes that count against the bound on all watched flows.
@@ -277,7 +269,7 @@ impl<C: StreamConsumer> Flow<C> {
             });
             if !stream.begun() && waited {
                 stream.begin_at_first(&mut feed);
-                self.guessed_starts = self.guessed_starts.saturating_add(1);
+                self.heard.guessed_starts = self.heard.guessed_starts.saturating_add(1);
             }
             control = feed.control;
             let signs = side.of_mut(&mut meta.signs);

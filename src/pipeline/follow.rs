@@ -1,6 +1,5 @@
 //! [`Follower`]: what a capture thread does with a frame, whatever source it comes from.
 
-use std::hint::black_box;
 use std::slice;
 use std::sync::Arc;
 
@@ -22,6 +21,9 @@ use crate::tls::Transport;
 use crate::tls::conversation::Conversation;
 use crate::tls::starttls::login::{FinishedLogin, LoginStats, LoginTable};
 use crate::tls::starttls::radius;
+
+/// Packets before the turn of another at which the memory is asked for where its payload will be kept.
+const NEAR: usize = 8;
 
 /// Frames → packets → flows → finished handshakes, of one source.
 pub(super) struct Follower {
@@ -151,7 +153,12 @@ impl Follower {
                 // Whichever frame it was, its fault comes again, and is counted, in its turn.
                 (packets, places) = ([None; BATCH], [None; BATCH]);
             }
-            for ((frame, packet), place) in frames.iter().zip(&packets).zip(&places) {
+            for (n, ((frame, packet), place)) in
+                frames.iter().zip(&packets).zip(&places).enumerate()
+            {
+                if let Some(Some(place)) = places.get(n.saturating_add(NEAR)) {
+                    self.tables.flows.prefetch_end(place);
+                }
                 if contain(|| self.follow(frame, packet.as_ref(), place.as_ref(), batcher))
                     .is_none()
                 {
@@ -174,10 +181,17 @@ impl Follower {
                 *place = Some(self.tables.flows.place(segment));
             }
         }
+        let flows = &self.tables.flows;
+        flows.prefetch_hand(frames.len());
         for place in places.iter_mut().flatten() {
-            self.tables.flows.find(place);
+            flows.find(place);
         }
-        black_box(self.tables.flows.fetch(places));
+        for place in places.iter().flatten() {
+            flows.prefetch(place);
+        }
+        for place in places.iter().take(NEAR).flatten() {
+            flows.prefetch_end(place);
+        }
     }
 
     #[inline]

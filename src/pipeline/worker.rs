@@ -1,6 +1,5 @@
 //! A worker: finished handshakes → records, into the census and onto lines.
 
-use std::hint::black_box;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -22,6 +21,9 @@ use crate::tls::parse::HelloParser;
 use crate::tls::starttls::application;
 use crate::x509::chain::{ChainReport, ChainStatus};
 use crate::x509::{Certificate, CertificateCache, ChainCache};
+
+/// Handshakes before the turn of another at which its bytes are asked for.
+const AHEAD: usize = 2;
 
 /// What one worker thread has.
 pub(super) struct Worker<'a> {
@@ -86,16 +88,14 @@ impl<'a> Worker<'a> {
         for mut batch in full {
             let mut jobs = std::mem::take(&mut batch.jobs);
             let mut connections = 0;
-            // They were gathered over a long time and are far away: wait for all of them at once.
-            let runs = jobs.iter().map(|job| job.transcript.fetch_runs());
-            black_box(runs.fold(0, usize::wrapping_add));
-            for mut job in jobs.drain(..) {
+            for (n, job) in jobs.iter().enumerate() {
+                // They were gathered over a long time and are far away.
+                if let Some(next) = jobs.get(n.saturating_add(AHEAD)) {
+                    next.transcript.prefetch();
+                }
                 let before = batch.lines.len();
                 // A fault in one handshake must not cost the others.
-                let worked = contain(|| self.work(&job, &mut batch.lines));
-                if job.transcript.recycle() {
-                    batch.spares.push(job.transcript);
-                }
+                let worked = contain(|| self.work(job, &mut batch.lines));
                 if let Some(recorded) = worked {
                     connections += u64::from(recorded);
                 } else {
@@ -103,6 +103,11 @@ impl<'a> Worker<'a> {
                     self.parser = HelloParser::new(&self.settings.limits);
                     self.judge = Judge::new(&self.settings.policies, &self.settings.limits);
                     self.progress.add_lost(&job.source);
+                }
+            }
+            for mut job in jobs.drain(..) {
+                if job.transcript.recycle() {
+                    batch.spares.push(job.transcript);
                 }
             }
             batch.jobs = jobs;

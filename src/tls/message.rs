@@ -178,7 +178,7 @@ impl Messages {
         usize::try_from(reader.u24()?).ok()
     }
 
-    fn gap(&mut self, entry: &Entry, missing: u64, limits: &Limits, events: &mut Vec<Event<'_>>) {
+    fn gap(&mut self, entry: &Entry, missing: u32, limits: &Limits, events: &mut Vec<Event<'_>>) {
         let missing = usize::try_from(missing).unwrap_or(usize::MAX);
         let have = self.buffer.len();
         let needed = if self.skip > 0 {

@@ -10,6 +10,7 @@
 use crate::clock::Timestamp;
 use crate::flow::{Received, Run, Side};
 use crate::limits::Limits;
+use crate::prefetch::{prefetch_all, prefetch_at};
 
 /// What was seen of one handshake.
 #[derive(Clone, Debug, Default)]
@@ -17,18 +18,25 @@ pub struct Transcript {
     entries: Vec<Entry>,
     /// What the streams brought.
     received: [Received; 2],
-    /// What lies in neither.
-    apart: Vec<u8>,
+    /// What lies in neither, if anything does.
+    aside: Option<Box<Aside>>,
     /// Bytes of messages.
     size: usize,
-    /// Cleartext before TLS, by direction, if there was any.
-    preamble: Option<Box<[Vec<u8>; 2]>>,
     /// When TLS began: its first bytes may have come before it was known what they are.
     opened: Option<Timestamp>,
     /// The bounds refused a part.
     refused: bool,
     /// They refused a part of the cleartext.
     preamble_cut: bool,
+}
+
+/// What few transcripts have.
+#[derive(Clone, Debug, Default)]
+struct Aside {
+    /// Cleartext before TLS, by direction.
+    preamble: [Vec<u8>; 2],
+    /// Messages that were taken out of a wrapping, or put together.
+    messages: Vec<u8>,
 }
 
 /// A run of bytes of one kind and direction, or something that is only counted.
@@ -43,8 +51,8 @@ pub struct Entry {
     /// When its last byte was seen.
     pub ended: Timestamp,
     place: Place,
-    start: usize,
-    len: usize,
+    start: u32,
+    len: u32,
 }
 
 /// Where the bytes of an entry are.
@@ -78,7 +86,7 @@ pub enum Kind {
     /// A whole UDP datagram that carries QUIC packets.
     Quic,
     /// Bytes of handshake messages that were not captured; zero if it is not known how many.
-    Gap(u64),
+    Gap(u32),
     /// A record header was found again after a loss: messages begin anew, or not at all.
     Resumed,
 }
@@ -86,13 +94,47 @@ pub enum Kind {
 /// Largest transcript whose memory is used again: four times that of a usual handshake.
 const RECYCLED_BYTES: usize = 32 << 10;
 
+impl Entry {
+    fn new(
+        side: Side,
+        kind: Kind,
+        at: Timestamp,
+        place: Place,
+        (start, len): (usize, usize),
+    ) -> Self {
+        Self { side, kind, begun: at, ended: at, place, start: short(start), len: short(len) }
+    }
+}
+
+impl Aside {
+    fn all(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
+        self.preamble.iter_mut().chain([&mut self.messages])
+    }
+
+    fn held_bytes(&self) -> usize {
+        let [low, high] = &self.preamble;
+        low.capacity().saturating_add(high.capacity()).saturating_add(self.messages.capacity())
+    }
+}
+
+/// A place or a number of bytes: no more than the bounds on a transcript allow.
+fn short(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 impl Transcript {
     /// The entries in order of capture, with their bytes.
     pub fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
         self.entries.iter().map(|entry| {
             let bytes = match entry.place {
-                Place::Received => entry.side.of(&self.received).get(entry.start, entry.len),
-                Place::Apart => self.apart.get(entry.start..entry.start.saturating_add(entry.len)),
+                Place::Received => {
+                    entry.side.of(&self.received).get(entry.start as usize, entry.len as usize)
+                }
+                Place::Apart => {
+                    let end = entry.start.saturating_add(entry.len);
+                    let aside = self.aside.as_deref();
+                    aside.and_then(|aside| aside.messages.get(entry.start as usize..end as usize))
+                }
             };
             (entry, bytes.unwrap_or_default())
         })
@@ -116,7 +158,7 @@ impl Transcript {
     /// The cleartext before TLS, low end's then high end's: of a long one its beginning and its end.
     pub fn preamble(&self) -> &[Vec<u8>; 2] {
         static NONE: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
-        self.preamble.as_deref().unwrap_or(&NONE)
+        self.aside.as_deref().map_or(&NONE, |aside| &aside.preamble)
     }
 
     /// When the first byte of TLS was seen, if that was noted.
@@ -144,9 +186,8 @@ impl Transcript {
     pub fn recycle(&mut self) -> bool {
         self.entries.clear();
         self.received.iter_mut().for_each(Received::clear);
-        self.apart.clear();
+        self.aside.iter_mut().flat_map(|aside| aside.all()).for_each(Vec::clear);
         self.size = 0;
-        self.preamble.iter_mut().flat_map(|both| both.iter_mut()).for_each(Vec::clear);
         self.refused = false;
         self.opened = None;
         self.preamble_cut = false;
@@ -157,8 +198,7 @@ impl Transcript {
     pub fn shrink(&mut self) {
         self.entries.shrink_to_fit();
         self.received.iter_mut().for_each(Received::shrink);
-        self.apart.shrink_to_fit();
-        self.preamble.iter_mut().flat_map(|both| both.iter_mut()).for_each(Vec::shrink_to_fit);
+        self.aside.iter_mut().flat_map(|aside| aside.all()).for_each(Vec::shrink_to_fit);
     }
 
     /// Bytes of messages in it.
@@ -168,38 +208,22 @@ impl Transcript {
 
     /// Heap bytes that it holds.
     pub fn held_bytes(&self) -> usize {
-        let [low, high] = self.preamble();
         let received: usize = self.received.iter().map(Received::held_bytes).sum();
         received
-            .saturating_add(self.apart.capacity())
             .saturating_add(self.entries.capacity().saturating_mul(size_of::<Entry>()))
-            .saturating_add(low.capacity())
-            .saturating_add(high.capacity())
+            .saturating_add(self.aside.as_deref().map_or(0, Aside::held_bytes))
     }
 
-    /// Read all parts of it. What comes out means nothing.
-    pub fn fetch(&self) -> usize {
-        let received = self.received.iter().map(Received::fetch).fold(0, usize::wrapping_add);
-        self.entries
-            .len()
-            .wrapping_add(received)
-            .wrapping_add(self.size)
-            .wrapping_add(usize::from(self.preamble.is_some()))
-            .wrapping_add(usize::from(self.refused))
+    /// Ask for the memory where the next bytes of an end will lie, so many of them.
+    pub fn prefetch_end(&self, side: Side, size: usize) {
+        prefetch_at(&self.entries, self.entries.len());
+        side.of(&self.received).prefetch_end(size);
     }
 
-    /// Read where the next bytes of an end will lie, so that this is in a near cache. What comes out
-    /// means nothing.
-    pub fn fetch_end(&self, side: Side, size: usize) -> usize {
-        let last = self.entries.last().map_or(0, |entry| entry.len);
-        last.wrapping_add(side.of(&self.received).fetch_end(size))
-    }
-
-    /// Read where the runs of bytes begin, likewise.
-    pub fn fetch_runs(&self) -> usize {
-        self.entries()
-            .map(|(_, bytes)| bytes.first().copied().map_or(0, usize::from))
-            .fold(0, usize::wrapping_add)
+    /// Ask for all that is in it.
+    pub fn prefetch(&self) {
+        prefetch_all(&self.entries);
+        self.received.iter().for_each(Received::prefetch);
     }
 
     /// Take what comes next in a stream, whatever it is. Returns where it lies until more comes.
@@ -236,7 +260,7 @@ impl Transcript {
         let many = self.entries.len() >= limits.transcript_records / 2;
         let goes_on = match self.entries.last_mut() {
             Some(last) if last.side == side && last.kind == kind => {
-                let adjoins = last.start.saturating_add(last.len) == start;
+                let adjoins = last.start.saturating_add(last.len) == short(start);
                 if last.place == Place::Apart || !adjoins && many {
                     // One that is cut into very many records is put together.
                     return self.append(side, kind, at, bytes, limits);
@@ -250,11 +274,10 @@ impl Transcript {
             return;
         }
         if let Some(last) = goes_on {
-            last.len = last.len.saturating_add(len);
+            last.len = last.len.saturating_add(short(len));
             last.ended = at;
         } else {
-            let place = Place::Received;
-            let entry = Entry { side, kind, begun: at, ended: at, place, start, len };
+            let entry = Entry::new(side, kind, at, Place::Received, (start, len));
             if !self.push(entry, limits) {
                 return;
             }
@@ -269,28 +292,25 @@ impl Transcript {
             self.refuse(side, at, bytes.len(), limits);
             return;
         }
-        let (start, len) = (self.apart.len(), bytes.len());
+        let messages = &mut self.aside.get_or_insert_default().messages;
+        let (start, len) = (messages.len(), bytes.len());
+        messages.extend_from_slice(bytes);
         if let Some(last) = self.entries.last_mut()
             && (last.side, last.kind, last.place) == (side, kind, Place::Apart)
             && matches!(kind, Kind::Handshake | Kind::Alert)
         {
-            last.len = last.len.saturating_add(len);
+            last.len = last.len.saturating_add(short(len));
             last.ended = at;
-        } else {
-            let place = Place::Apart;
-            let entry = Entry { side, kind, begun: at, ended: at, place, start, len };
-            if !self.push(entry, limits) {
-                return;
-            }
+        } else if !self.push(Entry::new(side, kind, at, Place::Apart, (start, len)), limits) {
+            self.aside.get_or_insert_default().messages.truncate(start);
+            return;
         }
         self.size = self.size.saturating_add(len);
-        self.apart.extend_from_slice(bytes);
     }
 
     /// Note something that has no bytes of its own.
     pub fn note(&mut self, side: Side, kind: Kind, at: Timestamp, limits: &Limits) {
-        let place = Place::Apart;
-        self.push(Entry { side, kind, begun: at, ended: at, place, start: 0, len: 0 }, limits);
+        self.push(Entry::new(side, kind, at, Place::Apart, (0, 0)), limits);
     }
 
     /// Keep cleartext before TLS: within the bound its beginning, where a protocol shows itself,
@@ -304,7 +324,7 @@ impl Transcript {
     }
 
     fn keep_preamble_part(&mut self, side: Side, bytes: &[u8], limits: &Limits) {
-        let kept = side.of_mut(self.preamble.get_or_insert_default());
+        let kept = side.of_mut(&mut self.aside.get_or_insert_default().preamble);
         kept.extend_from_slice(bytes);
         let excess = kept.len().saturating_sub(limits.preamble_bytes);
         if excess > 0 {
@@ -316,17 +336,17 @@ impl Transcript {
 
     /// What was said before is known from an earlier look at the same connection.
     pub fn set_preamble(&mut self, preamble: [Vec<u8>; 2]) {
-        self.preamble = Some(Box::new(preamble));
+        self.aside.get_or_insert_default().preamble = preamble;
     }
 
     /// What an end sent so far does not matter for what follows.
     pub fn restart_preamble(&mut self, side: Side) {
-        self.preamble.iter_mut().for_each(|both| side.of_mut(both).clear());
+        self.aside.iter_mut().for_each(|aside| side.of_mut(&mut aside.preamble).clear());
     }
 
     fn refuse(&mut self, side: Side, at: Timestamp, size: usize, limits: &Limits) {
         self.refused = true;
-        let size = u64::try_from(size).unwrap_or(u64::MAX);
+        let size = short(size);
         match self.entries.last_mut() {
             Some(Entry { side: last, kind: Kind::Gap(count), .. }) if *last == side => {
                 *count = count.saturating_add(size);

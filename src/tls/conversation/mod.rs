@@ -37,6 +37,7 @@ use super::starttls::framing::Piece;
 use super::starttls::patience::{self, Patience};
 use super::transcript::{Kind, Transcript};
 use crate::clock::Timestamp;
+use crate::flow::table::FlowTable;
 use crate::flow::{Chunk, Cleartext, Control, Opening, Run, Side, Start, StreamConsumer};
 use crate::limits::Limits;
 
@@ -47,6 +48,9 @@ pub struct Conversation {
     tracks: [Track; 2],
     transcript: Transcript,
 }
+
+/// Many are watched at once: all that a packet touches of one fits into ten lines of the cache.
+const _: () = assert!(FlowTable::<Conversation>::FLOW_BYTES <= 640);
 
 /// Smallest body of a TLS 1.3 record that holds a Finished message: a header of 4, verify data of at
 /// least 32, the content type, a tag of at least 8 (RFC 8446 §4.4.4, §5.2). An alert is shorter: 19
@@ -379,16 +383,16 @@ impl Conversation {
         match &mut track.state {
             State::Search => track.torn = true,
             State::Records(record) => {
-                let inside = missing > 0 && missing <= u64::from(record.left);
-                if inside && record.body != Body::Skipped {
-                    track.holed = true;
-                    self.transcript.note(side, Kind::Gap(missing), at, &self.limits);
-                }
-                if inside {
-                    record.pass(usize::try_from(missing).unwrap_or(usize::MAX));
-                } else {
+                let inside = u16::try_from(missing).ok();
+                let inside = inside.filter(|missing| (1..=record.left).contains(missing));
+                let Some(missing) = inside else {
                     track.lose();
-                    self.transcript.note(side, Kind::Gap(0), at, &self.limits);
+                    return self.transcript.note(side, Kind::Gap(0), at, &self.limits);
+                };
+                record.pass(usize::from(missing));
+                if record.body != Body::Skipped {
+                    track.holed = true;
+                    self.transcript.note(side, Kind::Gap(missing.into()), at, &self.limits);
                 }
             }
             State::SslV2(_) => {
@@ -515,13 +519,10 @@ impl StreamConsumer for Conversation {
         self.transcript.held_bytes()
     }
 
-    fn fetch(&self) -> usize {
-        let [low, high] = &self.tracks;
-        self.transcript.fetch().wrapping_add(low.fetch()).wrapping_add(high.fetch())
-    }
-
-    fn fetch_end(&self, side: Side, size: usize) -> usize {
-        self.transcript.fetch_end(side, size)
+    fn prefetch_end(&self, side: Side, size: usize) {
+        if !side.of(&self.tracks).is_skipping() {
+            self.transcript.prefetch_end(side, size);
+        }
     }
 }
 

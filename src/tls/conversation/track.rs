@@ -1,7 +1,7 @@
 //! [`Track`]: where one direction of a connection stands.
 
 use super::doubt::Doubt;
-use super::record::{Past, Record, Unfinished};
+use super::record::{Body, Past, Record, Unfinished};
 use crate::tls::sslv2;
 use crate::tls::starttls::framing::Framing;
 
@@ -64,16 +64,16 @@ impl Track {
         }
     }
 
+    /// Whether the next bytes are of a body that is not kept.
+    pub(super) fn is_skipping(&self) -> bool {
+        matches!(&self.state, State::Records(record) if record.left > 0 && record.body == Body::Skipped)
+    }
+
     /// Where the next record begins has to be found.
     pub(super) fn lose(&mut self) {
         self.state = State::Lost;
         self.searched = 0;
         self.unfinished = Unfinished::default();
-    }
-
-    /// Read it. What comes out means nothing.
-    pub(super) fn fetch(&self) -> usize {
-        usize::from(self.settled)
     }
 
     pub(super) const fn count_encrypted(&mut self, settles: bool) {
