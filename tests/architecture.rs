@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("json", &[]),
     ("limits", &[]),
     ("prefetch", &[]),
-    ("capture", &["bytes", "clock", "limits"]),
+    ("capture", &["bytes", "clock", "limits", "prefetch"]),
     ("packet", &["bytes", "clock", "limits", "capture"]),
     ("flow", &["bytes", "clock", "limits", "prefetch", "packet"]),
     ("naming", &["bytes", "clock", "limits", "packet"]),

@@ -9,7 +9,6 @@
 //! A few blocks go round. Each has room at its front for the piece of a record that the block before
 //! it ended with, so that its bytes are not copied again: the block becomes the buffer.
 
-use std::hint::black_box;
 use std::io;
 use std::path::Path;
 use std::thread;
@@ -19,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::buffer::Buffer;
 use super::input::Input;
 use super::{Error, Offset};
+use crate::prefetch::prefetch_all;
 
 /// Blocks that go round, besides the one that is being read from.
 const BLOCKS: usize = 8;
@@ -105,7 +105,8 @@ impl Ahead {
         self.position = block.position;
         self.ended = !matches!(block.read, Ok(1..));
         let count = block.read?;
-        black_box(fetch(&block.bytes));
+        // It lies in the cache of another core, and packets would wait for one line after the other.
+        prefetch_all(&block.bytes);
         let empty = buffer.take_over(block.bytes, HEADROOM, count, want);
         self.emptied.push(empty);
         if self.emptied.len() >= TOGETHER {
@@ -116,12 +117,6 @@ impl Ahead {
         }
         Ok(count)
     }
-}
-
-/// Read a part of every line of the cache: they lie in that of another core, and packets would wait for
-/// one after the other. What comes out means nothing.
-fn fetch(bytes: &[u8]) -> usize {
-    bytes.iter().step_by(64).fold(0, |sum, byte| sum.wrapping_add(usize::from(*byte)))
 }
 
 /// What the thread does, until the end or until nobody wants more.

@@ -74,14 +74,6 @@ impl Input {
             Self::Stdin => None,
         }
     }
-
-    /// Begin to read it.
-    pub fn open(&self, limits: &Limits) -> Result<FileSource, Error> {
-        match self {
-            Self::File { path, .. } => FileSource::open(path, limits),
-            Self::Stdin => FileSource::from_reader(self.name(), io::stdin(), limits),
-        }
-    }
 }
 
 /// Find what `paths` mean; `-` is standard input. What is wrong with one does not stop the others.

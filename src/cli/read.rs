@@ -400,7 +400,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shared_keys_are_all_of_one_kind() {
+    fn every_key_that_comes_twice_is_told() {
         let keys = [Some(1), Some(2), None, Some(1), None, Some(3), Some(1)];
         let expected = [true, false, false, true, false, false, true];
         assert_eq!(shared(keys.into_iter()), expected);

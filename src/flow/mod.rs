@@ -36,11 +36,17 @@ pub use key::{FlowKey, Side};
 pub use received::{Received, Run};
 pub use stream::{Chunk, Receive, Start, StreamAssembler};
 
+/// A number of bytes, or a place among them, where many are kept: no packet is longer than 32 bits can
+/// say, and no more is kept of a stream than its bounds allow.
+pub(crate) fn short(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// All places of a table with their numbers, from `hand` on and round to it again. It begins at the
 /// hand at once: a table that is full is asked with every packet of a flood.
 fn around<T>(entries: &[T], hand: usize) -> impl Iterator<Item = (&T, u32)> {
     let (before, from) = entries.split_at_checked(hand).unwrap_or((&[], entries));
-    let first = u32::try_from(before.len()).unwrap_or(u32::MAX);
+    let first = short(before.len());
     from.iter().zip(first..).chain(before.iter().zip(0..))
 }
 

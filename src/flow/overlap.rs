@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::Run;
+use super::{Run, short};
 use crate::clock::Timestamp;
 use crate::packet::SeqNumber;
 
@@ -52,7 +52,7 @@ impl Overlaps {
         (next, delivered): (SeqNumber, Run<'_>),
         (seq, payload): (SeqNumber, &[u8]),
     ) {
-        let size = u32::try_from(delivered.bytes.len()).unwrap_or(u32::MAX);
+        let size = short(delivered.bytes.len());
         let start = next.0.wrapping_sub(delivered.behind).wrapping_sub(size);
         self.compare((SeqNumber(start), delivered.bytes), (seq, payload));
     }

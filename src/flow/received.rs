@@ -9,6 +9,7 @@
 //!                          ┃ the run: no hole behind it, copies are compared ┃
 //! ```
 
+use super::short;
 use crate::prefetch::{prefetch_all, prefetch_range};
 
 /// Memory is asked for by twos up to here: most ends that open a connection say no more. Beyond it
@@ -137,11 +138,6 @@ impl Received {
         let start = self.memory.len();
         prefetch_range(&self.memory, start..start.saturating_add(size).min(self.memory.capacity()));
     }
-}
-
-/// A place or a number of bytes: no more than the bounds on a transcript allow.
-fn short(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

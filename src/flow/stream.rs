@@ -14,9 +14,9 @@
 //! Where no SYN was seen the first byte of the stream is not known. A segment that [looks like a
 //! beginning](Start) is taken for one; any other waits, like behind a hole of unknown length.
 
-use super::Run;
 use super::overlap::Overlaps;
 use super::waiting::{Held, Waiting};
+use super::{Run, short};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::SeqNumber;
@@ -103,7 +103,7 @@ impl StreamAssembler {
         if payload.is_empty() && cut == 0 {
             return;
         }
-        let end = seq.plus(length(payload));
+        let end = seq.plus(short(payload.len()));
         let is_last = self.held.last().map(Held::end).or(self.next) == Some(end);
         self.overlaps.hear(payload, cut, is_last, at);
         if let Some(next) = self.next
@@ -217,7 +217,7 @@ impl StreamAssembler {
         receiver: &mut impl Receive,
     ) {
         let known = next.0.wrapping_sub(seq.0);
-        let size = length(payload);
+        let size = short(payload.len());
         let mut position = next;
         if known > 0 {
             self.overlaps.compare_delivered((next, receiver.received()), (seq, payload));
@@ -226,7 +226,7 @@ impl StreamAssembler {
             && !fresh.is_empty()
         {
             receiver.receive(Chunk::Data(fresh));
-            position = position.plus(length(fresh));
+            position = position.plus(short(fresh.len()));
         }
         // What the snaplen cut off is a hole that nothing will fill, unless a copy of the segment
         // was captured whole; the captured bytes of such a copy come first then.
@@ -259,7 +259,7 @@ impl StreamAssembler {
                 return;
             };
             let before = held.seq.offset_from(seq);
-            let end = seq.plus(length(payload)).plus(cut);
+            let end = seq.plus(short(payload.len())).plus(cut);
             if end.offset_from(held.seq) <= 0 {
                 self.held.insert(index, Held { seq, bytes: payload.to_vec(), cut, at });
                 return;
@@ -267,7 +267,7 @@ impl StreamAssembler {
             if before > 0 {
                 let head = payload.get(..before.unsigned_abs() as usize).unwrap_or(payload);
                 // The part before; a cut in it is covered by the held segment from there on.
-                let missing = before.unsigned_abs().saturating_sub(length(head));
+                let missing = before.unsigned_abs().saturating_sub(short(head.len()));
                 let head = Held { seq, bytes: head.to_vec(), cut: missing, at };
                 index = index.saturating_add(self.held.insert(index, head));
             }
@@ -275,7 +275,7 @@ impl StreamAssembler {
             self.overlaps.compare((held.seq, &held.bytes), (seq, payload));
             let resume = held.end();
             let skip = resume.offset_from(seq);
-            let total = length(payload).saturating_add(cut);
+            let total = short(payload.len()).saturating_add(cut);
             if skip < 0 || skip.unsigned_abs() >= total {
                 return;
             }
@@ -299,11 +299,6 @@ impl StreamAssembler {
         self.next = Some(seq);
         self.drain(receiver);
     }
-}
-
-/// A payload's length in sequence numbers; no IP packet carries more than 32 bits can say.
-pub(super) fn length(payload: &[u8]) -> u32 {
-    u32::try_from(payload.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

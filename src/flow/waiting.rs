@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::stream::length;
+use super::short;
 use crate::clock::Timestamp;
 use crate::packet::SeqNumber;
 
@@ -39,7 +39,7 @@ pub(super) struct Held {
 impl Held {
     /// The number behind it.
     pub(super) fn end(&self) -> SeqNumber {
-        self.seq.plus(length(&self.bytes)).plus(self.cut)
+        self.seq.plus(short(self.bytes.len())).plus(self.cut)
     }
 }
 

@@ -5,7 +5,7 @@ use std::slice;
 
 use super::syn::{self, Syn, SynCache};
 use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Receive, Run, Side, Signs, Start};
-use super::{StreamAssembler, StreamConsumer, table::Finished};
+use super::{StreamAssembler, StreamConsumer, short, table::Finished};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Segment, SeqNumber};
@@ -158,7 +158,7 @@ impl<C: StreamConsumer> Flow<C> {
         if segment.flags.syn() && !segment.flags.ack() {
             // Data in a SYN (RFC 7413): there is nothing to acknowledge yet, so that the one number has
             // to be exact.
-            let end = seq.plus(u32::try_from(segment.payload.len()).unwrap_or(u32::MAX));
+            let end = seq.plus(short(segment.payload.len()));
             match *side.of(&self.first_seq) {
                 None => *other.of(&self.heard.acked) == Some(end),
                 Some(first) => *side.of(&self.heard.ttl) != segment.ttl && first == seq,
@@ -220,7 +220,7 @@ impl<C: StreamConsumer> Flow<C> {
             let ahead = seq.offset_from(acked);
             0 < ahead && ahead < syn::REACH
         });
-        let size = u32::try_from(segment.payload.len()).unwrap_or(u32::MAX);
+        let size = short(segment.payload.len());
         let stream = side.of_mut(&mut self.streams);
         let mut control = Control::Continue;
         // The answer to a SYN that brought data comes when the flow is there already.

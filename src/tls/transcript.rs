@@ -8,7 +8,7 @@
 //! copied apart.
 
 use crate::clock::Timestamp;
-use crate::flow::{Received, Run, Side};
+use crate::flow::{Received, Run, Side, short};
 use crate::limits::Limits;
 use crate::prefetch::{prefetch_all, prefetch_at};
 
@@ -115,11 +115,6 @@ impl Aside {
         let [low, high] = &self.preamble;
         low.capacity().saturating_add(high.capacity()).saturating_add(self.messages.capacity())
     }
-}
-
-/// A place or a number of bytes: no more than the bounds on a transcript allow.
-fn short(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 impl Transcript {
@@ -292,9 +287,8 @@ impl Transcript {
             self.refuse(side, at, bytes.len(), limits);
             return;
         }
-        let messages = &mut self.aside.get_or_insert_default().messages;
-        let (start, len) = (messages.len(), bytes.len());
-        messages.extend_from_slice(bytes);
+        let start = self.aside.as_deref().map_or(0, |aside| aside.messages.len());
+        let len = bytes.len();
         if let Some(last) = self.entries.last_mut()
             && (last.side, last.kind, last.place) == (side, kind, Place::Apart)
             && matches!(kind, Kind::Handshake | Kind::Alert)
@@ -302,9 +296,9 @@ impl Transcript {
             last.len = last.len.saturating_add(short(len));
             last.ended = at;
         } else if !self.push(Entry::new(side, kind, at, Place::Apart, (start, len)), limits) {
-            self.aside.get_or_insert_default().messages.truncate(start);
             return;
         }
+        self.aside.get_or_insert_default().messages.extend_from_slice(bytes);
         self.size = self.size.saturating_add(len);
     }
 

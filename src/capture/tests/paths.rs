@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::small_pcap;
 use crate::capture::Error;
+use crate::capture::file::FileSource;
 use crate::capture::paths::{Input, expand, file_id};
 
 /// A directory with captures, other files, and directories in it.
@@ -60,8 +61,11 @@ fn a_named_file_is_taken_whatever_it_is() {
     };
     assert_eq!(path, &root.path().join("missing"));
     let limits = crate::limits::Limits::default();
-    assert!(matches!(expansion.inputs[0].open(&limits), Err(Error::NotACapture { .. })));
-    let source = expansion.inputs[1].open(&limits).unwrap();
+    assert!(matches!(
+        FileSource::open(expansion.inputs[0].name(), &limits),
+        Err(Error::NotACapture { .. })
+    ));
+    let source = FileSource::open(expansion.inputs[1].name(), &limits).unwrap();
     assert_eq!(source.size(), expansion.inputs[1].size());
     assert_eq!(source.name(), expansion.inputs[1].name());
 }
