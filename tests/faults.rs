@@ -128,24 +128,27 @@ fn a_full_disk_costs_the_records_and_not_the_inventory() {
 
 #[test]
 fn a_disk_that_fills_up_keeps_what_was_there_before() {
-    let folder = tempfile::tempdir().unwrap();
-    let disk = at(&folder, "disk");
-    fs::create_dir(&disk).unwrap();
-    let long = at(&folder, "long.pcap");
-    long_capture(&long, 60);
-    // The old records lie on the small disk; new ones do not fit. What it holds is gone with its
-    // name space: the same shell looks.
-    let flows = format!("{disk}/flows.ndjson");
-    let script = format!(
-        "mount -t tmpfs -o size=64k none {disk} && echo old > {flows} && \
-         {{ {} read -q --flows {flows} {long} 2>&1; echo code $?; ls -A {disk}; cat {flows}; }};",
-        env!("CARGO_BIN_EXE_tlscensus")
-    );
-    let Some(output) = within(&script, &["policy", "list"]) else { return };
-    let told = page(&output);
-    assert!(told.contains("No space left"), "{told}");
-    // Not half a file under the name, and nothing left beside it.
-    assert!(told.contains("code 1\nflows.ndjson\nold\n"), "{told}");
+    // Few records are written at the end, many block by block by a thread of its own.
+    for (size, times) in [("64k", 60), ("3m", 200)] {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = at(&folder, "disk");
+        fs::create_dir(&disk).unwrap();
+        let long = at(&folder, "long.pcap");
+        long_capture(&long, times);
+        // The old records lie on the small disk; new ones do not fit. What it holds is gone with its
+        // name space: the same shell looks.
+        let flows = format!("{disk}/flows.ndjson");
+        let script = format!(
+            "mount -t tmpfs -o size={size} none {disk} && echo old > {flows} && \
+             {{ {} read -q --flows {flows} {long} 2>&1; echo code $?; ls -A {disk}; cat {flows}; }};",
+            env!("CARGO_BIN_EXE_tlscensus")
+        );
+        let Some(output) = within(&script, &["policy", "list"]) else { return };
+        let told = page(&output);
+        assert!(told.contains("No space left"), "{told}");
+        // Not half a file under the name, and nothing left beside it.
+        assert!(told.contains("code 1\nflows.ndjson\nold\n"), "{told}");
+    }
 }
 
 #[test]

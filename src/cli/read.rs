@@ -25,7 +25,7 @@ use crate::census::{Census, SourceEntry, SourceKind, Store};
 use crate::limits::Limits;
 use crate::pipeline::{self, Carried, Finished, Progress, Settings, SourceReport};
 use crate::report::{Format, Inventory};
-use crate::sink::{FlowSink, OutputFile, Sink, Stdout};
+use crate::sink::{FlowSink, LargeFile, OutputFile, Sink, Stdout};
 
 /// What a run is to do, checked.
 struct Plan {
@@ -355,7 +355,7 @@ fn open_sink(path: Option<&Path>) -> Result<Option<FlowSink>, Failure> {
         return Ok(Some(FlowSink::Stdout(Stdout::default())));
     }
     OutputFile::create(path)
-        .map(|file| Some(FlowSink::File(file)))
+        .map(|file| Some(FlowSink::File(LargeFile::new(file))))
         .with_context(|| format!("cannot write `{}`", path.display()))
         .map_err(Failure::impossible)
 }

@@ -69,6 +69,16 @@ impl OutputFile {
         removed
     }
 
+    /// Whether it is a device or a FIFO.
+    pub(super) const fn is_special(&self) -> bool {
+        self.aside.is_none()
+    }
+
+    /// What is written to.
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+
     /// It is complete: give it its name.
     pub fn finish(mut self) -> io::Result<()> {
         let Some(aside) = &self.aside else { return self.file.flush() };

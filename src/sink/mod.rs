@@ -1,11 +1,13 @@
 //! Where records go: files that appear whole, and standard output.
 
 mod file;
+mod large;
 pub mod rolling;
 
 use std::io::{self, Write};
 
 pub use file::OutputFile;
+pub use large::LargeFile;
 
 /// Something that takes lines of records, in order.
 pub trait Sink {
@@ -49,7 +51,7 @@ impl Sink for Stdout {
 #[derive(Debug)]
 pub enum FlowSink {
     /// To a file.
-    File(OutputFile),
+    File(LargeFile),
     /// To standard output.
     Stdout(Stdout),
 }
@@ -57,7 +59,7 @@ pub enum FlowSink {
 impl Sink for FlowSink {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         match self {
-            Self::File(file) => file.write_all(lines),
+            Self::File(file) => file.write(lines),
             Self::Stdout(stdout) => stdout.write(lines),
         }
     }
