@@ -10,7 +10,7 @@ use tlscensus::flow::table::FlowTable;
 use tlscensus::flow::{Chunk, Control, FlowKey, Side, Start, StreamAssembler, StreamConsumer};
 use tlscensus::json;
 use tlscensus::limits::Limits;
-use tlscensus::packet::{Decoder, Endpoint, Packet, Segment, SeqNumber};
+use tlscensus::packet::{Decoder, Endpoint, Segment, SeqNumber};
 use tlscensus::pipeline::Settings;
 use tlscensus::policy::{self, Policy, finding};
 use tlscensus::record::community::{self, CommunityId};
@@ -98,10 +98,15 @@ fn decode() -> Stage {
     let frames = traffic::handshakes(CLIENTS);
     let mut decoder = Decoder::new(&Limits::default());
     made("decode", frames.len(), move || {
+        let mut segment = Segment::default();
         for frame in &frames {
-            let _ = decoder.decode(&frame.frame(), &mut |packet| {
-                black_box(packet);
-            });
+            if decoder.decode_usual(&frame.frame(), &mut segment) {
+                black_box(&segment);
+            } else {
+                let _ = decoder.decode(&frame.frame(), &mut |packet| {
+                    black_box(packet);
+                });
+            }
         }
     })
 }
@@ -309,9 +314,8 @@ fn segments(frames: Vec<Kept>) -> Vec<(Segment<'static>, Timestamp)> {
     let mut decoder = Decoder::new(&Limits::default());
     let mut segments = Vec::new();
     for frame in frames {
-        let mut usual = None;
-        decoder.decode_usual(&frame.frame(), &mut usual);
-        if let Some(Packet::Segment(segment)) = usual {
+        let mut segment = Segment::default();
+        if decoder.decode_usual(&frame.frame(), &mut segment) {
             segments.push((segment, frame.at));
         }
     }

@@ -73,6 +73,18 @@ impl Entry {
         }
     }
 
+    /// Whether packets of this key are of this flow.
+    #[inline]
+    pub(super) fn is_of(&self, key: &FlowKey) -> bool {
+        self.state != VACANT && (self.key == *key || self.joined_key() == Some(*key))
+    }
+
+    /// Whether the flow may be over `now`, as no flow is silent for longer than `patience`, in seconds.
+    #[inline]
+    pub(super) const fn may_be_over(&self, now: u32, patience: u32) -> bool {
+        now.saturating_sub(self.last_seen) > patience || self.flags & CLOSED != 0
+    }
+
     /// Of a watched flow: the second since which both its ends are closed.
     pub(super) const fn closed(&self) -> Option<u32> {
         let [SeqNumber(second), _] = self.openings;

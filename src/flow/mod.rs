@@ -17,6 +17,7 @@ mod halves;
 mod keepsake;
 mod key;
 mod overlap;
+mod place;
 mod received;
 mod slots;
 mod stream;
@@ -33,6 +34,7 @@ use crate::packet::{Endpoint, Layers};
 
 pub use keepsake::Cleartext;
 pub use key::{FlowKey, Side};
+pub use place::Place;
 pub use received::{Received, Run};
 pub use stream::{Chunk, Receive, Start, StreamAssembler};
 

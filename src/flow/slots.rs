@@ -46,7 +46,7 @@ pub(super) struct Slots<E> {
     index: HashTable<u32>,
     entries: Vec<E>,
     free: Vec<u32>,
-    hand: usize,
+    hand: u32,
     hash: RandomState,
 }
 
@@ -97,8 +97,8 @@ impl<E: Slot> Slots<E> {
     }
 
     #[inline]
-    pub(super) fn find(&self, key: FlowKey, hash: u64) -> Option<u32> {
-        let found = self.index.find(hash, |&slot| key_in(&self.entries, slot) == Some(key));
+    pub(super) fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
+        let found = self.index.find(hash, |&slot| key_in(&self.entries, slot) == Some(*key));
         found.map(|slot| slot & !JOINED)
     }
 
@@ -150,13 +150,13 @@ impl<E: Slot> Slots<E> {
     /// Move the hand on by one; the entry that it was over.
     #[inline]
     pub(super) fn step(&mut self) -> Option<(u32, &E)> {
-        let at = self.hand;
-        let Some(entry) = self.entries.get(at) else {
+        let slot = self.hand;
+        let Some(entry) = self.entries.get(slot as usize) else {
             self.hand = 0;
             return None;
         };
-        self.hand = at.wrapping_add(1);
-        Some((u32::try_from(at).ok()?, entry))
+        self.hand = slot.wrapping_add(1);
+        Some((slot, entry))
     }
 
     /// Steps after which the hand, put back to the first entry, was over all of them.
@@ -174,8 +174,9 @@ impl<E: Slot> Slots<E> {
     /// Ask for the entries that the hand will move over with so many packets.
     #[inline]
     pub(super) fn prefetch_hand(&self, packets: usize) {
-        let end = self.hand.saturating_add(packets.saturating_mul(HAND_STEPS));
-        prefetch_range(&self.entries, self.hand..end.min(self.entries.len()));
+        let start = self.hand as usize;
+        let end = start.saturating_add(packets.saturating_mul(HAND_STEPS));
+        prefetch_range(&self.entries, start..end.min(self.entries.len()));
     }
 
     /// All slots that are taken, oldest place first.
@@ -188,11 +189,11 @@ impl<E: Slot> Slots<E> {
     #[cold]
     pub(super) fn superfluous(&mut self) -> Option<u32> {
         const NEAR: usize = 256;
-        let near = || around(&self.entries, self.hand).take(NEAR);
+        let near = || around(&self.entries, self.hand as usize).take(NEAR);
         let shunted = near().find(|(entry, _)| entry.state() == SHUNTED);
         let any = near().find(|(entry, _)| entry.state() != VACANT);
         let (_, slot) = shunted.or(any)?;
-        self.hand = (slot as usize).wrapping_add(1);
+        self.hand = slot.wrapping_add(1);
         Some(slot)
     }
 
@@ -200,8 +201,9 @@ impl<E: Slot> Slots<E> {
     #[cold]
     pub(super) fn superfluous_watched(&mut self) -> Option<u32> {
         let is_watched = |entry: &E| !matches!(entry.state(), SHUNTED | VACANT);
-        let (_, slot) = around(&self.entries, self.hand).find(|(entry, _)| is_watched(entry))?;
-        self.hand = (slot as usize).wrapping_add(1);
+        let (_, slot) =
+            around(&self.entries, self.hand as usize).find(|(entry, _)| is_watched(entry))?;
+        self.hand = slot.wrapping_add(1);
         Some(slot)
     }
 }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use super::entry::{Entry, HAS_JOINED, SEEN, opening_flag};
 use super::halves::Halves;
 use super::keepsake::Keepsakes;
-use super::slots::{HAND_STEPS, SHUNTED, Slot, Slots, VACANT, Watched, seconds};
+use super::slots::{HAND_STEPS, SHUNTED, Slots, VACANT, Watched, seconds};
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
-use super::{Control, FlowEnd, FlowKey, FlowMeta, Opening, Side, StreamConsumer, TableStats};
+use super::{Control, FlowEnd, FlowMeta, Opening, Place, Side, StreamConsumer, TableStats};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Domain, Segment, SeqNumber};
@@ -34,6 +34,8 @@ pub struct Finished<C> {
 #[derive(Debug)]
 pub struct FlowTable<C> {
     limits: Arc<Limits>,
+    /// Seconds for which any flow may be silent.
+    patience: u32,
     slots: Slots<Entry>,
     watched: Watched<Flow<C>>,
     /// Consumers for flows to come.
@@ -48,20 +50,6 @@ pub struct FlowTable<C> {
     stats: TableStats,
 }
 
-/// Where a segment belongs. It may be [found](FlowTable::find) before the segment's turn.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    key: FlowKey,
-    side: Side,
-    hash: u64,
-    /// The segment only acknowledges something.
-    is_bare: bool,
-    /// Bytes of its payload.
-    size: usize,
-    /// The entry, if there was one.
-    slot: Option<u32>,
-}
-
 /// Consumers that are kept for flows to come, and places for the state of these.
 const SPARES: usize = 256;
 
@@ -71,8 +59,10 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// An empty table.
     pub fn new(limits: &Limits) -> Self {
+        let patience = limits.shunted_idle.min(limits.watched_idle).as_secs();
         Self {
             limits: Arc::new(limits.clone()),
+            patience: u32::try_from(patience).unwrap_or(u32::MAX),
             slots: Slots::new(),
             watched: Watched::new(),
             spares: Vec::new(),
@@ -98,7 +88,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Whether the flow of a segment is remembered.
     pub fn knows(&self, segment: &Segment<'_>) -> bool {
         let Place { key, hash, .. } = self.place(segment);
-        self.slots.find(key, hash).is_some()
+        self.slots.find(&key, hash).is_some()
     }
 
     /// Flows that are remembered now, watched or shunted.
@@ -137,9 +127,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// What a segment's entry is found by.
     #[inline]
     pub fn place(&self, segment: &Segment<'_>) -> Place {
-        let (key, side) = FlowKey::of(segment.source, segment.target, segment.domain);
-        let (hash, is_bare) = (self.slots.hash_of(&key), segment.only_acknowledges());
-        Place { key, side, hash, is_bare, size: segment.payload.len(), slot: None }
+        Place::of(segment, |key| self.slots.hash_of(key))
     }
 
     /// Find the likely entry, and ask for it, or for what a new one will need: whether it is the one is
@@ -194,39 +182,51 @@ impl<C: StreamConsumer> FlowTable<C> {
     pub fn push_at(
         &mut self,
         segment: &Segment<'_>,
-        &Place { key, side, hash, is_bare, slot, .. }: &Place,
+        place: &Place,
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        self.advance(at, finish);
-        let is_it = |entry: &Entry| {
-            entry.state != VACANT && (entry.key == key || entry.joined_key() == Some(key))
-        };
-        let slot = slot.filter(|slot| self.slots.get(*slot).is_some_and(is_it));
-        let found = slot.or_else(|| self.slots.find(key, hash));
-        let found = found.or_else(|| self.join(key, side, hash, segment));
-        let Some(slot) = found else {
-            if segment.payload.is_empty() && segment.cut == 0 {
-                self.note_bare(&key, side, segment);
-            } else {
-                self.open(key, side, hash, segment, at, finish);
-            }
-            return;
-        };
+        let now = seconds(at);
+        self.advance(at, now, finish);
+        let likely = |slot: &u32| self.slots.get(*slot).is_some_and(|it| it.is_of(&place.key));
+        let found = place.slot.filter(likely).or_else(|| self.look_again(segment, place));
+        let Some(slot) = found else { return self.push_unknown(segment, place, at, finish) };
         let Some(entry) = self.slots.get_mut(slot) else { return };
-        let before = mem::replace(&mut entry.last_seen, seconds(at));
+        let before = mem::replace(&mut entry.last_seen, now);
         if entry.state == SHUNTED {
             self.stats.shunted_segments = self.stats.shunted_segments.saturating_add(1);
             if segment.flags.syn() || C::opening(segment.payload) != Opening::None {
-                self.reopen(slot, before, key, side, segment, at, finish);
+                self.reopen(slot, before, segment, place, at, finish);
             }
-        } else if is_bare
+        } else if place.is_bare
             && let Some(flow) = self.watched.get_mut(entry.state)
             && flow.heard.challenge.is_none()
         {
-            flow.hear(side, segment, at, &self.syns, &key);
+            flow.hear(place.side, segment, at, &self.syns, &place.key);
         } else {
-            self.feed(slot, key, side, segment, at, finish);
+            self.feed(slot, segment, place, at, finish);
+        }
+    }
+
+    /// The entry of a segment that is not where it was thought to be.
+    #[inline(never)]
+    fn look_again(&mut self, segment: &Segment<'_>, place: &Place) -> Option<u32> {
+        self.slots.find(&place.key, place.hash).or_else(|| self.join(segment, place))
+    }
+
+    /// A segment without a flow.
+    #[inline(never)]
+    fn push_unknown(
+        &mut self,
+        segment: &Segment<'_>,
+        place: &Place,
+        at: Timestamp,
+        finish: &mut impl FnMut(Finished<C>),
+    ) {
+        if segment.payload.is_empty() && segment.cut == 0 {
+            self.note_bare(segment, place);
+        } else {
+            self.open(segment, place, at, finish);
         }
     }
 
@@ -240,7 +240,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Time has passed without packets.
     pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
         for _ in 0..self.slots.begin_round() {
-            self.advance(at, finish);
+            self.advance(at, seconds(at), finish);
         }
     }
 
@@ -253,7 +253,8 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     /// The flow of another VLAN that a packet without a flow is a part of, if there is one.
-    fn join(&mut self, key: FlowKey, side: Side, hash: u64, segment: &Segment<'_>) -> Option<u32> {
+    fn join(&mut self, segment: &Segment<'_>, place: &Place) -> Option<u32> {
+        let &Place { key, side, hash, .. } = place;
         let ends = segment.flags.fin() || segment.flags.rst();
         if segment.payload.is_empty() && segment.cut == 0 && !ends {
             return None;
@@ -277,44 +278,39 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     /// A packet without payload and without a flow: of interest if it begins or refuses one.
-    fn note_bare(&mut self, key: &FlowKey, side: Side, segment: &Segment<'_>) {
+    fn note_bare(&mut self, segment: &Segment<'_>, place: &Place) {
         if segment.flags.rst() {
-            self.syns.note_reset(key, side);
+            self.syns.note_reset(&place.key, place.side);
         }
-        self.note_syn(key, side, segment);
+        self.note_syn(segment, place);
     }
 
     /// Remember a SYN.
-    fn note_syn(&mut self, key: &FlowKey, side: Side, segment: &Segment<'_>) {
+    fn note_syn(&mut self, segment: &Segment<'_>, place: &Place) {
         if segment.flags.syn() {
             self.stats.syns = self.stats.syns.saturating_add(1);
-            self.syns.note(
-                key,
-                side,
-                Syn { isn: segment.seq, ack: segment.flags.ack(), reset: false },
-            );
+            let syn = Syn { isn: segment.seq, ack: segment.flags.ack(), reset: false };
+            self.syns.note(&place.key, place.side, syn);
         }
     }
 
     /// First payload of a flow.
     fn open(
         &mut self,
-        key: FlowKey,
-        side: Side,
-        hash: u64,
         segment: &Segment<'_>,
+        place: &Place,
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
         if segment.flags.rst() {
             return; // Some stacks put a text into a RST; it belongs to no stream.
         }
-        self.note_syn(&key, side, segment);
+        self.note_syn(segment, place);
         if self.slots.len() >= self.limits.flows {
             self.make_room(finish);
         }
         let entry = Entry {
-            key,
+            key: place.key,
             last_seen: seconds(at),
             state: VACANT,
             openings: [SeqNumber::default(); 2],
@@ -322,20 +318,19 @@ impl<C: StreamConsumer> FlowTable<C> {
             ttl: [0; 2],
             flags: 0,
         };
-        let Some(slot) = self.slots.insert(entry, hash) else { return };
+        let Some(slot) = self.slots.insert(entry, place.hash) else { return };
         self.stats.flows = self.stats.flows.saturating_add(1);
-        self.halves.note(&key, slot);
-        self.watch(slot, key, side, segment, at, finish);
-        self.feed(slot, key, side, segment, at, finish);
+        self.halves.note(&place.key, slot);
+        self.watch(slot, segment, place, at, finish);
+        self.feed(slot, segment, place, at, finish);
     }
 
     /// Begin to watch the flow of an entry.
     fn watch(
         &mut self,
         slot: u32,
-        key: FlowKey,
-        side: Side,
         segment: &Segment<'_>,
+        &Place { ref key, side, .. }: &Place,
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
@@ -347,7 +342,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         let is_short = self.held_bytes >= self.limits.watched_bytes / 2;
         let spare = self.spares.pop().filter(|_| !is_short);
         let consumer = spare.unwrap_or_else(|| C::open(&self.limits));
-        let fresh = Flow::new(&key, consumer, at);
+        let fresh = Flow::new(key, consumer, at);
         let mut flow = match self.boxes.pop() {
             Some(mut place) => {
                 *place = fresh;
@@ -355,18 +350,18 @@ impl<C: StreamConsumer> FlowTable<C> {
             }
             None => Box::new(fresh),
         };
-        if let Some(text) = self.keepsakes.take(&key, side, segment) {
+        if let Some(text) = self.keepsakes.take(key, side, segment) {
             // It goes on where it was given up, and does not begin anew at its SYNs.
             flow.consumer.resume(text);
-            self.syns.forget(&key, side);
-            self.syns.forget(&key, side.other());
+            self.syns.forget(key, side);
+            self.syns.forget(key, side.other());
         }
         // The SYN of this end is believed if its number fits; that of the other one cannot be
         // checked yet, and is when its first segment comes.
-        let own = self.syns.of(&key, side).filter(|syn| syn.fits(first_seq));
+        let own = self.syns.of(key, side).filter(|syn| syn.fits(first_seq));
         let other = self
             .syns
-            .of(&key, side.other())
+            .of(key, side.other())
             .filter(|syn| segment.flags.ack() && syn.fits(segment.ack));
         for (side, syn) in [(side, own), (side.other(), other)] {
             if let Some(syn) = syn {
@@ -385,17 +380,16 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// A packet of a shunted flow that may begin another connection on the same ports. The packet
     /// before it came in the second `before`.
     #[cold]
-    #[allow(clippy::too_many_arguments, reason = "what a packet is known by")]
     fn reopen(
         &mut self,
         slot: u32,
         before: u32,
-        key: FlowKey,
-        side: Side,
         segment: &Segment<'_>,
+        place: &Place,
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
+        let &Place { ref key, side, .. } = place;
         let Some(entry) = self.slots.get(slot) else { return };
         // A flow that was silent for so long is over, whether the hand has come by or not.
         let silent = u64::from(seconds(at).saturating_sub(before));
@@ -414,22 +408,22 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
         if segment.flags.syn() && segment.flags.ack() {
             // Only the SYN itself tells a new connection from a late copy of the answer.
-            self.note_syn(&key, side, segment);
+            self.note_syn(segment, place);
             return;
         }
         // The SYNs that are known are those of the connection before, unless they are newer.
         for side in [Side::Low, Side::High] {
-            let syn = self.syns.of(&key, side).map(|syn| syn.isn.plus(1));
+            let syn = self.syns.of(key, side).map(|syn| syn.isn.plus(1));
             if syn.is_some() && syn == entry.opening(side) {
-                self.syns.forget(&key, side);
+                self.syns.forget(key, side);
             }
         }
         self.stats.reopened = self.stats.reopened.saturating_add(1);
         self.slots.forget(slot);
         if segment.payload.is_empty() {
-            self.note_syn(&key, side, segment);
+            self.note_syn(segment, place);
         } else {
-            self.open(key, side, self.slots.hash_of(&key), segment, at, finish);
+            self.open(segment, place, at, finish);
         }
     }
 
@@ -437,12 +431,12 @@ impl<C: StreamConsumer> FlowTable<C> {
     fn feed(
         &mut self,
         slot: u32,
-        key: FlowKey,
-        side: Side,
         segment: &Segment<'_>,
+        place: &Place,
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
+        let side = place.side;
         let Some(&Entry { state, .. }) = self.slots.get(slot) else { return };
         let Some(flow) = self.watched.get_mut(state) else { return };
         let is_bare = segment.payload.is_empty() && segment.cut == 0;
@@ -450,25 +444,25 @@ impl<C: StreamConsumer> FlowTable<C> {
         if is_strange && is_bare && flow.heard.closed.is_none() {
             // Who goes on where it was never got it (RFC 9293 §3.10.7.4): nothing is over yet.
             flow.heard.challenge = Some((side, segment.seq));
-            self.note_syn(&key, side, segment);
+            self.note_syn(segment, place);
             return;
         }
         if is_strange || flow.heard.challenge.is_some() && flow.is_of_another(side, segment) {
             if is_bare && !is_strange {
-                self.note_bare(&key, side, segment);
+                self.note_bare(segment, place);
                 return;
             }
             self.give_up(slot, FlowEnd::Reused, finish);
             self.slots.forget(slot);
             if is_bare {
-                self.note_syn(&key, side, segment);
+                self.note_syn(segment, place);
             } else {
-                self.open(key, side, self.slots.hash_of(&key), segment, at, finish);
+                self.open(segment, place, at, finish);
             }
             return;
         }
         let before = flow.held_bytes();
-        let control = flow.push(side, segment, at, &self.syns, &key, &self.limits);
+        let control = flow.push(side, segment, at, &self.syns, &place.key, &self.limits);
         self.held_bytes = self.held_bytes.saturating_sub(before).saturating_add(flow.held_bytes());
         if let Some(closed) = flow.heard.closed
             && let Some(entry) = self.slots.get_mut(slot)
@@ -533,24 +527,31 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     /// Move the hand on: what has been silent for too long goes.
-    fn advance(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
+    #[inline]
+    fn advance(&mut self, at: Timestamp, now: u32, finish: &mut impl FnMut(Finished<C>)) {
         for _ in 0..HAND_STEPS {
             let Some((slot, entry)) = self.slots.step() else { return };
-            let silent = u64::from(seconds(at).saturating_sub(entry.last_seen));
-            let state = entry.state;
-            if state == SHUNTED {
-                if silent > self.limits.shunted_idle.as_secs() {
-                    self.slots.forget(slot);
-                }
-            } else if state != VACANT {
-                // The flow itself is far away: it is looked at only when it may be over.
-                let lingers = |second| {
-                    u64::from(seconds(at).saturating_sub(second)) < self.limits.linger.as_secs()
-                };
-                let is_over = entry.closed().is_some_and(|second| !lingers(second));
-                if is_over || silent > self.limits.watched_idle.as_secs() {
-                    self.check_watched(slot, state, silent, at, finish);
-                }
+            if entry.may_be_over(now, self.patience) {
+                self.check(slot, at, finish);
+            }
+        }
+    }
+
+    /// An entry that may be over.
+    fn check(&mut self, slot: u32, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
+        let Some(entry) = self.slots.get(slot) else { return };
+        let since = |second| u64::from(seconds(at).saturating_sub(second));
+        let (state, silent) = (entry.state, since(entry.last_seen));
+        if state == SHUNTED {
+            if silent > self.limits.shunted_idle.as_secs() {
+                self.slots.forget(slot);
+            }
+        } else if state != VACANT {
+            // The flow itself is far away: it is looked at only when it may be over.
+            let lingered =
+                entry.closed().is_some_and(|second| since(second) >= self.limits.linger.as_secs());
+            if lingered || silent > self.limits.watched_idle.as_secs() {
+                self.check_watched(slot, state, silent, at, finish);
             }
         }
     }

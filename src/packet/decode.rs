@@ -61,21 +61,20 @@ impl Decoder {
         frame: &Frame<'_>,
         sink: &mut S,
     ) -> Result<(), Skip> {
-        if fast::decode(frame, &mut |packet| self.deliver(packet, sink)).is_some() {
+        if let Some(packet) = fast::packet(frame) {
+            self.deliver(&packet, sink);
             return Ok(());
         }
         self.decode_unusual(frame, sink)
     }
 
-    /// Put the packet in `frame` into `usual` if it is one of the usual kind, whose turn need not
-    /// have come yet. If it is not, the frame has still to be [decoded](Self::decode_unusual), in
-    /// its turn.
+    /// Make `segment` the one in `frame` if that is one of the usual kind, whose turn need not have
+    /// come yet. If it is not, the frame has still to be [decoded](Self::decode), in its turn.
     #[inline]
-    pub fn decode_usual<'a>(&mut self, frame: &Frame<'a>, usual: &mut Option<Packet<'a>>) {
-        let _ = fast::decode(frame, &mut |packet| {
-            self.count(packet);
-            *usual = Some(*packet);
-        });
+    pub fn decode_usual<'a>(&mut self, frame: &Frame<'a>, segment: &mut Segment<'a>) -> bool {
+        let is_usual = fast::segment(frame, segment).is_some();
+        add(&mut self.stats.segments, u64::from(is_usual));
+        is_usual
     }
 
     /// What has been decoded so far.
@@ -95,7 +94,7 @@ impl Decoder {
 
     /// The way that knows everything.
     #[cold]
-    pub fn decode_unusual<S: FnMut(&Packet<'_>)>(
+    pub(super) fn decode_unusual<S: FnMut(&Packet<'_>)>(
         &mut self,
         frame: &Frame<'_>,
         sink: &mut S,

@@ -48,7 +48,7 @@ pub enum Packet<'a> {
 }
 
 /// A TCP segment, borrowed from its frame.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Segment<'a> {
     /// Who sent it.
     pub source: Endpoint,
@@ -116,8 +116,8 @@ pub struct Address([u8; 16]);
 impl Address {
     /// An IPv4 address.
     pub const fn v4(octets: [u8; 4]) -> Self {
-        // As a number, which is one wide store; byte by byte it would be sixteen.
-        Self((0xffff_0000_0000 | u32::from_be_bytes(octets) as u128).to_be_bytes())
+        // As a number, which is two wide stores; byte by byte it would be sixteen.
+        Self((0xffff << 80 | (u32::from_le_bytes(octets) as u128) << 96).to_le_bytes())
     }
 
     /// An IPv6 address.
@@ -377,6 +377,17 @@ pub struct Layers {
 }
 
 impl Layers {
+    /// Become those of a frame in no more than one VLAN; its id is zero if it is in none.
+    #[inline]
+    fn be_of_frame(&mut self, source: Mac, target: Mac, vlan: u16) {
+        self.source_mac = Some(source);
+        self.target_mac = Some(target);
+        self.vlans = [vlan, 0, 0, 0];
+        self.vlan_count = u8::from(vlan != 0);
+        self.tunnels = [None; RECORDED_LAYERS];
+        self.contradicted = false;
+    }
+
     /// Note a VLAN tag (its 12-bit id).
     pub fn push_vlan(&mut self, id: u16) {
         if let Some(slot) = self.vlans.get_mut(usize::from(self.vlan_count)) {

@@ -1,6 +1,5 @@
 //! [`Follower`]: what a capture thread does with a frame, whatever source it comes from.
 
-use std::slice;
 use std::sync::Arc;
 
 use super::batch::{Batcher, Job};
@@ -11,8 +10,8 @@ use crate::capture::file::BATCH;
 use crate::census::Notes;
 use crate::clock::Timestamp;
 use crate::flow::datagram::{DatagramStats, DatagramTable};
-use crate::flow::table::{Finished, FlowTable, Place};
-use crate::flow::{FlowEnd, TableStats};
+use crate::flow::table::{Finished, FlowTable};
+use crate::flow::{FlowEnd, Place, TableStats};
 use crate::limits::Limits;
 use crate::naming::NameReader;
 use crate::packet::{Decoder, Packet, PacketStats, Segment};
@@ -54,6 +53,15 @@ struct Searched {
     in_vain: u64,
     /// Connections of which not all that was said before it was kept.
     cut: u64,
+}
+
+/// What is known of a frame before its turn.
+#[derive(Clone, Copy, Default)]
+struct Ahead<'a> {
+    /// What is in it, if there is a place.
+    segment: Segment<'a>,
+    /// Where that belongs.
+    place: Option<Place>,
 }
 
 /// What a follower has counted so far.
@@ -136,9 +144,19 @@ impl Follower {
         }
     }
 
-    /// One frame.
+    /// One frame. A fault costs no more than it.
     pub(super) fn take(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
-        self.take_all(slice::from_ref(frame), batcher);
+        self.tables.sources.see(frame.timestamp);
+        let mut ahead = Ahead::default();
+        let taken = contain(|| {
+            self.look_at(frame, &mut ahead);
+            ahead.place.iter_mut().for_each(|place| self.tables.flows.find(place));
+            self.follow(frame, &ahead, batcher);
+        });
+        if taken.is_none() {
+            self.faults = self.faults.saturating_add(1);
+        }
+        self.reuse(batcher);
     }
 
     /// Frames, in order. A fault in one costs this frame, not the others.
@@ -147,80 +165,91 @@ impl Follower {
     /// they hold is read: it lies anywhere in much memory, which is so waited for only once.
     pub(super) fn take_all(&mut self, frames: &[Frame<'_>], batcher: &mut Batcher) {
         for frames in frames.chunks(BATCH) {
-            let mut packets = [None; BATCH];
-            let mut places = [None; BATCH];
-            if contain(|| self.look_ahead(frames, &mut packets, &mut places)).is_none() {
+            let [first, ..] = frames else { return };
+            self.tables.sources.see(first.timestamp);
+            let mut ahead = [Ahead::default(); BATCH];
+            if contain(|| self.look_ahead(frames, &mut ahead)).is_none() {
                 // Whichever frame it was, its fault comes again, and is counted, in its turn.
-                (packets, places) = ([None; BATCH], [None; BATCH]);
+                ahead = [Ahead::default(); BATCH];
             }
-            for (n, ((frame, packet), place)) in
-                frames.iter().zip(&packets).zip(&places).enumerate()
-            {
-                if let Some(Some(place)) = places.get(n.saturating_add(NEAR)) {
-                    self.tables.flows.prefetch_end(place);
-                }
-                if contain(|| self.follow(frame, packet.as_ref(), place.as_ref(), batcher))
-                    .is_none()
-                {
-                    self.faults = self.faults.saturating_add(1);
-                }
+            let mut turn = 0;
+            while contain(|| self.follow_from(&mut turn, frames, &ahead, batcher)).is_none() {
+                self.faults = self.faults.saturating_add(1);
             }
+            self.reuse(batcher);
+        }
+    }
+
+    /// Take back the memory of handshakes that are done with.
+    fn reuse(&mut self, batcher: &mut Batcher) {
+        while let Some(transcript) = batcher.spare() {
+            self.tables.flows.reuse(|limits| Conversation::with(limits, transcript));
         }
     }
 
     /// Decode the usual frames and fetch what their packets will need.
-    fn look_ahead<'a>(
-        &mut self,
-        frames: &[Frame<'a>],
-        packets: &mut [Option<Packet<'a>>; BATCH],
-        places: &mut [Option<Place>; BATCH],
-    ) {
-        for ((frame, packet), place) in frames.iter().zip(packets).zip(&mut *places) {
-            self.decoder.decode_usual(frame, packet);
-            if let Some(Packet::Segment(segment)) = packet {
-                *place = Some(self.tables.flows.place(segment));
-            }
+    fn look_ahead<'a>(&mut self, frames: &[Frame<'a>], ahead: &mut [Ahead<'a>; BATCH]) {
+        for (frame, ahead) in frames.iter().zip(&mut *ahead) {
+            self.look_at(frame, ahead);
         }
         let flows = &self.tables.flows;
         flows.prefetch_hand(frames.len());
-        for place in places.iter_mut().flatten() {
+        for place in ahead.iter_mut().filter_map(|ahead| ahead.place.as_mut()) {
             flows.find(place);
         }
-        for place in places.iter().flatten() {
+        let places = || ahead.iter().filter_map(|ahead| ahead.place.as_ref());
+        for place in places() {
             flows.prefetch(place);
         }
-        for place in places.iter().take(NEAR).flatten() {
+        for place in ahead.iter().take(NEAR).filter_map(|ahead| ahead.place.as_ref()) {
             flows.prefetch_end(place);
         }
     }
 
+    /// Decode a frame if it is of the usual kind.
     #[inline]
-    fn follow(
+    fn look_at<'a>(&mut self, frame: &Frame<'a>, Ahead { segment, place }: &mut Ahead<'a>) {
+        if self.decoder.decode_usual(frame, segment) {
+            *place = Some(self.tables.flows.place(segment));
+        }
+    }
+
+    /// Take the frames from the one on whose turn it is.
+    fn follow_from(
         &mut self,
-        frame: &Frame<'_>,
-        packet: Option<&Packet<'_>>,
-        place: Option<&Place>,
+        turn: &mut usize,
+        frames: &[Frame<'_>],
+        ahead: &[Ahead<'_>; BATCH],
         batcher: &mut Batcher,
     ) {
+        while let (Some(frame), Some(now)) = (frames.get(*turn), ahead.get(*turn)) {
+            if let Some(Ahead { place: Some(place), .. }) = ahead.get(turn.saturating_add(NEAR)) {
+                self.tables.flows.prefetch_end(place);
+            }
+            // Its turn is over then, even if a fault ends it.
+            *turn = turn.saturating_add(1);
+            self.follow(frame, now, batcher);
+        }
+    }
+
+    #[inline]
+    fn follow(&mut self, frame: &Frame<'_>, ahead: &Ahead<'_>, batcher: &mut Batcher) {
         self.provoked.step();
         let at = frame.timestamp;
         let (first, _) = self.span.unwrap_or((at, at));
         self.span = Some((first, at));
-        self.tables.sources.see(at);
-        match (packet, place) {
-            (Some(Packet::Segment(segment)), Some(place)) => {
-                self.tables.segment(segment, place, at, batcher);
-            }
-            (Some(packet), _) => self.tables.packet(packet, at, batcher),
-            (None, _) => self.unusual(frame, batcher),
+        if let Ahead { segment, place: Some(place) } = ahead {
+            self.tables.segment(segment, place, at, batcher);
+        } else {
+            self.decode(frame, batcher);
         }
     }
 
-    /// A frame that has to be taken apart header by header.
-    #[cold]
-    fn unusual(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
+    /// A frame that holds no segment of the usual kind.
+    #[inline(never)]
+    fn decode(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
         // What cannot be decoded is counted by the decoder.
-        let _ = self.decoder.decode_unusual(frame, &mut |packet| {
+        let _ = self.decoder.decode(frame, &mut |packet| {
             self.tables.packet(packet, frame.timestamp, batcher);
         });
     }
@@ -325,6 +354,7 @@ impl Tables {
         }
     }
 
+    #[inline]
     fn segment(
         &mut self,
         segment: &Segment<'_>,
@@ -336,9 +366,6 @@ impl Tables {
         flows.push_at(segment, place, at, &mut |over| {
             stream(over, sources, joined_late, searched, batcher);
         });
-        if let Some(transcript) = batcher.spare() {
-            flows.reuse(|limits| Conversation::with(limits, transcript));
-        }
     }
 }
 

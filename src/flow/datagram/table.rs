@@ -88,7 +88,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
     /// Whether the flow of a datagram is remembered.
     pub fn knows(&self, datagram: &Datagram<'_>) -> bool {
         let (key, _) = FlowKey::of(datagram.source, datagram.target, datagram.domain);
-        self.slots.find(key, self.slots.hash_of(&key)).is_some()
+        self.slots.find(&key, self.slots.hash_of(&key)).is_some()
     }
 
     /// Flows that are remembered now, watched or shunted.
@@ -153,7 +153,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         self.advance(at, finish);
         let (key, side) = FlowKey::of(datagram.source, datagram.target, datagram.domain);
         let hash = self.slots.hash_of(&key);
-        let mut known = self.slots.find(key, hash);
+        let mut known = self.slots.find(&key, hash);
         if known.is_none() {
             known = self.join(key, side, hash, datagram, glance, at);
         }
