@@ -1,10 +1,12 @@
 //! [`Entry`]: what is kept of every flow for its whole life.
 
+use super::hand::in_seconds;
 #[cfg(feature = "live")]
 use super::slots::shifted;
-use super::slots::{Slot, VACANT};
+use super::slots::{SHUNTED, Slot, VACANT};
 use super::watched::data_seq;
 use super::{FlowKey, Side, syn};
+use crate::limits::Limits;
 use crate::packet::{Domain, Segment, SeqNumber};
 
 /// What is kept of every flow. A packet costs one line of the cache here, not two.
@@ -79,16 +81,17 @@ impl Entry {
         self.state != VACANT && (self.key == *key || self.joined_key() == Some(*key))
     }
 
-    /// Whether the flow may be over `now`, as no flow is silent for longer than `patience`, in seconds.
-    #[inline]
-    pub(super) const fn may_be_over(&self, now: u32, patience: u32) -> bool {
-        now.saturating_sub(self.last_seen) > patience || self.flags & CLOSED != 0
-    }
-
-    /// Of a watched flow: the second since which both its ends are closed.
-    pub(super) const fn closed(&self) -> Option<u32> {
-        let [SeqNumber(second), _] = self.openings;
-        if self.flags & CLOSED == 0 { None } else { Some(second) }
+    /// The last second in which the flow is not over, if nothing more comes. The state of a watched one is
+    /// far away, and is looked at only when it may be over.
+    pub(super) fn calm_until(&self, limits: &Limits) -> u32 {
+        let until = |since: u32, patience| since.saturating_add(in_seconds(patience));
+        if self.state == SHUNTED {
+            return until(self.last_seen, limits.shunted_idle);
+        }
+        let silent = until(self.last_seen, limits.watched_idle);
+        let [SeqNumber(closed), _] = self.openings;
+        let lingers = until(closed, limits.linger).saturating_sub(1);
+        if self.flags & CLOSED == 0 { silent } else { silent.min(lingers) }
     }
 
     /// The clock was put forward, or back, by so many seconds.

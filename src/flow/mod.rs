@@ -14,6 +14,7 @@
 pub mod datagram;
 mod entry;
 mod halves;
+mod hand;
 mod keepsake;
 mod key;
 mod overlap;

@@ -16,6 +16,8 @@ pub struct Place {
     pub(super) size: usize,
     /// The entry, if there was one.
     pub(super) slot: Option<u32>,
+    /// How many there had been when it was looked for.
+    pub(super) asked: u32,
 }
 
 impl Place {
@@ -23,6 +25,6 @@ impl Place {
     pub(super) fn of(segment: &Segment<'_>, hash: impl FnOnce(&FlowKey) -> u64) -> Self {
         let (key, side) = FlowKey::of(segment.source, segment.target, segment.domain);
         let (hash, is_bare) = (hash(&key), segment.only_acknowledges());
-        Self { key, side, hash, is_bare, size: segment.payload.len(), slot: None }
+        Self { key, side, hash, is_bare, size: segment.payload.len(), slot: None, asked: 0 }
     }
 }

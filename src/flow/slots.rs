@@ -1,17 +1,19 @@
 //! [`Slots`]: the entries of a flow table, found by key, that age as capture time passes.
 //!
 //! Both tables, of streams and of datagrams, keep a small entry for each flow here and the state of
-//! those that are watched in a [`Watched`] beside it. Expiry needs no scan: with each packet a hand
-//! moves over a few entries, and it is also the hand that says who goes when a bound is reached.
+//! those that are watched in a [`Watched`] beside it. With each packet a [`Hand`] moves over a few
+//! entries, and it is also the hand that says who goes when a bound is reached.
 
 use std::hash::BuildHasher;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use super::hand::Hand;
 use super::{FlowKey, around};
 use crate::clock::Timestamp;
-use crate::prefetch::{prefetch_at, prefetch_range};
+use crate::prefetch::prefetch_at;
 
 /// What a table keeps of every flow.
 pub(super) trait Slot {
@@ -37,26 +39,27 @@ pub(super) const VACANT: u32 = u32::MAX - 1;
 /// Set on a slot in the index that stands there a second time, under the tags that were joined.
 const JOINED: u32 = 1 << 31;
 
-/// Entries that the hand moves over with each packet.
-pub(super) const HAND_STEPS: usize = 2;
-
 /// Entries, found by their keys.
 #[derive(Debug)]
 pub(super) struct Slots<E> {
     index: HashTable<u32>,
     entries: Vec<E>,
     free: Vec<u32>,
-    hand: u32,
+    pub(super) hand: Hand,
+    /// How often something was added to the index; it wraps.
+    added: u32,
     hash: RandomState,
 }
 
 impl<E: Slot> Slots<E> {
-    pub(super) fn new() -> Self {
+    /// No entry needs a look before it was silent for `patience`.
+    pub(super) fn new(patience: Duration) -> Self {
         Self {
             index: HashTable::new(),
             entries: Vec::new(),
             free: Vec::new(),
-            hand: 0,
+            hand: Hand::new(patience),
+            added: 0,
             hash: RandomState::default(),
         }
     }
@@ -96,14 +99,20 @@ impl<E: Slot> Slots<E> {
         self.index.find(hash, |_| true).map(|slot| slot & !JOINED)
     }
 
+    /// How many entries there have been. While that is the same, what was not found is not there.
+    #[inline]
+    pub(super) const fn added(&self) -> u32 {
+        self.added
+    }
+
     #[inline]
     pub(super) fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
         let found = self.index.find(hash, |&slot| key_in(&self.entries, slot) == Some(*key));
         found.map(|slot| slot & !JOINED)
     }
 
-    /// A place for an entry.
-    pub(super) fn insert(&mut self, entry: E, hash: u64) -> Option<u32> {
+    /// A place for an entry that needs no look until after this second.
+    pub(super) fn insert(&mut self, entry: E, hash: u64, until: u32) -> Option<u32> {
         let slot = if let Some(slot) = self.free.pop() {
             *self.entries.get_mut(slot as usize)? = entry;
             slot
@@ -113,6 +122,7 @@ impl<E: Slot> Slots<E> {
             slot
         };
         self.index_as(slot, hash);
+        self.hand.put_off(slot, until);
         Some(slot)
     }
 
@@ -123,6 +133,7 @@ impl<E: Slot> Slots<E> {
 
     fn index_as(&mut self, slot: u32, hash: u64) {
         let (entries, hasher) = (&self.entries, &self.hash);
+        self.added = self.added.wrapping_add(1);
         self.index.insert_unique(hash, slot, |&slot| {
             key_in(entries, slot).map_or(0, |key| hasher.hash_one(key))
         });
@@ -147,36 +158,10 @@ impl<E: Slot> Slots<E> {
         found.map(hashbrown::hash_table::OccupiedEntry::remove).is_ok()
     }
 
-    /// Move the hand on by one; the entry that it was over.
-    #[inline]
-    pub(super) fn step(&mut self) -> Option<(u32, &E)> {
-        let slot = self.hand;
-        let Some(entry) = self.entries.get(slot as usize) else {
-            self.hand = 0;
-            return None;
-        };
-        self.hand = slot.wrapping_add(1);
-        Some((slot, entry))
-    }
-
-    /// Steps after which the hand, put back to the first entry, was over all of them.
-    pub(super) fn begin_round(&mut self) -> usize {
-        self.hand = 0;
-        self.entries.len().div_ceil(HAND_STEPS)
-    }
-
     /// Ask for an entry.
     #[inline]
     pub(super) fn prefetch(&self, slot: u32) {
         prefetch_at(&self.entries, slot as usize);
-    }
-
-    /// Ask for the entries that the hand will move over with so many packets.
-    #[inline]
-    pub(super) fn prefetch_hand(&self, packets: usize) {
-        let start = self.hand as usize;
-        let end = start.saturating_add(packets.saturating_mul(HAND_STEPS));
-        prefetch_range(&self.entries, start..end.min(self.entries.len()));
     }
 
     /// All slots that are taken, oldest place first.
@@ -189,11 +174,11 @@ impl<E: Slot> Slots<E> {
     #[cold]
     pub(super) fn superfluous(&mut self) -> Option<u32> {
         const NEAR: usize = 256;
-        let near = || around(&self.entries, self.hand as usize).take(NEAR);
+        let near = || around(&self.entries, self.hand.at()).take(NEAR);
         let shunted = near().find(|(entry, _)| entry.state() == SHUNTED);
         let any = near().find(|(entry, _)| entry.state() != VACANT);
         let (_, slot) = shunted.or(any)?;
-        self.hand = slot.wrapping_add(1);
+        self.hand.go_behind(slot);
         Some(slot)
     }
 
@@ -202,8 +187,8 @@ impl<E: Slot> Slots<E> {
     pub(super) fn superfluous_watched(&mut self) -> Option<u32> {
         let is_watched = |entry: &E| !matches!(entry.state(), SHUNTED | VACANT);
         let (_, slot) =
-            around(&self.entries, self.hand as usize).find(|(entry, _)| is_watched(entry))?;
-        self.hand = slot.wrapping_add(1);
+            around(&self.entries, self.hand.at()).find(|(entry, _)| is_watched(entry))?;
+        self.hand.go_behind(slot);
         Some(slot)
     }
 }

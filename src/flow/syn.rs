@@ -13,8 +13,8 @@ use super::{FlowKey, Side};
 use crate::packet::SeqNumber;
 use crate::prefetch::prefetch_at;
 
-/// Slots; 8 bytes each, so that the table stays in a core's own cache.
-const SLOTS: u64 = 1 << 15;
+/// Connections that there is room for; 16 bytes each, so that the table stays in a core's own cache.
+const PAIRS: u64 = 1 << 14;
 
 const TAKEN: u32 = 4;
 const CLOSED: u32 = 2;
@@ -26,9 +26,14 @@ pub(super) const REACH: i32 = 1 << 20;
 /// The last SYNs, by direction.
 #[derive(Debug)]
 pub(super) struct SynCache {
-    slots: Box<[Slot]>,
+    pairs: Box<[Pair]>,
     hash: FixedState,
 }
+
+/// Those of both ends of a connection, next to each other: who asks for the one needs the other.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(16))]
+struct Pair([Slot; 2]);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
@@ -61,17 +66,16 @@ impl SynCache {
     pub(super) fn new() -> Self {
         // The seed is fixed: what is overwritten, and so what is reported, must not differ from run
         // to run. To collide on purpose gains a sender nothing but doubt about its own streams.
-        let slots = usize::try_from(SLOTS).unwrap_or_default();
+        let pairs = usize::try_from(PAIRS).unwrap_or_default();
         Self {
-            slots: vec![Slot::default(); slots].into_boxed_slice(),
+            pairs: vec![Pair::default(); pairs].into_boxed_slice(),
             hash: FixedState::with_seed(0x7c5),
         }
     }
 
     /// Note a SYN that `side` sent.
     pub(super) fn note(&mut self, key: &FlowKey, side: Side, syn: Syn) {
-        let (index, tag) = self.place(key, side);
-        if let Some(slot) = self.slots.get_mut(index) {
+        if let Some((slot, tag)) = self.slot_mut(key, side) {
             let flags = if syn.ack { ANSWER } else { 0 } | if syn.reset { CLOSED } else { 0 };
             *slot = Slot { tag: tag | flags, isn: syn.isn.0 };
         }
@@ -82,8 +86,7 @@ impl SynCache {
     /// Whoever refuses what is sent next may be captured before it: a SPAN port reorders the two
     /// directions.
     pub(super) fn note_reset(&mut self, key: &FlowKey, side: Side) {
-        let (index, tag) = self.place(key, side);
-        if let Some(slot) = self.slots.get_mut(index)
+        if let Some((slot, tag)) = self.slot_mut(key, side)
             && slot.tag & !(CLOSED | ANSWER) == tag
         {
             slot.tag |= CLOSED;
@@ -92,23 +95,22 @@ impl SynCache {
 
     /// The SYN that `side` sent, if it is still there, was that of a connection that is over.
     pub(super) fn forget(&mut self, key: &FlowKey, side: Side) {
-        let (index, tag) = self.place(key, side);
-        if let Some(slot) = self.slots.get_mut(index)
+        if let Some((slot, tag)) = self.slot_mut(key, side)
             && slot.tag & !(CLOSED | ANSWER) == tag
         {
             *slot = Slot::default();
         }
     }
 
-    /// Ask for where a SYN of `side` is noted.
-    pub(super) fn prefetch(&self, key: &FlowKey, side: Side) {
-        prefetch_at(&self.slots, self.place(key, side).0);
+    /// Ask for where the SYNs of a connection are noted.
+    pub(super) fn prefetch(&self, key: &FlowKey) {
+        prefetch_at(&self.pairs, self.place(key).0);
     }
 
     /// The SYN that `side` sent, if it is still there.
     pub(super) fn of(&self, key: &FlowKey, side: Side) -> Option<Syn> {
-        let (index, tag) = self.place(key, side);
-        let slot = self.slots.get(index)?;
+        let (index, tag) = self.place(key);
+        let slot = side.of(&self.pairs.get(index)?.0);
         (slot.tag & !(CLOSED | ANSWER) == tag).then_some(Syn {
             isn: SeqNumber(slot.isn),
             ack: slot.tag & ANSWER != 0,
@@ -116,9 +118,16 @@ impl SynCache {
         })
     }
 
-    fn place(&self, key: &FlowKey, side: Side) -> (usize, u32) {
-        let hash = self.hash.hash_one((key, side == Side::High));
-        let index = usize::try_from(hash & (SLOTS - 1)).unwrap_or_default();
+    /// Where the SYN of `side` is noted, and the tag that says that it is of this connection.
+    fn slot_mut(&mut self, key: &FlowKey, side: Side) -> Option<(&mut Slot, u32)> {
+        let (index, tag) = self.place(key);
+        let Pair(slots) = self.pairs.get_mut(index)?;
+        Some((side.of_mut(slots), tag))
+    }
+
+    fn place(&self, key: &FlowKey) -> (usize, u32) {
+        let hash = self.hash.hash_one(key);
+        let index = usize::try_from(hash & (PAIRS - 1)).unwrap_or_default();
         // So that the tag of no key is that of an empty slot.
         let [.., a, b, c, d] = (hash >> 32).to_be_bytes();
         (index, u32::from_be_bytes([a, b, c, d]) & !(CLOSED | ANSWER) | TAKEN)

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use super::entry::{Entry, HAS_JOINED, SEEN, opening_flag};
 use super::halves::Halves;
+use super::hand;
 use super::keepsake::Keepsakes;
-use super::slots::{HAND_STEPS, SHUNTED, Slots, VACANT, Watched, seconds};
+use super::slots::{SHUNTED, Slots, VACANT, Watched, seconds};
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
 use super::{Control, FlowEnd, FlowMeta, Opening, Place, Side, StreamConsumer, TableStats};
@@ -34,8 +35,6 @@ pub struct Finished<C> {
 #[derive(Debug)]
 pub struct FlowTable<C> {
     limits: Arc<Limits>,
-    /// Seconds for which any flow may be silent.
-    patience: u32,
     slots: Slots<Entry>,
     watched: Watched<Flow<C>>,
     /// Consumers for flows to come.
@@ -59,11 +58,9 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// An empty table.
     pub fn new(limits: &Limits) -> Self {
-        let patience = limits.shunted_idle.min(limits.watched_idle).as_secs();
         Self {
             limits: Arc::new(limits.clone()),
-            patience: u32::try_from(patience).unwrap_or(u32::MAX),
-            slots: Slots::new(),
+            slots: Slots::new(limits.shunted_idle.max(limits.watched_idle)),
             watched: Watched::new(),
             spares: Vec::new(),
             boxes: Vec::new(),
@@ -138,20 +135,21 @@ impl<C: StreamConsumer> FlowTable<C> {
     #[inline]
     pub fn find(&self, place: &mut Place) {
         place.slot = self.slots.likely(place.hash);
+        place.asked = self.slots.added();
         match place.slot {
             Some(slot) => self.slots.prefetch(slot),
             None if place.size > 0 => {
                 self.halves.prefetch(&place.key);
-                self.syns.prefetch(&place.key, place.side);
+                self.syns.prefetch(&place.key);
             }
             None => {}
         }
     }
 
-    /// Ask for what the next packets will need: the entries that the hand will move over.
+    /// Ask for what the next packets will need, whatever they are: the hand moves on with them.
     #[inline]
     pub fn prefetch_hand(&self, packets: usize) {
-        self.slots.prefetch_hand(packets);
+        self.slots.hand.prefetch(packets);
     }
 
     /// Ask for the flow of a segment that was found, whose entry was asked for before.
@@ -162,13 +160,17 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
     }
 
-    /// Ask for the memory where a segment's payload will be kept. The flow was asked for before.
+    /// Ask for the memory where a segment's payload will be kept, and for what is wanted when an end is
+    /// heard first. The flow was asked for before.
     #[inline]
     pub fn prefetch_end(&self, place: &Place) {
-        if !place.is_bare
-            && let Some(flow) = self.flow_at(place)
-        {
-            flow.prefetch_end(place.side, place.size);
+        if let Some(flow) = self.flow_at(place) {
+            if !flow.heard.has(place.side) {
+                self.syns.prefetch(&place.key);
+            }
+            if !place.is_bare {
+                flow.prefetch_end(place.side, place.size);
+            }
         }
     }
 
@@ -211,7 +213,9 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// The entry of a segment that is not where it was thought to be.
     #[inline(never)]
     fn look_again(&mut self, segment: &Segment<'_>, place: &Place) -> Option<u32> {
-        self.slots.find(&place.key, place.hash).or_else(|| self.join(segment, place))
+        let is_unknown = place.slot.is_none() && place.asked == self.slots.added();
+        let found = if is_unknown { None } else { self.slots.find(&place.key, place.hash) };
+        found.or_else(|| self.join(segment, place))
     }
 
     /// A segment without a flow.
@@ -239,7 +243,7 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// Time has passed without packets.
     pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
-        for _ in 0..self.slots.begin_round() {
+        for _ in 0..self.slots.hand.begin_round() {
             self.advance(at, seconds(at), finish);
         }
     }
@@ -309,16 +313,17 @@ impl<C: StreamConsumer> FlowTable<C> {
         if self.slots.len() >= self.limits.flows {
             self.make_room(finish);
         }
+        let now = seconds(at);
         let entry = Entry {
             key: place.key,
-            last_seen: seconds(at),
+            last_seen: now,
             state: VACANT,
             openings: [SeqNumber::default(); 2],
             joined: Domain::default(),
             ttl: [0; 2],
             flags: 0,
         };
-        let Some(slot) = self.slots.insert(entry, place.hash) else { return };
+        let Some(slot) = self.slots.insert(entry, place.hash, now) else { return };
         self.stats.flows = self.stats.flows.saturating_add(1);
         self.halves.note(&place.key, slot);
         self.watch(slot, segment, place, at, finish);
@@ -374,6 +379,8 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.held_bytes = self.held_bytes.saturating_add(flow.held_bytes());
         if let Some(entry) = self.slots.get_mut(slot) {
             entry.state = self.watched.insert(flow);
+            let until = entry.calm_until(&self.limits);
+            self.slots.hand.put_off(slot, until);
         }
     }
 
@@ -468,6 +475,8 @@ impl<C: StreamConsumer> FlowTable<C> {
             && let Some(entry) = self.slots.get_mut(slot)
         {
             entry.close(seconds(closed));
+            let until = entry.calm_until(&self.limits);
+            self.slots.hand.hasten(slot, until);
         }
         if control == Control::Shunt {
             self.give_up(slot, FlowEnd::Shunted, finish);
@@ -524,53 +533,37 @@ impl<C: StreamConsumer> FlowTable<C> {
                 flow.heard.closed = flow.heard.closed.map(|closed| closed.shifted(by));
             }
         }
+        self.slots.hand.put_off_none();
     }
 
     /// Move the hand on: what has been silent for too long goes.
     #[inline]
     fn advance(&mut self, at: Timestamp, now: u32, finish: &mut impl FnMut(Finished<C>)) {
-        for _ in 0..HAND_STEPS {
-            let Some((slot, entry)) = self.slots.step() else { return };
-            if entry.may_be_over(now, self.patience) {
-                self.check(slot, at, finish);
-            }
+        let mut steps = hand::STEPS;
+        while let Some(slot) = self.slots.hand.step(&mut steps, now) {
+            self.check(slot, at, finish);
         }
     }
 
     /// An entry that may be over.
+    #[cold]
     fn check(&mut self, slot: u32, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
         let Some(entry) = self.slots.get(slot) else { return };
-        let since = |second| u64::from(seconds(at).saturating_sub(second));
-        let (state, silent) = (entry.state, since(entry.last_seen));
-        if state == SHUNTED {
-            if silent > self.limits.shunted_idle.as_secs() {
-                self.slots.forget(slot);
-            }
-        } else if state != VACANT {
-            // The flow itself is far away: it is looked at only when it may be over.
-            let lingered =
-                entry.closed().is_some_and(|second| since(second) >= self.limits.linger.as_secs());
-            if lingered || silent > self.limits.watched_idle.as_secs() {
-                self.check_watched(slot, state, silent, at, finish);
-            }
+        let (now, until) = (seconds(at), entry.calm_until(&self.limits));
+        if entry.state == VACANT {
+            return self.slots.hand.pass_by(slot, now);
         }
-    }
-
-    fn check_watched(
-        &mut self,
-        slot: u32,
-        state: u32,
-        silent: u64,
-        at: Timestamp,
-        finish: &mut impl FnMut(Finished<C>),
-    ) {
-        let Some(flow) = self.watched.get(state) else { return };
+        if now <= until {
+            return self.slots.hand.put_off(slot, until);
+        }
+        let Some(flow) = self.watched.get(entry.state) else { return self.slots.forget(slot) };
+        let silent = u64::from(now.saturating_sub(entry.last_seen));
         let end = if flow.heard.closed.is_some_and(|closed| at.since(closed) > self.limits.linger) {
             if flow.meta.reset { FlowEnd::Reset } else { FlowEnd::Fin }
         } else if silent > self.limits.watched_idle.as_secs() {
             FlowEnd::Idle
         } else {
-            return;
+            return; // By the second it might have been over.
         };
         self.give_up(slot, end, finish);
     }

@@ -46,6 +46,18 @@ pub(super) struct Heard {
     pub(super) guessed_starts: u8,
 }
 
+impl Heard {
+    /// Whether this end was heard.
+    #[inline]
+    pub(super) const fn has(&self, side: Side) -> bool {
+        let [low, high] = self.ends;
+        match side {
+            Side::Low => low,
+            Side::High => high,
+        }
+    }
+}
+
 impl<C: StreamConsumer> Flow<C> {
     /// A flow of which nothing was seen yet.
     pub(super) fn new(key: &FlowKey, consumer: C, at: Timestamp) -> Self {

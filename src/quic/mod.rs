@@ -60,7 +60,7 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
             Kind::Encrypted { content_type, size } => {
                 reading.add(entry, What::Encrypted { content_type, size });
             }
-            Kind::Gap(_) => reading.add(entry, What::Lost),
+            Kind::Gap => reading.add(entry, What::Lost),
             _ => {}
         }
     }

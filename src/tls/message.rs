@@ -83,8 +83,8 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
                 events.push(event(What::Encrypted { content_type, size }));
             }
             Kind::SslV2 => events.push(event(What::SslV2(bytes))),
-            Kind::Gap(missing) => {
-                of_side.gap(entry, missing, limits, &mut events);
+            Kind::Gap => {
+                of_side.gap(entry, limits, &mut events);
                 events.push(event(What::Lost));
             }
             Kind::Resumed => of_side.resume(),
@@ -178,8 +178,8 @@ impl Messages {
         usize::try_from(reader.u24()?).ok()
     }
 
-    fn gap(&mut self, entry: &Entry, missing: u32, limits: &Limits, events: &mut Vec<Event<'_>>) {
-        let missing = usize::try_from(missing).unwrap_or(usize::MAX);
+    fn gap(&mut self, entry: &Entry, limits: &Limits, events: &mut Vec<Event<'_>>) {
+        let missing = usize::try_from(entry.missing()).unwrap_or(usize::MAX);
         let have = self.buffer.len();
         let needed = if self.skip > 0 {
             Some(self.skip)
@@ -256,6 +256,7 @@ fn plausible(bytes: &[u8], limits: &Limits) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::short;
 
     const AT: Timestamp = Timestamp::from_nanos(1);
 
@@ -272,7 +273,11 @@ mod tests {
     fn transcript(parts: &[(Side, Kind, &[u8])]) -> Transcript {
         let mut transcript = Transcript::default();
         for (side, kind, bytes) in parts {
-            transcript.append(*side, *kind, AT, bytes, &Limits::default());
+            let limits = Limits::default();
+            match kind {
+                Kind::Gap => transcript.lose(*side, short(bytes.len()), AT, &limits),
+                _ => transcript.append(*side, *kind, AT, bytes, &limits),
+            }
         }
         transcript
     }
@@ -297,7 +302,7 @@ mod tests {
     fn a_hole_inside_a_message_costs_that_message_only() {
         let transcript = transcript(&[
             (Side::Low, Kind::Handshake, &[11, 0, 0, 9, 1, 2, 3]),
-            (Side::Low, Kind::Gap(4), &[]),
+            (Side::Low, Kind::Gap, &[0; 4]),
             (Side::Low, Kind::Handshake, &[8, 9, 14, 0, 0, 0]),
         ]);
         let found = events(&transcript, &Limits::default());
@@ -308,7 +313,7 @@ mod tests {
     fn after_a_hole_of_unknown_length_a_new_record_is_waited_for() {
         let transcript = transcript(&[
             (Side::Low, Kind::Handshake, &[11, 0, 0, 9, 1, 2, 3]),
-            (Side::Low, Kind::Gap(0), &[]),
+            (Side::Low, Kind::Gap, &[]),
             (Side::Low, Kind::Handshake, &[14, 0, 0, 0]),
             (Side::Low, Kind::Resumed, &[]),
             (Side::Low, Kind::Handshake, &[14, 0, 0, 0]),
@@ -351,7 +356,7 @@ mod tests {
         // Behind a hole a new record is waited for.
         let transcript = transcript(&[
             (Side::High, Kind::Handshake, &long[..60]),
-            (Side::High, Kind::Gap(9), &[]),
+            (Side::High, Kind::Gap, &[0; 9]),
             (Side::High, Kind::Resumed, &[]),
             (Side::High, Kind::Handshake, &[14, 0, 0, 0]),
         ]);

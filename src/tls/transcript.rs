@@ -28,6 +28,8 @@ pub struct Transcript {
     refused: bool,
     /// They refused a part of the cleartext.
     preamble_cut: bool,
+    /// There are bytes of a message. Said here as well: of one that is over the entries are far away.
+    has_messages: bool,
 }
 
 /// What few transcripts have.
@@ -39,8 +41,10 @@ struct Aside {
     messages: Vec<u8>,
 }
 
-/// A run of bytes of one kind and direction, or something that is only counted.
+/// A run of bytes of one kind and direction, or something that is only counted. Two of them lie in a line
+/// of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(32))]
 pub struct Entry {
     /// Who sent it.
     pub side: Side,
@@ -61,7 +65,11 @@ enum Place {
     /// In what its side sent.
     Received,
     Apart,
+    /// There are none: so many, as far as is known, were not captured, or it needs none.
+    Nowhere,
 }
+
+const _: () = assert!(size_of::<Entry>() == 32);
 
 /// What an [`Entry`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +93,8 @@ pub enum Kind {
     Dtls,
     /// A whole UDP datagram that carries QUIC packets.
     Quic,
-    /// Bytes of handshake messages that were not captured; zero if it is not known how many.
-    Gap(u32),
+    /// Bytes of handshake messages that are [missing](Entry::missing).
+    Gap,
     /// A record header was found again after a loss: messages begin anew, or not at all.
     Resumed,
 }
@@ -103,6 +111,16 @@ impl Entry {
         (start, len): (usize, usize),
     ) -> Self {
         Self { side, kind, begun: at, ended: at, place, start: short(start), len: short(len) }
+    }
+
+    /// Bytes that were not captured; zero if it is not known how many.
+    pub fn missing(&self) -> u32 {
+        if self.place == Place::Nowhere { self.len } else { 0 }
+    }
+
+    /// Whether it holds bytes of a message.
+    const fn is_message(&self) -> bool {
+        matches!(self.kind, Kind::Handshake | Kind::Alert | Kind::SslV2 | Kind::Dtls | Kind::Quic)
     }
 }
 
@@ -130,6 +148,7 @@ impl Transcript {
                     let aside = self.aside.as_deref();
                     aside.and_then(|aside| aside.messages.get(entry.start as usize..end as usize))
                 }
+                Place::Nowhere => None,
             };
             (entry, bytes.unwrap_or_default())
         })
@@ -141,13 +160,8 @@ impl Transcript {
     }
 
     /// Whether there is a byte of a message in it, not only encrypted records and holes.
-    pub fn has_messages(&self) -> bool {
-        self.entries.iter().any(|entry| {
-            matches!(
-                entry.kind,
-                Kind::Handshake | Kind::Alert | Kind::SslV2 | Kind::Dtls | Kind::Quic
-            )
-        })
+    pub const fn has_messages(&self) -> bool {
+        self.has_messages
     }
 
     /// The cleartext before TLS, low end's then high end's: of a long one its beginning and its end.
@@ -186,6 +200,7 @@ impl Transcript {
         self.refused = false;
         self.opened = None;
         self.preamble_cut = false;
+        self.has_messages = false;
         self.held_bytes() <= RECYCLED_BYTES
     }
 
@@ -211,7 +226,9 @@ impl Transcript {
 
     /// Ask for the memory where the next bytes of an end will lie, so many of them.
     pub fn prefetch_end(&self, side: Side, size: usize) {
-        prefetch_at(&self.entries, self.entries.len());
+        let next = self.entries.len();
+        prefetch_at(&self.entries, next.saturating_sub(1));
+        prefetch_at(&self.entries, next);
         side.of(&self.received).prefetch_end(size);
     }
 
@@ -304,7 +321,13 @@ impl Transcript {
 
     /// Note something that has no bytes of its own.
     pub fn note(&mut self, side: Side, kind: Kind, at: Timestamp, limits: &Limits) {
-        self.push(Entry::new(side, kind, at, Place::Apart, (0, 0)), limits);
+        self.push(Entry::new(side, kind, at, Place::Nowhere, (0, 0)), limits);
+    }
+
+    /// Note that so many bytes of messages are missing; zero if it is not known how many.
+    pub fn lose(&mut self, side: Side, missing: u32, at: Timestamp, limits: &Limits) {
+        let missing = missing as usize;
+        self.push(Entry::new(side, Kind::Gap, at, Place::Nowhere, (0, missing)), limits);
     }
 
     /// Keep cleartext before TLS: within the bound its beginning, where a protocol shows itself,
@@ -342,10 +365,10 @@ impl Transcript {
         self.refused = true;
         let size = short(size);
         match self.entries.last_mut() {
-            Some(Entry { side: last, kind: Kind::Gap(count), .. }) if *last == side => {
-                *count = count.saturating_add(size);
+            Some(last) if last.side == side && last.kind == Kind::Gap => {
+                last.len = last.len.saturating_add(size);
             }
-            _ => self.note(side, Kind::Gap(size), at, limits),
+            _ => self.lose(side, size, at, limits),
         }
     }
 
@@ -354,6 +377,7 @@ impl Transcript {
             self.refused = true;
             return false;
         }
+        self.has_messages |= entry.is_message();
         self.entries.push(entry);
         true
     }

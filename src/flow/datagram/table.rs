@@ -4,9 +4,10 @@ use super::connections::{Connection, Connections};
 use super::{DatagramConsumer, DatagramStats, Fed, Glance, copies};
 use crate::clock::Timestamp;
 use crate::flow::halves::Halves;
+use crate::flow::hand::{self, in_seconds};
 #[cfg(feature = "live")]
 use crate::flow::slots::shifted;
-use crate::flow::slots::{HAND_STEPS, SHUNTED, Slot, Slots, VACANT, Watched, seconds};
+use crate::flow::slots::{SHUNTED, Slot, Slots, VACANT, Watched, seconds};
 use crate::flow::table::Finished;
 use crate::flow::{FlowEnd, FlowKey, Side};
 use crate::limits::Limits;
@@ -66,7 +67,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
     pub fn new(limits: &Limits) -> Self {
         Self {
             limits: limits.clone(),
-            slots: Slots::new(),
+            slots: Slots::new(limits.shunted_idle.max(limits.watched_idle)),
             watched: Watched::new(),
             connections: 0,
             held_bytes: 0,
@@ -129,7 +130,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
 
     /// Time has passed without datagrams that matter.
     pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
-        for _ in 0..self.slots.begin_round() {
+        for _ in 0..self.slots.hand.begin_round() {
             self.advance(at, finish);
         }
     }
@@ -203,7 +204,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
             joined: None,
             memory: C::Memory::default(),
         };
-        let slot = self.slots.insert(entry, hash)?;
+        let slot = self.slots.insert(entry, hash, entry.last_seen)?;
         self.halves.note(&key, slot);
         Some(slot)
     }
@@ -262,6 +263,8 @@ impl<C: DatagramConsumer> DatagramTable<C> {
             Some(flow) => flow.add(connection),
             None => entry.state = self.watched.insert(Box::new(Connections::new(connection))),
         }
+        let until = entry.last_seen.saturating_add(in_seconds(self.limits.watched_idle));
+        self.slots.hand.hasten(slot, until);
         self.connections = self.connections.saturating_add(1);
         self.stats.flows = self.stats.flows.saturating_add(1);
     }
@@ -397,18 +400,25 @@ impl<C: DatagramConsumer> DatagramTable<C> {
                 entry.last_seen = shifted(entry.last_seen, by);
             }
         }
+        self.slots.hand.put_off_none();
     }
 
     /// Move the hand on: what has been silent for too long goes.
     fn advance(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
-        for _ in 0..HAND_STEPS {
-            let Some((slot, entry)) = self.slots.step() else { return };
-            let silent = u64::from(seconds(at).saturating_sub(entry.last_seen));
-            if entry.state == SHUNTED {
-                if silent > self.limits.shunted_idle.as_secs() {
-                    self.slots.forget(slot);
-                }
-            } else if entry.state != VACANT && silent > self.limits.watched_idle.as_secs() {
+        let (now, mut steps) = (seconds(at), hand::STEPS);
+        while let Some(slot) = self.slots.hand.step(&mut steps, now) {
+            let Some(entry) = self.slots.get(slot) else { return };
+            let Limits { shunted_idle, watched_idle, .. } = self.limits;
+            let is_shunted = entry.state == SHUNTED;
+            let patience = in_seconds(if is_shunted { shunted_idle } else { watched_idle });
+            let until = entry.last_seen.saturating_add(patience);
+            if entry.state == VACANT {
+                self.slots.hand.pass_by(slot, now);
+            } else if now <= until {
+                self.slots.hand.put_off(slot, until);
+            } else if is_shunted {
+                self.slots.forget(slot);
+            } else {
                 self.give_up(slot, FlowEnd::Idle, finish);
             }
         }

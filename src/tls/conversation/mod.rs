@@ -243,11 +243,11 @@ impl Conversation {
                 bytes = rest;
                 if !record.is_sound() {
                     track.lose();
-                    self.transcript.note(side, Kind::Gap(0), at, &self.limits);
+                    self.transcript.lose(side, 0, at, &self.limits);
                     return;
                 }
                 record.begin_body(&mut track.past, track.unfinished);
-                let (content_type, size) = (record.content_type(), record.size());
+                let (content_type, size) = (record.content_type(), record.left);
                 match content_type {
                     CHANGE_CIPHER_SPEC => {
                         self.transcript.note(side, Kind::ChangeCipherSpec, at, &self.limits);
@@ -271,6 +271,7 @@ impl Conversation {
             let (body, rest) = bytes.split_at(usize::from(record.left).min(bytes.len()));
             bytes = rest;
             let here = part.before(rest, body);
+            let whole = record.left;
             record.pass(body.len());
             match &mut record.body {
                 Body::Skipped => {}
@@ -283,13 +284,13 @@ impl Conversation {
                 }
                 Body::Alert => self.keep(side, Kind::Alert, at, here),
                 Body::Probe(probe) => {
-                    let early = *probe;
-                    probe.fill(body);
-                    if !probe.is_whole() && record.left > 0 {
+                    let (early, now) = probe.filled(body);
+                    if !now.is_whole() && record.left > 0 {
                         continue;
                     }
-                    let (first, size) = (probe.bytes, record.size());
-                    if record::is_clear(track.past, first, size) {
+                    let is_whole = early.there().is_empty() && !track.holed;
+                    let size = if is_whole { whole } else { record.size() };
+                    if record::is_clear(track.past, now.bytes, size) {
                         record.body = Body::Handshake;
                         track.spoke = true;
                         if track.past == Past::Torn {
@@ -387,17 +388,17 @@ impl Conversation {
                 let inside = inside.filter(|missing| (1..=record.left).contains(missing));
                 let Some(missing) = inside else {
                     track.lose();
-                    return self.transcript.note(side, Kind::Gap(0), at, &self.limits);
+                    return self.transcript.lose(side, 0, at, &self.limits);
                 };
                 record.pass(usize::from(missing));
                 if record.body != Body::Skipped {
                     track.holed = true;
-                    self.transcript.note(side, Kind::Gap(missing.into()), at, &self.limits);
+                    self.transcript.lose(side, missing.into(), at, &self.limits);
                 }
             }
             State::SslV2(_) => {
                 track.lose();
-                self.transcript.note(side, Kind::Gap(0), at, &self.limits);
+                self.transcript.lose(side, 0, at, &self.limits);
             }
             State::Lost | State::Ignored => {}
         }

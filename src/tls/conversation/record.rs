@@ -33,6 +33,9 @@ impl<const N: usize> Default for Beginning<N> {
 }
 
 impl<const N: usize> Beginning<N> {
+    #[expect(clippy::cast_possible_truncation, reason = "a few bytes")]
+    const SIZE: u8 = N as u8;
+
     /// Take of these bytes what is missing. Returns how many those are.
     pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
         let room = self.bytes.iter_mut().skip(usize::from(self.have));
@@ -43,6 +46,23 @@ impl<const N: usize> Beginning<N> {
 
     pub(super) fn is_whole(&self) -> bool {
         usize::from(self.have) >= N
+    }
+
+    /// Take of these bytes what is missing. What there was before, and what there is now.
+    ///
+    /// Nearly always all of it comes at once, and is not read from here: what was just stored in small
+    /// pieces has to be waited for.
+    pub(super) fn filled(&mut self, bytes: &[u8]) -> (Self, Self) {
+        match bytes.first_chunk() {
+            Some(whole) if self.have == 0 => {
+                (Self::default(), Self { bytes: *whole, have: Self::SIZE })
+            }
+            _ => {
+                let before = *self;
+                self.fill(bytes);
+                (before, *self)
+            }
+        }
     }
 
     /// What there is of them.
@@ -124,6 +144,14 @@ pub(super) enum Past {
 impl Record {
     /// Take header bytes; what is behind a whole header, with the state set up for its body.
     pub(super) fn fill_header<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        // Nearly always it is whole, and is read where it came from, not where it was just stored.
+        if self.header.have == 0
+            && let Some((header, rest)) = bytes.split_first_chunk()
+        {
+            self.header.bytes = *header;
+            self.left = body_size(*header);
+            return Some(rest);
+        }
         let taken = self.header.fill(bytes);
         if !self.header.is_whole() {
             return None;
@@ -133,15 +161,15 @@ impl Record {
         bytes.get(taken..)
     }
 
+    /// Length of the body. Of one of which nothing has come or is missing yet that is what is left,
+    /// which is sooner read.
+    pub(super) const fn size(&self) -> u16 {
+        body_size(self.header.bytes)
+    }
+
     /// The content type that the header shows.
     pub(super) const fn content_type(&self) -> u8 {
         self.header.bytes[0]
-    }
-
-    /// Length of the body.
-    pub(super) const fn size(&self) -> u16 {
-        let [_, _, _, high, low] = self.header.bytes;
-        u16::from_be_bytes([high, low])
     }
 
     /// Whether the header can be one.
@@ -190,6 +218,11 @@ impl Record {
             _ => Body::Skipped,
         };
     }
+}
+
+/// Length of a record's body, by its header.
+const fn body_size([_, _, _, high, low]: [u8; HEADER]) -> u16 {
+    u16::from_be_bytes([high, low])
 }
 
 /// Whether a handshake record that may be encrypted is in the clear, by its first bytes.

@@ -40,7 +40,7 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
             Kind::Encrypted { content_type, size } => {
                 (Rank::of_encrypted(content_type), What::Encrypted { content_type, size })
             }
-            Kind::Gap(_) => (Rank::Encrypted, What::Lost),
+            Kind::Gap => (Rank::Encrypted, What::Lost),
             _ => continue,
         };
         reading.add(entry, rank, what);
