@@ -112,14 +112,11 @@ fn decode() -> Stage {
 }
 
 /// Wants nothing more after the first bytes.
+#[derive(Default)]
 struct Satisfied;
 
 impl StreamConsumer for Satisfied {
-    fn open(_: &Arc<Limits>) -> Self {
-        Self
-    }
-
-    fn feed(&mut self, _: Side, _: Timestamp, _: Chunk<'_>) -> Control {
+    fn feed(&mut self, _: Side, _: Timestamp, _: Chunk<'_>, _: &Limits) -> Control {
         Control::Shunt
     }
 
@@ -196,12 +193,12 @@ fn reassembly() -> Stage {
 /// Stream bytes → the handshake in them.
 fn deframe() -> Stage {
     let segments = conversation();
-    let limits = Arc::new(Limits::default());
+    let limits = Limits::default();
     made("deframe", 1, move || {
-        let mut conversation = Conversation::open(&limits);
+        let mut conversation = Conversation::default();
         for (segment, at) in &segments {
             let (_, side) = FlowKey::of(segment.source, segment.target, segment.domain);
-            conversation.feed(side, *at, Chunk::Data(segment.payload));
+            conversation.feed(side, *at, Chunk::Data(segment.payload), &limits);
         }
         assert!(conversation.transcript().has_messages());
     })
@@ -345,11 +342,11 @@ struct Messages {
 impl Messages {
     fn of_a_handshake() -> Self {
         let segments = conversation();
-        let limits = Arc::new(Limits::default());
-        let mut conversation = Conversation::open(&limits);
+        let limits = Limits::default();
+        let mut conversation = Conversation::default();
         for (segment, at) in &segments {
             let (_, side) = FlowKey::of(segment.source, segment.target, segment.domain);
-            conversation.feed(side, *at, Chunk::Data(segment.payload));
+            conversation.feed(side, *at, Chunk::Data(segment.payload), &limits);
         }
         let (first, at) = segments.first().unwrap();
         let mut messages = Self {

@@ -76,6 +76,11 @@ impl FlowKey {
         Endpoint { address: Address::v6(octets), port: u16::from_be_bytes([port_0, port_1]) }
     }
 
+    /// Both ends, low then high.
+    pub fn endpoints(&self) -> [Endpoint; 2] {
+        [self.endpoint(Side::Low), self.endpoint(Side::High)]
+    }
+
     /// The address space.
     pub const fn domain(&self) -> Domain {
         let [.., rest] = self.words;

@@ -27,8 +27,6 @@ pub mod table;
 mod waiting;
 mod watched;
 
-use std::sync::Arc;
-
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Endpoint, Layers};
@@ -54,12 +52,12 @@ fn around<T>(entries: &[T], hand: usize) -> impl Iterator<Item = (&T, u32)> {
 }
 
 /// What is fed with the two byte streams of a flow.
-pub trait StreamConsumer: Sized {
-    /// A consumer for a new flow.
-    fn open(limits: &Arc<Limits>) -> Self;
-
+///
+/// The default is one for a new flow. It has no bounds of its own: to count who shares them would make a
+/// processor wait, for each flow, until all that it has written is in memory.
+pub trait StreamConsumer: Default {
     /// The next bytes, or a hole, of one direction.
-    fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>) -> Control;
+    fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>, limits: &Limits) -> Control;
 
     /// The last bytes of a direction that were fed, as [`Receive::received`] has it.
     fn received(&self, _: Side) -> Run<'_> {
@@ -174,6 +172,25 @@ pub struct FlowMeta {
     pub opened: Timestamp,
     /// Last packet while the flow was watched.
     pub last: Timestamp,
+}
+
+impl FlowMeta {
+    /// Of a flow between these ends whose first packet came `at` then.
+    pub(crate) fn new(endpoints: [Endpoint; 2], at: Timestamp) -> Self {
+        Self {
+            endpoints,
+            layers: [None; 2],
+            initiator: None,
+            bytes: [0; 2],
+            gaps: [0; 2],
+            signs: <[Signs; 2]>::default(),
+            syn: [false; 2],
+            fin: [false; 2],
+            reset: false,
+            opened: at,
+            last: at,
+        }
+    }
 }
 
 /// Counters of a flow table.

@@ -6,7 +6,6 @@
 //! leaves what was said on it to the one that it may go on as.
 
 use std::mem;
-use std::sync::Arc;
 
 use super::entry::{Entry, HAS_JOINED, SEEN, opening_flag};
 use super::halves::Halves;
@@ -34,12 +33,12 @@ pub struct Finished<C> {
 /// All flows of one capture thread.
 #[derive(Debug)]
 pub struct FlowTable<C> {
-    limits: Arc<Limits>,
+    limits: Limits,
     slots: Slots<Entry>,
     watched: Watched<Flow<C>>,
     /// Consumers for flows to come.
     spares: Vec<C>,
-    /// Places for the state of such flows. That of the last one lies in a near cache.
+    /// States of flows that are finished, for others. That of the last one lies in a near cache.
     #[allow(clippy::vec_box, reason = "what is moved is the box")]
     boxes: Vec<Box<Flow<C>>>,
     held_bytes: usize,
@@ -59,7 +58,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// An empty table.
     pub fn new(limits: &Limits) -> Self {
         Self {
-            limits: Arc::new(limits.clone()),
+            limits: limits.clone(),
             slots: Slots::new(limits.shunted_idle.max(limits.watched_idle)),
             watched: Watched::new(),
             spares: Vec::new(),
@@ -235,9 +234,9 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     /// Take a consumer that has seen nothing yet, whose memory is to be used for a flow to come.
-    pub fn reuse(&mut self, consumer: impl FnOnce(&Arc<Limits>) -> C) {
+    pub fn reuse(&mut self, consumer: C) {
         if self.spares.len() < SPARES {
-            self.spares.push(consumer(&self.limits));
+            self.spares.push(consumer);
         }
     }
 
@@ -346,15 +345,16 @@ impl<C: StreamConsumer> FlowTable<C> {
         // Where memory is short each gets what it needs only.
         let is_short = self.held_bytes >= self.limits.watched_bytes / 2;
         let spare = self.spares.pop().filter(|_| !is_short);
-        let consumer = spare.unwrap_or_else(|| C::open(&self.limits));
-        let fresh = Flow::new(key, consumer, at);
         let mut flow = match self.boxes.pop() {
-            Some(mut place) => {
-                *place = fresh;
-                place
+            Some(mut flow) => {
+                flow.begin(key, at);
+                flow
             }
-            None => Box::new(fresh),
+            None => Box::new(Flow::new(key, at)),
         };
+        if let Some(spare) = spare {
+            flow.consumer = spare;
+        }
         if let Some(text) = self.keepsakes.take(key, side, segment) {
             // It goes on where it was given up, and does not begin anew at its SYNs.
             flow.consumer.resume(text);
@@ -505,7 +505,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         let (key, stood) = (entry.key, flow.stands());
         let guessed = u64::from(flow.heard.guessed_starts);
         self.stats.guessed_starts = self.stats.guessed_starts.saturating_add(guessed);
-        let finished = flow.finish(end, C::open(&self.limits));
+        let finished = flow.finish(end, &self.limits);
         if self.boxes.len() < SPARES {
             self.boxes.push(flow);
         }

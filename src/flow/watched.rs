@@ -4,7 +4,7 @@ use std::mem::{self, offset_of};
 use std::slice;
 
 use super::syn::{self, Syn, SynCache};
-use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Receive, Run, Side, Signs, Start};
+use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Receive, Run, Side, Start};
 use super::{StreamAssembler, StreamConsumer, short, table::Finished};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -47,6 +47,18 @@ pub(super) struct Heard {
 }
 
 impl Heard {
+    fn new(at: Timestamp) -> Self {
+        Self {
+            last: at,
+            closed: None,
+            acked: [None; 2],
+            challenge: None,
+            ttl: [0; 2],
+            ends: [false; 2],
+            guessed_starts: 0,
+        }
+    }
+
     /// Whether this end was heard.
     #[inline]
     pub(super) const fn has(&self, side: Side) -> bool {
@@ -60,34 +72,21 @@ impl Heard {
 
 impl<C: StreamConsumer> Flow<C> {
     /// A flow of which nothing was seen yet.
-    pub(super) fn new(key: &FlowKey, consumer: C, at: Timestamp) -> Self {
+    pub(super) fn new(key: &FlowKey, at: Timestamp) -> Self {
         Self {
-            consumer,
+            consumer: C::default(),
             streams: <[StreamAssembler; 2]>::default(),
             first_seq: [None; 2],
-            heard: Heard {
-                last: at,
-                closed: None,
-                acked: [None; 2],
-                challenge: None,
-                ttl: [0; 2],
-                ends: [false; 2],
-                guessed_starts: 0,
-            },
-            meta: FlowMeta {
-                endpoints: [key.endpoint(Side::Low), key.endpoint(Side::High)],
-                layers: [None; 2],
-                initiator: None,
-                bytes: [0; 2],
-                gaps: [0; 2],
-                signs: <[Signs; 2]>::default(),
-                syn: [false; 2],
-                fin: [false; 2],
-                reset: false,
-                opened: at,
-                last: at,
-            },
+            heard: Heard::new(at),
+            meta: FlowMeta::new(key.endpoints(), at),
         }
+    }
+
+    /// Be such a flow, after one that is finished.
+    pub(super) fn begin(&mut self, key: &FlowKey, at: Timestamp) {
+        self.first_seq = [None; 2];
+        self.heard = Heard::new(at);
+        self.meta = FlowMeta::new(key.endpoints(), at);
     }
 
     /// Ask for all lines of the cache that it lies in: a segment needs nearly all of them.
@@ -273,6 +272,7 @@ impl<C: StreamConsumer> Flow<C> {
                 at,
                 bytes: side.of_mut(&mut meta.bytes),
                 gaps: side.of_mut(&mut meta.gaps),
+                limits,
                 control: Control::Continue,
             };
             stream.push(seq, segment.payload, segment.cut, at, limits, &mut feed);
@@ -308,9 +308,9 @@ impl<C: StreamConsumer> Flow<C> {
         control
     }
 
-    /// No more will come: feed what waits, and let go. What is left holds no more than the fresh
-    /// consumer.
-    pub(super) fn finish(&mut self, end: FlowEnd, fresh: C) -> Finished<C> {
+    /// No more will come: feed what waits, and let go. What is left holds nothing, and can
+    /// [begin](Self::begin) again.
+    pub(super) fn finish(&mut self, end: FlowEnd, limits: &Limits) -> Finished<C> {
         self.meta.last = self.heard.last;
         let mut streams = mem::take(&mut self.streams);
         if end != FlowEnd::Shunted {
@@ -321,12 +321,13 @@ impl<C: StreamConsumer> Flow<C> {
                     at: self.heard.last,
                     bytes: side.of_mut(&mut self.meta.bytes),
                     gaps: side.of_mut(&mut self.meta.gaps),
+                    limits,
                     control: Control::Continue,
                 };
                 side.of_mut(&mut streams).flush(&mut feed);
             }
         }
-        let consumer = mem::replace(&mut self.consumer, fresh);
+        let consumer = mem::take(&mut self.consumer);
         Finished { meta: self.meta.clone(), consumer, end }
     }
 }
@@ -338,6 +339,7 @@ struct Feed<'f, C> {
     at: Timestamp,
     bytes: &'f mut u64,
     gaps: &'f mut u32,
+    limits: &'f Limits,
     /// What the consumer said last.
     control: Control,
 }
@@ -349,7 +351,7 @@ impl<C: StreamConsumer> Receive for Feed<'_, C> {
             return;
         }
         count(chunk, self.bytes, self.gaps);
-        self.control = self.consumer.feed(self.side, self.at, chunk);
+        self.control = self.consumer.feed(self.side, self.at, chunk, self.limits);
     }
 
     fn received(&self) -> Run<'_> {
@@ -378,7 +380,6 @@ pub(super) const fn data_seq(segment: &Segment<'_>) -> SeqNumber {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
     use crate::flow::Start;
@@ -386,14 +387,11 @@ mod tests {
     use crate::packet::{Address, Domain, Endpoint, Layers, TcpFlags};
 
     /// Keeps what each end sent; any bytes may be a beginning.
+    #[derive(Default)]
     struct Everything([Vec<u8>; 2]);
 
     impl StreamConsumer for Everything {
-        fn open(_: &Arc<Limits>) -> Self {
-            Self(<[Vec<u8>; 2]>::default())
-        }
-
-        fn feed(&mut self, side: Side, _: Timestamp, chunk: Chunk<'_>) -> Control {
+        fn feed(&mut self, side: Side, _: Timestamp, chunk: Chunk<'_>, _: &Limits) -> Control {
             if let Chunk::Data(data) = chunk {
                 side.of_mut(&mut self.0).extend_from_slice(data);
             }

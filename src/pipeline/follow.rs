@@ -183,7 +183,7 @@ impl Follower {
     /// Take back the memory of handshakes that are done with.
     fn reuse(&mut self, batcher: &mut Batcher) {
         while let Some(transcript) = batcher.spare() {
-            self.tables.flows.reuse(|limits| Conversation::with(limits, transcript));
+            self.tables.flows.reuse(Conversation::with(transcript));
         }
     }
 

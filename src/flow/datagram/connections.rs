@@ -3,7 +3,7 @@
 use super::copies::Copies;
 use super::{Claim, DatagramConsumer, Glance};
 use crate::clock::Timestamp;
-use crate::flow::{FlowKey, FlowMeta, Side, Signs};
+use crate::flow::{FlowKey, FlowMeta, Side};
 use crate::packet::Datagram;
 
 /// A connection and what it is fed to.
@@ -24,19 +24,7 @@ pub(super) struct Connections<C> {
 
 impl<C: DatagramConsumer> Connection<C> {
     pub(super) fn new(key: &FlowKey, consumer: C, side: Side, at: Timestamp) -> Self {
-        let meta = FlowMeta {
-            endpoints: [key.endpoint(Side::Low), key.endpoint(Side::High)],
-            layers: [None; 2],
-            initiator: Some(side),
-            bytes: [0; 2],
-            gaps: [0; 2],
-            signs: [Signs { overlap: 0, urgent: false, fragments: false }; 2],
-            syn: [false; 2],
-            fin: [false; 2],
-            reset: false,
-            opened: at,
-            last: at,
-        };
+        let meta = FlowMeta { initiator: Some(side), ..FlowMeta::new(key.endpoints(), at) };
         Self { consumer, meta }
     }
 

@@ -24,8 +24,6 @@ mod record;
 mod tests;
 mod track;
 
-use std::sync::Arc;
-
 use classify::{Context, Found, Within, classify, hello_within, record_within};
 use part::Part;
 use record::{ALERT, APPLICATION_DATA, Body, CHANGE_CIPHER_SPEC, HANDSHAKE, Past, Record};
@@ -42,9 +40,8 @@ use crate::flow::{Chunk, Cleartext, Control, Opening, Run, Side, Start, StreamCo
 use crate::limits::Limits;
 
 /// The capture thread's view of one TLS connection over TCP.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Conversation {
-    limits: Arc<Limits>,
     tracks: [Track; 2],
     transcript: Transcript,
 }
@@ -68,8 +65,8 @@ const ONE_SIDED_RECORDS: u32 = 256;
 
 impl Conversation {
     /// One that writes into this transcript, which is empty.
-    pub fn with(limits: &Arc<Limits>, transcript: Transcript) -> Self {
-        Self { limits: Arc::clone(limits), tracks: <[Track; 2]>::default(), transcript }
+    pub fn with(transcript: Transcript) -> Self {
+        Self { transcript, ..Self::default() }
     }
 
     /// What was seen of the handshake.
@@ -87,21 +84,21 @@ impl Conversation {
         !self.transcript.is_empty() && !self.transcript.has_messages()
     }
 
-    fn data(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
+    fn data(&mut self, side: Side, at: Timestamp, part: Part<'_>, limits: &Limits) {
         let mut rest = part.bytes;
         loop {
             let track = side.of_mut(&mut self.tracks);
             let Some(framing) = &mut track.framing else {
-                self.bare(side, at, part.from(rest));
+                self.bare(side, at, part.from(rest), limits);
                 return;
             };
             match framing.next(&mut rest) {
                 Piece::Header(bytes) => {
                     if matches!(track.state, State::Search) {
-                        self.transcript.keep_preamble(side, bytes, &self.limits);
+                        self.transcript.keep_preamble(side, bytes, limits);
                     }
                 }
-                Piece::Payload(bytes) => self.bare(side, at, part.before(rest, bytes)),
+                Piece::Payload(bytes) => self.bare(side, at, part.before(rest, bytes), limits),
                 Piece::End => return,
                 Piece::Bare => track.framing = None,
                 Piece::Broken => {
@@ -113,17 +110,17 @@ impl Conversation {
     }
 
     /// Bytes of TLS, or of the cleartext before it, out of whatever they were wrapped in.
-    fn bare(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
+    fn bare(&mut self, side: Side, at: Timestamp, part: Part<'_>, limits: &Limits) {
         match &side.of(&self.tracks).state {
-            State::Search | State::Lost => self.search(side, at, part),
-            State::Records(_) => self.records(side, at, part),
-            State::SslV2(_) => self.sslv2(side, at, part.bytes),
+            State::Search | State::Lost => self.search(side, at, part, limits),
+            State::Records(_) => self.records(side, at, part, limits),
+            State::SslV2(_) => self.sslv2(side, at, part.bytes, limits),
             State::Ignored => {}
         }
     }
 
     /// Look for the first record, at the beginning of what a segment brought and within it.
-    fn search(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
+    fn search(&mut self, side: Side, at: Timestamp, part: Part<'_>, limits: &Limits) {
         let context = self.context(side);
         let track = side.of_mut(&mut self.tracks);
         let waited = std::mem::take(&mut track.doubt);
@@ -138,16 +135,16 @@ impl Conversation {
         match classify(bytes, context) {
             Found::Tls => {
                 self.transcript.open(waited.came(0, at));
-                return self.enter(side, at, part);
+                return self.enter(side, at, part, limits);
             }
             Found::SslV2 => {
                 self.transcript.open(waited.came(0, at));
                 track.state = State::SslV2(Box::default());
-                return self.sslv2(side, at, bytes);
+                return self.sslv2(side, at, bytes, limits);
             }
             Found::Framed(framing) if track.framing.is_none() => {
                 track.framing = Some(Box::new(framing));
-                return self.data(side, at, part);
+                return self.data(side, at, part, limits);
             }
             Found::TooShort => {
                 track.doubt = waited.keep(bytes, 0, at);
@@ -158,13 +155,13 @@ impl Conversation {
         let expected = if context == Context::Expected { record_within(bytes) } else { None };
         let found = expected.map_or_else(|| hello_within(bytes, DEEP_SEARCH), Within::Hello);
         let (Within::Hello(start) | Within::Perhaps(start)) = found else {
-            return self.cleartext(side, bytes);
+            return self.cleartext(side, bytes, limits);
         };
         let (clear, rest) = bytes.split_at(start.min(bytes.len()));
-        self.cleartext(side, clear);
+        self.cleartext(side, clear, limits);
         if matches!(found, Within::Hello(_)) {
             self.transcript.open(waited.came(start, at));
-            self.enter(side, at, part.from(rest));
+            self.enter(side, at, part.from(rest), limits);
         } else {
             side.of_mut(&mut self.tracks).doubt = waited.keep(bytes, start, at);
         }
@@ -184,28 +181,28 @@ impl Conversation {
     }
 
     /// TLS begins here, or goes on.
-    fn enter(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
+    fn enter(&mut self, side: Side, at: Timestamp, part: Part<'_>, limits: &Limits) {
         let track = side.of_mut(&mut self.tracks);
         if track.torn || matches!(track.state, State::Lost) {
             // What is missing may hold a ChangeCipherSpec.
             if track.past == Past::Clear {
                 track.past = Past::Torn;
             }
-            self.transcript.note(side, Kind::Resumed, at, &self.limits);
+            self.transcript.note(side, Kind::Resumed, at, limits);
         }
         track.torn = false;
         track.state = State::Records(Record::default());
-        self.records(side, at, part);
+        self.records(side, at, part, limits);
     }
 
     /// There was no TLS in these bytes: keep them to name the protocol, and have patience or not.
-    fn cleartext(&mut self, side: Side, bytes: &[u8]) {
+    fn cleartext(&mut self, side: Side, bytes: &[u8], limits: &Limits) {
         let track = side.of_mut(&mut self.tracks);
         let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         track.searched = track.searched.saturating_add(size);
         let searched = usize::try_from(track.searched).unwrap_or(usize::MAX);
         if matches!(track.state, State::Lost) {
-            if searched > self.limits.search_bytes {
+            if searched > limits.search_bytes {
                 track.state = State::Ignored;
             }
             return;
@@ -213,13 +210,13 @@ impl Conversation {
         if patience::begins_tunnel(bytes) {
             self.transcript.restart_preamble(side);
         }
-        self.transcript.keep_preamble(side, bytes, &self.limits);
-        if searched > self.limits.search_bytes_unknown {
+        self.transcript.keep_preamble(side, bytes, limits);
+        if searched > limits.search_bytes_unknown {
             let patience = self.transcript.preamble().iter().map(|text| Patience::of(text)).max();
             let bound = match patience.unwrap_or(Patience::Unknown) {
-                Patience::Unknown => self.limits.search_bytes_unknown,
-                Patience::Known => self.limits.search_bytes,
-                Patience::Proxy => self.limits.search_bytes_proxied,
+                Patience::Unknown => limits.search_bytes_unknown,
+                Patience::Known => limits.search_bytes,
+                Patience::Proxy => limits.search_bytes_proxied,
             };
             if searched > bound {
                 side.of_mut(&mut self.tracks).state = State::Ignored;
@@ -228,7 +225,7 @@ impl Conversation {
     }
 
     /// Walk over records.
-    fn records(&mut self, side: Side, at: Timestamp, part: Part<'_>) {
+    fn records(&mut self, side: Side, at: Timestamp, part: Part<'_>, limits: &Limits) {
         let mut bytes = part.bytes;
         let mut ended = false;
         while !bytes.is_empty() {
@@ -243,24 +240,24 @@ impl Conversation {
                 bytes = rest;
                 if !record.is_sound() {
                     track.lose();
-                    self.transcript.lose(side, 0, at, &self.limits);
+                    self.transcript.lose(side, 0, at, limits);
                     return;
                 }
                 record.begin_body(&mut track.past, track.unfinished);
                 let (content_type, size) = (record.content_type(), record.left);
                 match content_type {
                     CHANGE_CIPHER_SPEC => {
-                        self.transcript.note(side, Kind::ChangeCipherSpec, at, &self.limits);
+                        self.transcript.note(side, Kind::ChangeCipherSpec, at, limits);
                     }
                     HANDSHAKE if track.holed && record.body == Body::Handshake => {
                         track.holed = false;
-                        self.transcript.note(side, Kind::Resumed, at, &self.limits);
+                        self.transcript.note(side, Kind::Resumed, at, limits);
                     }
                     APPLICATION_DATA | ALERT if record.body == Body::Skipped => {
                         // Client data before the server's answer is early data (RFC 8446 §2.3).
                         let counts = content_type == APPLICATION_DATA && size >= FINISHED_BODY;
                         track.count_encrypted(counts && other_spoke);
-                        self.note_encrypted(side, content_type, size, at);
+                        self.note_encrypted(side, content_type, size, at, limits);
                         // Where the flow is let go must not depend on how records lie in segments.
                         ended = self.control() == Control::Shunt;
                     }
@@ -280,9 +277,9 @@ impl Conversation {
                     if track.past == Past::Changed {
                         track.unfinished.take(body);
                     }
-                    self.keep(side, Kind::Handshake, at, here);
+                    self.keep(side, Kind::Handshake, at, here, limits);
                 }
-                Body::Alert => self.keep(side, Kind::Alert, at, here),
+                Body::Alert => self.keep(side, Kind::Alert, at, here, limits),
                 Body::Probe(probe) => {
                     let (early, now) = probe.filled(body);
                     if !now.is_whole() && record.left > 0 {
@@ -297,7 +294,7 @@ impl Conversation {
                             track.past = Past::Clear;
                         }
                         if std::mem::take(&mut track.holed) {
-                            self.transcript.note(side, Kind::Resumed, at, &self.limits);
+                            self.transcript.note(side, Kind::Resumed, at, limits);
                         }
                         // What was probed in earlier segments is no longer in this slice.
                         let head = early.there();
@@ -306,14 +303,14 @@ impl Conversation {
                             track.unfinished.take(body);
                         }
                         if !head.is_empty() {
-                            self.transcript.append(side, Kind::Handshake, at, head, &self.limits);
+                            self.transcript.append(side, Kind::Handshake, at, head, limits);
                         }
-                        self.keep(side, Kind::Handshake, at, here);
+                        self.keep(side, Kind::Handshake, at, here, limits);
                     } else {
                         record.body = Body::Skipped;
                         track.past = Past::Changed;
                         track.count_encrypted(true);
-                        self.note_encrypted(side, HANDSHAKE, size, at);
+                        self.note_encrypted(side, HANDSHAKE, size, at, limits);
                         ended = self.control() == Control::Shunt;
                     }
                 }
@@ -322,16 +319,16 @@ impl Conversation {
     }
 
     /// Keep bytes of messages: where they lie, or a copy of them.
-    fn keep(&mut self, side: Side, kind: Kind, at: Timestamp, part: Part<'_>) {
+    fn keep(&mut self, side: Side, kind: Kind, at: Timestamp, part: Part<'_>, limits: &Limits) {
         let Part { bytes, place } = part;
         match place {
-            Some(place) => self.transcript.keep(side, kind, at, (place, bytes), &self.limits),
-            None => self.transcript.append(side, kind, at, bytes, &self.limits),
+            Some(place) => self.transcript.keep(side, kind, at, (place, bytes), limits),
+            None => self.transcript.append(side, kind, at, bytes, limits),
         }
     }
 
     /// Walk over records of SSL 2.0.
-    fn sslv2(&mut self, side: Side, at: Timestamp, bytes: &[u8]) {
+    fn sslv2(&mut self, side: Side, at: Timestamp, bytes: &[u8], limits: &Limits) {
         let track = side.of_mut(&mut self.tracks);
         let State::SslV2(deframer) = &mut track.state else { return };
         let mut rest = bytes;
@@ -340,18 +337,18 @@ impl Conversation {
                 sslv2::Fed::More => return,
                 sslv2::Fed::Message(message) => {
                     track.spoke = true;
-                    self.transcript.append(side, Kind::SslV2, at, &message, &self.limits);
+                    self.transcript.append(side, Kind::SslV2, at, &message, limits);
                 }
                 sslv2::Fed::Encrypted(size) => {
                     track.count_encrypted(true);
-                    self.note_encrypted(side, 0, size, at);
+                    self.note_encrypted(side, 0, size, at, limits);
                     return;
                 }
                 // The hello was SSL 2.0's in format only: from here on it is TLS.
                 sslv2::Fed::Tls => {
                     track.state = State::Records(Record::default());
                     let rest = rest.to_vec();
-                    self.records(side, at, Part { bytes: &rest, place: None });
+                    self.records(side, at, Part { bytes: &rest, place: None }, limits);
                     return;
                 }
                 // Neither; what the other end answers to the hello is of interest all the same.
@@ -363,22 +360,29 @@ impl Conversation {
         }
     }
 
-    fn note_encrypted(&mut self, side: Side, content_type: u8, size: u16, at: Timestamp) {
+    fn note_encrypted(
+        &mut self,
+        side: Side,
+        content_type: u8,
+        size: u16,
+        at: Timestamp,
+        limits: &Limits,
+    ) {
         let track = side.of(&self.tracks);
         if track.encrypted <= NOTED_RECORDS {
-            self.transcript.note(side, Kind::Encrypted { content_type, size }, at, &self.limits);
+            self.transcript.note(side, Kind::Encrypted { content_type, size }, at, limits);
         }
     }
 
     /// A hole in one direction.
-    fn gap(&mut self, side: Side, at: Timestamp, missing: u64) {
+    fn gap(&mut self, side: Side, at: Timestamp, missing: u64, limits: &Limits) {
         let track = side.of_mut(&mut self.tracks);
         let missing = track.framing.as_mut().map_or(missing, |framing| framing.gap(missing));
         let doubt = std::mem::take(&mut track.doubt);
         // Nothing will show any more whether this was a hello.
         if let [HANDSHAKE, 3, 0..=4, _, _, 1 | 2, ..] = doubt.bytes() {
             self.transcript.open(doubt.came(0, at));
-            self.enter(side, at, Part { bytes: doubt.bytes(), place: None });
+            self.enter(side, at, Part { bytes: doubt.bytes(), place: None }, limits);
         }
         let track = side.of_mut(&mut self.tracks);
         match &mut track.state {
@@ -388,17 +392,17 @@ impl Conversation {
                 let inside = inside.filter(|missing| (1..=record.left).contains(missing));
                 let Some(missing) = inside else {
                     track.lose();
-                    return self.transcript.lose(side, 0, at, &self.limits);
+                    return self.transcript.lose(side, 0, at, limits);
                 };
                 record.pass(usize::from(missing));
                 if record.body != Body::Skipped {
                     track.holed = true;
-                    self.transcript.lose(side, missing.into(), at, &self.limits);
+                    self.transcript.lose(side, missing.into(), at, limits);
                 }
             }
             State::SslV2(_) => {
                 track.lose();
-                self.transcript.lose(side, 0, at, &self.limits);
+                self.transcript.lose(side, 0, at, limits);
             }
             State::Lost | State::Ignored => {}
         }
@@ -435,24 +439,20 @@ impl Conversation {
 }
 
 impl StreamConsumer for Conversation {
-    fn open(limits: &Arc<Limits>) -> Self {
-        Self::with(limits, Transcript::default())
-    }
-
-    fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>) -> Control {
+    fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>, limits: &Limits) -> Control {
         match chunk {
             // What is encrypted is not read, so that a copy that differs hides nothing.
             Chunk::Data(bytes) if side.of(&self.tracks).is_encrypted(bytes) => {
                 self.transcript.pass(side, bytes.len());
-                self.data(side, at, Part { bytes, place: None });
+                self.data(side, at, Part { bytes, place: None }, limits);
             }
             Chunk::Data(bytes) => {
-                let place = self.transcript.receive(side, bytes, &self.limits);
-                self.data(side, at, Part { bytes, place: Some(place) });
+                let place = self.transcript.receive(side, bytes, limits);
+                self.data(side, at, Part { bytes, place: Some(place) }, limits);
             }
             Chunk::Gap(missing) => {
                 self.transcript.tear(side);
-                self.gap(side, at, missing);
+                self.gap(side, at, missing, limits);
             }
         }
         self.control()

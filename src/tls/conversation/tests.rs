@@ -16,10 +16,10 @@ fn data(side: Side, bytes: &[u8]) -> Fed<'_> {
 }
 
 fn converse(fed: &[Fed<'_>]) -> (Conversation, Control) {
-    let mut conversation = Conversation::open(&Arc::default());
+    let mut conversation = Conversation::default();
     let mut control = Control::Continue;
     for (side, chunk) in fed {
-        control = conversation.feed(*side, AT, *chunk);
+        control = conversation.feed(*side, AT, *chunk, &Limits::default());
     }
     (conversation, control)
 }
@@ -290,10 +290,12 @@ fn a_connection_joined_in_its_middle_is_told_by_its_records() {
 
 /// How many bytes are looked at before a flow of this cleartext is given up.
 fn patience(request: &[u8], answer: &[u8]) -> usize {
-    let mut conversation = Conversation::open(&Arc::default());
-    conversation.feed(CLIENT, AT, Chunk::Data(request));
+    let mut conversation = Conversation::default();
+    conversation.feed(CLIENT, AT, Chunk::Data(request), &Limits::default());
     let mut searched = 0;
-    while conversation.feed(SERVER, AT, Chunk::Data(answer)) == Control::Continue {
+    while conversation.feed(SERVER, AT, Chunk::Data(answer), &Limits::default())
+        == Control::Continue
+    {
         searched += answer.len();
         assert!(searched < 1 << 30);
     }
@@ -316,23 +318,27 @@ fn how_long_tls_is_looked_for_depends_on_the_protocol() {
 #[test]
 fn a_tunnel_asked_for_late_is_named_by_its_own_request() {
     let parts = parts();
-    let mut conversation = Conversation::open(&Arc::default());
+    let mut conversation = Conversation::default();
     for _ in 0..40 {
         let request = b"GET http://example.com/page HTTP/1.1\r\nHost: example.com\r\n\r\n";
-        assert_eq!(conversation.feed(CLIENT, AT, Chunk::Data(request)), Control::Continue);
+        assert_eq!(
+            conversation.feed(CLIENT, AT, Chunk::Data(request), &Limits::default()),
+            Control::Continue
+        );
         for _ in 0..100 {
-            let control = conversation.feed(SERVER, AT, Chunk::Data(&[b'x'; 1448]));
+            let control =
+                conversation.feed(SERVER, AT, Chunk::Data(&[b'x'; 1448]), &Limits::default());
             assert_eq!(control, Control::Continue);
         }
     }
     let request = [b"CONNECT example.net:443 HTTP/1.1\r\nX: ".as_slice(), &[b'y'; 6000]].concat();
     for segment in request.chunks(1448) {
-        conversation.feed(CLIENT, AT, Chunk::Data(segment));
+        conversation.feed(CLIENT, AT, Chunk::Data(segment), &Limits::default());
     }
-    conversation.feed(CLIENT, AT, Chunk::Data(b"\r\n\r\n"));
-    conversation.feed(SERVER, AT, Chunk::Data(b"HTTP/1.1 200 OK\r\n\r\n"));
+    conversation.feed(CLIENT, AT, Chunk::Data(b"\r\n\r\n"), &Limits::default());
+    conversation.feed(SERVER, AT, Chunk::Data(b"HTTP/1.1 200 OK\r\n\r\n"), &Limits::default());
     for (side, chunk) in handshake(&parts) {
-        conversation.feed(side, AT, chunk);
+        conversation.feed(side, AT, chunk, &Limits::default());
     }
     let [client, server] = conversation.transcript().preamble();
     assert!(client.starts_with(b"CONNECT example.net:443 "));
@@ -450,7 +456,7 @@ fn damage_is_survived_and_the_bounds_hold() {
                 stream[at] = u8::try_from(next(256)).unwrap();
             }
         }
-        let mut conversation = Conversation::open(&Arc::new(limits.clone()));
+        let mut conversation = Conversation::default();
         let [mut client, mut server] = streams.each_ref().map(Vec::as_slice);
         while !client.is_empty() || !server.is_empty() {
             let (side, stream) =
@@ -463,7 +469,7 @@ fn damage_is_survived_and_the_bounds_hold() {
                 1 => Chunk::Gap(0),
                 _ => Chunk::Data(piece),
             };
-            conversation.feed(side, AT, chunk);
+            conversation.feed(side, AT, chunk, &limits);
         }
         let transcript = conversation.transcript();
         assert!(transcript.preamble().iter().all(|text| text.len() <= 64));

@@ -30,7 +30,7 @@ use rounds::Round;
 use super::eap::{Login, Method, Party, Pushed};
 use super::radius::Station;
 use crate::clock::Timestamp;
-use crate::flow::{Chunk, Control, FlowMeta, Side, Signs, StreamConsumer};
+use crate::flow::{Chunk, Control, FlowMeta, Side, StreamConsumer};
 use crate::limits::Limits;
 use crate::packet::{Address, Domain, Endpoint, Layers, Mac};
 use crate::tls::conversation::Conversation;
@@ -281,7 +281,7 @@ impl LoginTable {
                 }
             }
             if let Some(conversation) = watched {
-                control = conversation.feed(side, at, chunk);
+                control = conversation.feed(side, at, chunk, &limits);
             }
         });
         let after = watched.as_ref().map_or(0, StreamConsumer::held_bytes);
@@ -334,7 +334,7 @@ impl LoginTable {
 
     /// Another log-in of the same stations, or the first one.
     fn restart(&mut self, slot: u32, at: Timestamp) {
-        let watched = Conversation::with(&self.limits, Transcript::default());
+        let watched = Conversation::default();
         self.held_bytes = self.held_bytes.saturating_add(watched.held_bytes());
         self.stats.logins = self.stats.logins.saturating_add(1);
         let Some(found) = self.slot_mut(slot) else { return };
@@ -484,19 +484,6 @@ impl Slot {
     }
 }
 
-const fn meta(at: Timestamp) -> FlowMeta {
-    let nobody = Endpoint { address: Address::v6([0; 16]), port: 0 };
-    FlowMeta {
-        endpoints: [nobody; 2],
-        layers: [None; 2],
-        initiator: Some(CLIENT),
-        bytes: [0; 2],
-        gaps: [0; 2],
-        signs: [Signs { overlap: 0, urgent: false, fragments: false }; 2],
-        syn: [false; 2],
-        fin: [false; 2],
-        reset: false,
-        opened: at,
-        last: at,
-    }
+fn meta(at: Timestamp) -> FlowMeta {
+    FlowMeta { initiator: Some(CLIENT), ..FlowMeta::new([Endpoint::default(); 2], at) }
 }
