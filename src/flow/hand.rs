@@ -30,6 +30,12 @@ impl Hand {
         Self { at: 0, calm: Vec::new(), span }
     }
 
+    /// There are no entries any more.
+    pub(super) fn clear(&mut self) {
+        self.at = 0;
+        self.calm.clear();
+    }
+
     /// Where it is.
     pub(super) const fn at(&self) -> usize {
         self.at as usize

@@ -15,6 +15,7 @@ pub mod datagram;
 mod entry;
 mod halves;
 mod hand;
+mod index;
 mod keepsake;
 mod key;
 mod overlap;

@@ -8,9 +8,9 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use super::hand::Hand;
+use super::index::Index;
 use super::{FlowKey, around};
 use crate::clock::Timestamp;
 use crate::prefetch::prefetch_at;
@@ -39,10 +39,13 @@ pub(super) const VACANT: u32 = u32::MAX - 1;
 /// Set on a slot in the index that stands there a second time, under the tags that were joined.
 const JOINED: u32 = 1 << 31;
 
+/// No slot has a larger number, nor one that with the bit above is that of none.
+const LARGEST: u32 = JOINED - 2;
+
 /// Entries, found by their keys.
 #[derive(Debug)]
 pub(super) struct Slots<E> {
-    index: HashTable<u32>,
+    index: Index,
     entries: Vec<E>,
     free: Vec<u32>,
     pub(super) hand: Hand,
@@ -55,7 +58,7 @@ impl<E: Slot> Slots<E> {
     /// No entry needs a look before it was silent for `patience`.
     pub(super) fn new(patience: Duration) -> Self {
         Self {
-            index: HashTable::new(),
+            index: Index::new(),
             entries: Vec::new(),
             free: Vec::new(),
             hand: Hand::new(patience),
@@ -70,7 +73,7 @@ impl<E: Slot> Slots<E> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.len() == 0
     }
 
     /// What hashes its keys.
@@ -93,6 +96,12 @@ impl<E: Slot> Slots<E> {
         self.entries.get_mut(slot as usize)
     }
 
+    /// Ask for what will say where the entry with this hash is.
+    #[inline]
+    pub(super) fn prefetch_index(&self, hash: u64) {
+        self.index.prefetch(hash);
+    }
+
     /// The first slot with this hash, whatever its key.
     #[inline]
     pub(super) fn likely(&self, hash: u64) -> Option<u32> {
@@ -107,7 +116,7 @@ impl<E: Slot> Slots<E> {
 
     #[inline]
     pub(super) fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
-        let found = self.index.find(hash, |&slot| key_in(&self.entries, slot) == Some(*key));
+        let found = self.index.find(hash, |slot| key_in(&self.entries, slot) == Some(*key));
         found.map(|slot| slot & !JOINED)
     }
 
@@ -117,7 +126,7 @@ impl<E: Slot> Slots<E> {
             *self.entries.get_mut(slot as usize)? = entry;
             slot
         } else {
-            let slot = u32::try_from(self.entries.len()).ok().filter(|slot| slot & JOINED == 0)?;
+            let slot = u32::try_from(self.entries.len()).ok().filter(|slot| *slot < LARGEST)?;
             self.entries.push(entry);
             slot
         };
@@ -132,11 +141,8 @@ impl<E: Slot> Slots<E> {
     }
 
     fn index_as(&mut self, slot: u32, hash: u64) {
-        let (entries, hasher) = (&self.entries, &self.hash);
         self.added = self.added.wrapping_add(1);
-        self.index.insert_unique(hash, slot, |&slot| {
-            key_in(entries, slot).map_or(0, |key| hasher.hash_one(key))
-        });
+        self.index.insert(hash, slot);
     }
 
     /// Take an entry out of the table.
@@ -153,9 +159,15 @@ impl<E: Slot> Slots<E> {
     }
 
     fn unindex(&mut self, slot: u32, key: &FlowKey) -> bool {
-        let hash = self.hash.hash_one(key);
-        let found = self.index.find_entry(hash, |&found| found == slot);
-        found.map(hashbrown::hash_table::OccupiedEntry::remove).is_ok()
+        self.index.remove(self.hash.hash_one(key), slot)
+    }
+
+    /// Forget all entries.
+    pub(super) fn clear(&mut self) {
+        self.index.clear();
+        self.entries.clear();
+        self.free.clear();
+        self.hand.clear();
     }
 
     /// Ask for an entry.

@@ -126,6 +126,12 @@ impl<C: StreamConsumer> FlowTable<C> {
         Place::of(segment, |key| self.slots.hash_of(key))
     }
 
+    /// Ask for what [finding](Self::find) an entry needs.
+    #[inline]
+    pub fn prefetch_index(&self, place: &Place) {
+        self.slots.prefetch_index(place.hash);
+    }
+
     /// Find the likely entry, and ask for it, or for what a new one will need: whether it is the one is
     /// seen when it is the segment's turn.
     ///
@@ -251,8 +257,8 @@ impl<C: StreamConsumer> FlowTable<C> {
     pub fn finish_all(&mut self, finish: &mut impl FnMut(Finished<C>)) {
         for slot in self.slots.taken() {
             self.give_up(slot, FlowEnd::EndOfCapture, finish);
-            self.slots.forget(slot);
         }
+        self.slots.clear();
     }
 
     /// The flow of another VLAN that a packet without a flow is a part of, if there is one.

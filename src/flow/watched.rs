@@ -311,24 +311,24 @@ impl<C: StreamConsumer> Flow<C> {
     /// No more will come: feed what waits, and let go. What is left holds nothing, and can
     /// [begin](Self::begin) again.
     pub(super) fn finish(&mut self, end: FlowEnd, limits: &Limits) -> Finished<C> {
-        self.meta.last = self.heard.last;
-        let mut streams = mem::take(&mut self.streams);
+        let Self { consumer, streams, heard, meta, .. } = self;
+        meta.last = heard.last;
         if end != FlowEnd::Shunted {
             for side in [Side::Low, Side::High] {
                 let mut feed = Feed {
-                    consumer: &mut self.consumer,
+                    consumer,
                     side,
-                    at: self.heard.last,
-                    bytes: side.of_mut(&mut self.meta.bytes),
-                    gaps: side.of_mut(&mut self.meta.gaps),
+                    at: heard.last,
+                    bytes: side.of_mut(&mut meta.bytes),
+                    gaps: side.of_mut(&mut meta.gaps),
                     limits,
                     control: Control::Continue,
                 };
-                side.of_mut(&mut streams).flush(&mut feed);
+                side.of_mut(streams).flush(&mut feed);
             }
         }
-        let consumer = mem::take(&mut self.consumer);
-        Finished { meta: self.meta.clone(), consumer, end }
+        *streams = <[StreamAssembler; 2]>::default();
+        Finished { meta: meta.clone(), consumer: mem::take(consumer), end }
     }
 }
 

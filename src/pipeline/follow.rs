@@ -191,6 +191,9 @@ impl Follower {
     fn look_ahead<'a>(&mut self, frames: &[Frame<'a>], ahead: &mut [Ahead<'a>; BATCH]) {
         for (frame, ahead) in frames.iter().zip(&mut *ahead) {
             self.look_at(frame, ahead);
+            if let Some(place) = &ahead.place {
+                self.tables.flows.prefetch_index(place);
+            }
         }
         let flows = &self.tables.flows;
         flows.prefetch_hand(frames.len());

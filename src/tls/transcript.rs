@@ -44,7 +44,6 @@ struct Aside {
 /// A run of bytes of one kind and direction, or something that is only counted. Two of them lie in a line
 /// of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(align(32))]
 pub struct Entry {
     /// Who sent it.
     pub side: Side,

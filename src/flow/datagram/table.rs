@@ -139,8 +139,8 @@ impl<C: DatagramConsumer> DatagramTable<C> {
     pub fn finish_all(&mut self, finish: &mut impl FnMut(Finished<C>)) {
         for slot in self.slots.taken() {
             self.give_up(slot, FlowEnd::EndOfCapture, finish);
-            self.slots.forget(slot);
         }
+        self.slots.clear();
     }
 
     /// A datagram that may matter.
