@@ -61,12 +61,8 @@ impl Heard {
 
     /// Whether this end was heard.
     #[inline]
-    pub(super) const fn has(&self, side: Side) -> bool {
-        let [low, high] = self.ends;
-        match side {
-            Side::Low => low,
-            Side::High => high,
-        }
+    pub(super) fn has(&self, side: Side) -> bool {
+        *side.of(&self.ends)
     }
 }
 
