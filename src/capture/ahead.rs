@@ -1,135 +1,183 @@
-//! [`Ahead`]: a thread that reads and unpacks before the bytes are wanted.
+//! [`Ahead`]: a thread that reads and unpacks, and looks for the frames, before they are wanted.
 //!
 //! ```text
-//!             full blocks ─▶
-//!   Input ─▶ thread      Buffer ─▶ frames
-//!             ◀─ empty blocks
+//!              full blocks ─▶
+//!   Reader in a thread      frames
+//!              ◀─ empty blocks
 //! ```
 //!
-//! A few blocks go round. Each has room at its front for the piece of a record that the block before
-//! it ended with, so that its bytes are not copied again: the block becomes the buffer.
+//! A few blocks go round. Each is the buffer of the [`Reader`] for a while, and holds whole records
+//! then; the piece of one that it ends with is put before the next block.
+//!
+//! What one core has read lies in its cache, and is far away for another one, which would wait for the
+//! header of a record, to learn where the next one is, and so on. The thread has it near, and notes where
+//! the frames are: so the headers of many can be asked for at a time, and nothing is fetched of what nobody
+//! looks at.
 
 use std::io;
+use std::mem;
 use std::path::Path;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::buffer::Buffer;
-use super::input::Input;
-use super::{Error, Offset};
-use crate::prefetch::prefetch_all;
+use super::file::BATCH;
+use super::reader::Reader;
+use super::{CaptureStats, Error, Frame, LinkType, Offset, Poll};
+use crate::clock::Timestamp;
+use crate::prefetch::prefetch_range;
 
-/// Blocks that go round, besides the one that is being read from.
+/// Blocks that go round.
 const BLOCKS: usize = 8;
 
-/// Empty blocks that go back together: to wake a thread takes longer than to read half a block.
-const TOGETHER: usize = 4;
+/// Bytes that are read at once: to wake a thread takes as long as to read some ten thousand.
+const SIZE: usize = 512 << 10;
 
-/// Room at the front of a block: for all records but those of jumbo frames and long blocks.
-const HEADROOM: usize = 16 << 10;
+/// Bytes of a frame that are looked at in any case: usual headers up to TCP's, with its options.
+const HEADERS: usize = 66;
 
-/// Size of a block.
-const SIZE: usize = HEADROOM + (256 << 10);
-
-/// An input that is read by a thread of its own.
+/// A capture that is read by a thread of its own.
 pub(super) struct Ahead {
     full: Receiver<Block>,
-    empty: Sender<Vec<u8>>,
-    /// Empty blocks that are to go back.
-    emptied: Vec<Vec<u8>>,
-    position: u64,
-    ended: bool,
+    empty: Sender<Block>,
+    /// How far it is, with what was handed out.
+    stats: CaptureStats,
 }
 
 /// What one read brought.
 struct Block {
-    bytes: Vec<u8>,
-    /// How many bytes behind the headroom; zero at the end.
-    read: Result<usize, Error>,
-    /// How far the input was read.
-    position: u64,
+    memory: Vec<u8>,
+    frames: Vec<At>,
+    /// How far it is read with these frames.
+    stats: CaptureStats,
+    /// What comes behind them.
+    polled: Result<Poll, Error>,
+}
+
+/// A frame in the memory of a block.
+struct At {
+    timestamp: Timestamp,
+    /// The address of its first byte: no pointer, but the number that tells how far into the memory it lies.
+    address: usize,
+    len: usize,
+    wire_len: u32,
+    link: LinkType,
 }
 
 impl Ahead {
-    /// Begin to read. The input comes back if there can be no thread.
-    pub(super) fn start(input: Input, path: &Path) -> Result<Self, Input> {
+    /// Begin to read. The reader comes back if there can be no thread.
+    pub(super) fn start(reader: Box<Reader>) -> Result<Self, Box<Reader>> {
         let (full_tx, full) = bounded(BLOCKS);
         let (empty, empty_rx) = bounded(BLOCKS);
-        let position = input.position();
+        let stats = reader.stats();
         // Handed over once the thread is there, so that it is not lost if there is none.
-        let (input_tx, input_rx) = bounded::<Input>(1);
-        let path = path.to_owned();
+        let (reader_tx, reader_rx) = bounded::<Box<Reader>>(1);
         let begun = thread::Builder::new().name("read ahead".to_owned()).spawn(move || {
-            if let Ok(input) = input_rx.recv() {
-                read_on(input, &path, &empty_rx, &full_tx);
+            if let Ok(reader) = reader_rx.recv() {
+                read_on(*reader, &empty_rx, &full_tx);
             }
         });
         if begun.is_err() {
-            return Err(input);
+            return Err(reader);
         }
         for _ in 0..BLOCKS {
+            let (memory, frames) = (Vec::new(), Vec::new());
             // There is room for all of them.
-            let _ = empty.send(Vec::new());
+            let _ = empty.send(Block { memory, frames, stats, polled: Ok(Poll::Idle) });
         }
-        match input_tx.send(input) {
-            Ok(()) => Ok(Self { full, empty, emptied: Vec::new(), position, ended: false }),
+        match reader_tx.send(reader) {
+            Ok(()) => Ok(Self { full, empty, stats }),
             Err(unsent) => Err(unsent.into_inner()),
         }
     }
 
-    /// Bytes that were read, before decompression, for what was handed out.
-    pub(super) const fn position(&self) -> u64 {
-        self.position
+    /// How far it was read, with what was handed out.
+    pub(super) const fn stats(&self) -> CaptureStats {
+        self.stats
     }
 
-    /// Put the next bytes behind what is unread in the buffer, which is to hold `want` of them in
-    /// the end. Zero is the end.
-    pub(super) fn refill(
+    /// Like [`Reader::advance`], of the capture at `path`.
+    pub(super) fn advance(
         &mut self,
-        buffer: &mut Buffer,
-        want: usize,
+        sink: &mut impl FnMut(&[Frame<'_>]),
         path: &Path,
-    ) -> Result<usize, Error> {
-        if self.ended {
-            return Ok(0);
-        }
-        let Ok(block) = self.full.recv() else {
+    ) -> Result<Poll, Error> {
+        let Ok(mut block) = self.full.recv() else {
             // It says so before it ends, unless it ends by a fault of this program.
             return Err(Error::Read {
                 path: path.to_owned(),
-                offset: Offset::File(self.position),
+                offset: Offset::File(self.stats.read_bytes),
                 cause: io::Error::other("internal error, please report it"),
             });
         };
-        self.position = block.position;
-        self.ended = !matches!(block.read, Ok(1..));
-        let count = block.read?;
-        // It lies in the cache of another core, and packets would wait for one line after the other.
-        prefetch_all(&block.bytes);
-        let empty = buffer.take_over(block.bytes, HEADROOM, count, want);
-        self.emptied.push(empty);
-        if self.emptied.len() >= TOGETHER {
-            for empty in self.emptied.drain(..) {
-                // The thread may be at its end already.
-                let _ = self.empty.send(empty);
-            }
+        self.stats = block.stats;
+        let polled = mem::replace(&mut block.polled, Ok(Poll::Idle));
+        block.hand_out(sink);
+        // The thread may be at its end already.
+        let _ = self.empty.send(block);
+        polled
+    }
+}
+
+impl Block {
+    /// Hand out all frames, each batch after the headers of the next one were asked for.
+    fn hand_out(&self, sink: &mut impl FnMut(&[Frame<'_>])) {
+        let mut batches = self.frames.chunks(BATCH);
+        let mut next = batches.next();
+        self.ask_for(next);
+        let mut frames = Vec::with_capacity(BATCH);
+        while let Some(batch) = next {
+            next = batches.next();
+            self.ask_for(next);
+            frames.extend(batch.iter().map(|at| at.frame(&self.memory)));
+            sink(&frames);
+            frames.clear();
         }
-        Ok(count)
+    }
+
+    /// Ask for the headers in the frames of a batch.
+    fn ask_for(&self, batch: Option<&[At]>) {
+        for at in batch.unwrap_or_default() {
+            let start = at.start(&self.memory);
+            prefetch_range(&self.memory, start..start.saturating_add(HEADERS));
+        }
+    }
+}
+
+impl At {
+    fn of(frame: &Frame<'_>) -> Self {
+        let &Frame { timestamp, link, wire_len, bytes } = frame;
+        Self { timestamp, address: bytes.as_ptr().addr(), len: bytes.len(), wire_len, link }
+    }
+
+    /// Where it begins in the memory in which it lies.
+    fn start(&self, memory: &[u8]) -> usize {
+        self.address.saturating_sub(memory.as_ptr().addr())
+    }
+
+    fn frame<'a>(&self, memory: &'a [u8]) -> Frame<'a> {
+        let &Self { timestamp, len, wire_len, link, .. } = self;
+        let start = self.start(memory);
+        let bytes = memory.get(start..start.saturating_add(len)).unwrap_or_default();
+        Frame { timestamp, link, wire_len, bytes }
     }
 }
 
 /// What the thread does, until the end or until nobody wants more.
-fn read_on(mut input: Input, path: &Path, empty: &Receiver<Vec<u8>>, full: &Sender<Block>) {
-    for mut bytes in empty {
-        // The first buffer was another size, and one that held a long record is too large to keep.
-        if bytes.len() != SIZE {
-            bytes = vec![0; SIZE];
+fn read_on(mut reader: Reader, empty: &Receiver<Block>, full: &Sender<Block>) {
+    for mut block in empty {
+        // One that held a long record is too large to keep.
+        if block.memory.len() != SIZE {
+            block.memory = vec![0; SIZE];
         }
-        let read = input.read(bytes.get_mut(HEADROOM..).unwrap_or_default(), path);
-        let ended = !matches!(read, Ok(1..));
-        let sent = full.send(Block { bytes, read, position: input.position() });
-        if ended || sent.is_err() {
+        let Block { memory, frames, stats, polled } = &mut block;
+        frames.clear();
+        reader.lend(mem::take(memory));
+        *polled = reader.advance(&mut |batch| frames.extend(batch.iter().map(At::of)));
+        *memory = reader.give_back();
+        *stats = reader.stats();
+        let is_over = !matches!(block.polled, Ok(Poll::Frames(_)));
+        if full.send(block).is_err() || is_over {
             return;
         }
     }

@@ -1,7 +1,7 @@
 //! The one refill buffer: frames are slices of it.
 
-use std::io;
-use std::io::Read;
+use std::io::{self, Read};
+use std::mem;
 
 /// Bytes that were read and not yet used, in a buffer that is reused.
 ///
@@ -58,33 +58,24 @@ impl Buffer {
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// Let `count` bytes of a block, behind its first `headroom` ones, follow what is unread. What
-    /// is unread goes before them into the block, which then takes the place of the memory used so
-    /// far. If it is too long for that the block's bytes are copied, into room for `want` of them.
-    /// Returns the memory that is free.
-    pub(super) fn take_over(
-        &mut self,
-        mut block: Vec<u8>,
-        headroom: usize,
-        count: usize,
-        want: usize,
-    ) -> Vec<u8> {
-        let unread = self.end.saturating_sub(self.start);
-        let front = headroom.checked_sub(unread);
-        let room = front.and_then(|front| block.get_mut(front..headroom));
-        if let (Some(front), Some(room)) = (front, room) {
-            room.copy_from_slice(self.unread());
-            self.start = front;
-            self.end = headroom.saturating_add(count).min(block.len());
-            return std::mem::replace(&mut self.bytes, block);
+    /// Go on in this memory, which what is unread goes into.
+    pub(super) fn go_on_in(&mut self, mut memory: Vec<u8>) {
+        let unread = self.unread();
+        if memory.len() < unread.len() {
+            memory.resize(unread.len(), 0);
         }
-        let fresh = block.get(headroom..headroom.saturating_add(count)).unwrap_or_default();
-        let space = self.space(want.max(unread.saturating_add(count)));
-        if let Some(space) = space.get_mut(..fresh.len()) {
-            space.copy_from_slice(fresh);
+        if let Some(front) = memory.get_mut(..unread.len()) {
+            front.copy_from_slice(unread);
         }
-        self.filled(fresh.len());
-        block
+        (self.start, self.end) = (0, unread.len());
+        self.bytes = memory;
+    }
+
+    /// The memory, with what was in it. What is unread is kept apart.
+    pub(super) fn part(&mut self) -> Vec<u8> {
+        let unread = self.unread().to_vec();
+        (self.start, self.end) = (0, unread.len());
+        mem::replace(&mut self.bytes, unread)
     }
 
     /// Note that `count` bytes were put into the space.

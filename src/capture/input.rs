@@ -1,6 +1,6 @@
 //! [`Input`]: the bytes of a capture, out of whatever they come packed in.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use super::buffer::read_some;
@@ -27,11 +27,6 @@ impl Input {
     /// As it comes.
     pub(super) const fn plain(reader: Box<dyn Read + Send>) -> Self {
         Self { from: From::Plain(reader), position: 0 }
-    }
-
-    /// What is at its end already.
-    pub(super) fn nothing() -> Self {
-        Self::plain(Box::new(io::empty()))
     }
 
     /// Decompressed from here on, beginning with what was `read` already.

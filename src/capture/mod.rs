@@ -26,6 +26,7 @@ mod input;
 mod magic;
 mod order;
 mod pcapng;
+mod reader;
 #[cfg(test)]
 mod tests;
 

@@ -18,6 +18,7 @@ use super::{Control, FlowEnd, FlowMeta, Opening, Place, Side, StreamConsumer, Ta
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Domain, Segment, SeqNumber};
+use crate::prefetch::prefetch_all;
 
 /// A flow whose watching is over.
 #[derive(Debug)]
@@ -165,18 +166,22 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
     }
 
-    /// Ask for the memory where a segment's payload will be kept, and for what is wanted when an end is
-    /// heard first. The flow was asked for before.
+    /// Ask for the payload of a segment if it is to be read, for the memory where it will be kept, and for
+    /// what is wanted when an end is heard first. The flow was asked for before.
     #[inline]
-    pub fn prefetch_end(&self, place: &Place) {
+    pub fn prefetch_end(&self, segment: &Segment<'_>, place: &Place) {
         if let Some(flow) = self.flow_at(place) {
             if !flow.heard.has(place.side) {
                 self.syns.prefetch(&place.key);
             }
-            if !place.is_bare {
-                flow.prefetch_end(place.side, place.size);
+            if place.is_bare {
+                return;
             }
+            flow.prefetch_end(place.side, place.size);
+        } else if place.slot.is_some() {
+            return;
         }
+        prefetch_all(segment.payload);
     }
 
     fn flow_at(&self, place: &Place) -> Option<&Flow<C>> {

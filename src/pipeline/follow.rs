@@ -21,7 +21,7 @@ use crate::tls::conversation::Conversation;
 use crate::tls::starttls::login::{FinishedLogin, LoginStats, LoginTable};
 use crate::tls::starttls::radius;
 
-/// Packets before the turn of another at which the memory is asked for where its payload will be kept.
+/// Packets before the turn of another at which its payload is asked for, and the memory where it will be kept.
 const NEAR: usize = 8;
 
 /// Frames → packets → flows → finished handshakes, of one source.
@@ -204,8 +204,10 @@ impl Follower {
         for place in places() {
             flows.prefetch(place);
         }
-        for place in ahead.iter().take(NEAR).filter_map(|ahead| ahead.place.as_ref()) {
-            flows.prefetch_end(place);
+        for Ahead { segment, place } in ahead.iter().take(NEAR) {
+            if let Some(place) = place {
+                flows.prefetch_end(segment, place);
+            }
         }
     }
 
@@ -226,8 +228,10 @@ impl Follower {
         batcher: &mut Batcher,
     ) {
         while let (Some(frame), Some(now)) = (frames.get(*turn), ahead.get(*turn)) {
-            if let Some(Ahead { place: Some(place), .. }) = ahead.get(turn.saturating_add(NEAR)) {
-                self.tables.flows.prefetch_end(place);
+            if let Some(Ahead { place: Some(place), segment }) =
+                ahead.get(turn.saturating_add(NEAR))
+            {
+                self.tables.flows.prefetch_end(segment, place);
             }
             // Its turn is over then, even if a fault ends it.
             *turn = turn.saturating_add(1);
