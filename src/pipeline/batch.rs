@@ -28,6 +28,8 @@ pub(super) struct Batch {
     pub(super) number: Option<u64>,
     /// The handshakes; empty when a worker is done with them.
     pub(super) jobs: Vec<Job>,
+    /// The names of their sources, each with how many of them in a row are of it.
+    pub(super) sources: Vec<(Arc<str>, usize)>,
     /// What was heard of addresses meanwhile, and in which source.
     pub(super) names: Vec<(Arc<str>, Heard)>,
     /// Their transcripts, emptied by a worker and to be filled again.
@@ -42,7 +44,6 @@ pub(super) struct Batch {
 /// One finished handshake, with all that its record needs.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) source: Arc<str>,
     pub(super) transport: Transport,
     /// Of a log-in to a network: how it was carried.
     pub(super) carried: Option<Carried>,
@@ -51,7 +52,11 @@ pub(super) struct Job {
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, job: Job) {
+    pub(super) fn push(&mut self, source: &Arc<str>, job: Job) {
+        match self.sources.last_mut() {
+            Some((last, jobs)) if Arc::ptr_eq(last, source) => *jobs = jobs.saturating_add(1),
+            _ => self.sources.push((Arc::clone(source), 1)),
+        }
         self.bytes = self.bytes.saturating_add(job.transcript.size());
         self.jobs.push(job);
     }
@@ -63,6 +68,7 @@ impl Batch {
     /// Make it fit for the next handshakes; its memory stays.
     pub(super) fn clear(&mut self) {
         self.jobs.clear();
+        self.sources.clear();
         self.names.clear();
         self.lines.clear();
         self.bytes = 0;
@@ -70,52 +76,75 @@ impl Batch {
     }
 }
 
-/// Fills batches and sends them on; each capture thread has one.
-pub(super) struct Batcher {
+/// Fills batches; each capture thread has one.
+pub(super) struct Batcher<'a> {
+    current: Option<Batch>,
+    way: Way<'a>,
+    /// Emptied transcripts, to be filled again.
+    spares: Vec<Transcript>,
+}
+
+/// What becomes of a full batch.
+enum Way<'a> {
+    /// Other threads work it off.
+    Beside(Queue),
+    /// This one does, and empties it, before anything else.
+    Here(Box<dyn FnMut(&mut Batch) + Send + 'a>),
+}
+
+/// Batches on their way from one capture thread to the workers, and back.
+struct Queue {
     empty: Receiver<Batch>,
     full: Sender<Batch>,
-    current: Option<Batch>,
     /// Full ones that nobody takes yet, in order, and the bytes of them that there may be.
     waiting: VecDeque<Batch>,
     waiting_bytes: usize,
     backlog_bytes: usize,
-    /// Emptied transcripts, to be filled again.
-    spares: Vec<Transcript>,
     /// The number of the next batch of all threads.
     next_number: Arc<AtomicU64>,
     waits: u64,
 }
 
-impl Batcher {
+impl<'a> Batcher<'a> {
     /// Take empty batches from one end and send full ones to the other.
-    pub(super) fn new(
+    pub(super) fn beside(
         empty: Receiver<Batch>,
         full: Sender<Batch>,
         next_number: Arc<AtomicU64>,
     ) -> Self {
-        Self {
+        Self::new(Way::Beside(Queue {
             empty,
             full,
-            current: None,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             backlog_bytes: 0,
-            spares: Vec::new(),
             next_number,
             waits: 0,
-        }
+        }))
+    }
+
+    /// Have full batches worked off, and emptied, in the thread that fills them.
+    pub(super) fn here(work: impl FnMut(&mut Batch) + Send + 'a) -> Self {
+        Self::new(Way::Here(Box::new(work)))
+    }
+
+    const fn new(way: Way<'a>) -> Self {
+        Self { current: None, way, spares: Vec::new() }
     }
 
     /// Let so many bytes of handshakes wait for the workers before waiting for them.
     #[cfg(feature = "live")]
-    pub(super) const fn with_backlog(mut self, bytes: usize) -> Self {
-        self.backlog_bytes = bytes;
+    pub(super) fn with_backlog(mut self, bytes: usize) -> Self {
+        if let Way::Beside(queue) = &mut self.way {
+            queue.backlog_bytes = bytes;
+        }
         self
     }
 
-    /// A finished handshake. This waits while all batches are under way and the backlog is full.
-    pub(super) fn push(&mut self, job: Job) {
-        self.fill(|batch| batch.push(job));
+    /// A finished handshake of a source. This waits while all batches are under way and the backlog is
+    /// full.
+    pub(super) fn push(&mut self, source: &Arc<str>, job: Job) {
+        self.fill(|batch| batch.push(source, job));
     }
 
     /// A name of an address.
@@ -129,16 +158,10 @@ impl Batcher {
 
     fn fill(&mut self, put: impl FnOnce(&mut Batch)) {
         if self.current.is_none() {
-            self.current = self.empty.try_recv().ok();
-        }
-        if self.current.is_none() && self.waiting_bytes < self.backlog_bytes {
-            self.current = Some(Batch { extra: true, ..Batch::default() });
-        }
-        if self.current.is_none() {
-            self.waits = self.waits.saturating_add(1);
-            self.send_waiting();
-            // It fails only when the writer is gone, and with it every use of a record.
-            self.current = self.empty.recv().ok();
+            self.current = match &mut self.way {
+                Way::Beside(queue) => queue.take(),
+                Way::Here(_) => Some(Batch::default()),
+            };
         }
         let Some(batch) = &mut self.current else { return };
         self.spares.append(&mut batch.spares);
@@ -160,21 +183,57 @@ impl Batcher {
         self.spares.pop()
     }
 
+    /// Have worked off what there is, as far as there is room for it.
+    pub(super) fn flush(&mut self) {
+        match &mut self.way {
+            Way::Beside(queue) => queue.send(self.current.take()),
+            Way::Here(work) => self.current.iter_mut().for_each(work),
+        }
+    }
+
+    /// Have everything worked off, and wait until there was room for it.
+    pub(super) fn finish(&mut self) {
+        self.flush();
+        if let Way::Beside(queue) = &mut self.way {
+            queue.send_waiting();
+        }
+    }
+
     /// How often it had to wait for the workers.
     #[cfg(feature = "live")]
     pub(super) const fn waits(&self) -> u64 {
-        self.waits
+        match &self.way {
+            Way::Beside(queue) => queue.waits,
+            Way::Here(_) => 0,
+        }
     }
 
     /// Handshakes that nobody takes yet.
     #[cfg(feature = "live")]
     pub(super) fn backlog(&self) -> u64 {
-        self.waiting.iter().map(|batch| batch.jobs.len() as u64).sum()
+        let Way::Beside(queue) = &self.way else { return 0 };
+        queue.waiting.iter().map(|batch| batch.jobs.len() as u64).sum()
+    }
+}
+
+impl Queue {
+    /// An empty batch, which this waits for unless there may be one more.
+    fn take(&mut self) -> Option<Batch> {
+        if let Ok(batch) = self.empty.try_recv() {
+            return Some(batch);
+        }
+        if self.waiting_bytes < self.backlog_bytes {
+            return Some(Batch { extra: true, ..Batch::default() });
+        }
+        self.waits = self.waits.saturating_add(1);
+        self.send_waiting();
+        // It fails only when the writer is gone, and with it every use of a record.
+        self.empty.recv().ok()
     }
 
-    /// Send on what there is, as far as there is room for it.
-    pub(super) fn flush(&mut self) {
-        if let Some(batch) = self.current.take() {
+    /// Send on this batch behind those that wait, as far as there is room for them.
+    fn send(&mut self, batch: Option<Batch>) {
+        if let Some(batch) = batch {
             self.waiting_bytes = self.waiting_bytes.saturating_add(batch.bytes);
             self.waiting.push_back(batch);
         }
@@ -190,12 +249,6 @@ impl Batcher {
             }
             self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
         }
-    }
-
-    /// Send on everything, and wait until there was room for it.
-    pub(super) fn finish(&mut self) {
-        self.flush();
-        self.send_waiting();
     }
 
     fn send_waiting(&mut self) {

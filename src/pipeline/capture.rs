@@ -3,9 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
-
-use super::batch::{Batch, Batcher};
+use super::batch::Batcher;
 use super::carry::{Carried, goes_on};
 use super::counted::Counted;
 use super::faults::{Faults, Provoked, contain};
@@ -80,11 +78,9 @@ pub(super) fn read_all(
     next: Option<&Input>,
     carried: &mut Carried,
     settings: &Settings,
-    empty: Receiver<Batch>,
-    full: Sender<Batch>,
+    mut batcher: Batcher<'_>,
     progress: &Arc<Progress>,
 ) -> Vec<SourceReport> {
-    let mut batcher = Batcher::new(empty, full, Arc::default());
     let mut before = (0_u64, 0_u64);
     let mut reports = Vec::with_capacity(inputs.len());
     for (n, input) in inputs.iter().enumerate() {
@@ -107,7 +103,7 @@ fn read_one(
     (input, next): (&Input, Option<&Input>),
     carried: &mut Carried,
     settings: &Settings,
-    batcher: &mut Batcher,
+    batcher: &mut Batcher<'_>,
     progress: &Arc<Progress>,
     before: (u64, u64),
 ) -> SourceReport {
@@ -209,7 +205,7 @@ fn poll(
     source: &mut FileSource,
     filter: &mut Option<Filtering>,
     follower: &mut Follower,
-    batcher: &mut Batcher,
+    batcher: &mut Batcher<'_>,
 ) -> Result<Poll, Error> {
     let Some(filter) = filter else {
         return source.poll_batches(&mut |frames| follower.take_all(frames, batcher));

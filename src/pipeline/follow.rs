@@ -145,7 +145,7 @@ impl Follower {
     }
 
     /// One frame. A fault costs no more than it.
-    pub(super) fn take(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
+    pub(super) fn take(&mut self, frame: &Frame<'_>, batcher: &mut Batcher<'_>) {
         self.tables.sources.see(frame.timestamp);
         let mut ahead = Ahead::default();
         let taken = contain(|| {
@@ -163,7 +163,7 @@ impl Follower {
     ///
     /// Where their flows are is looked up for a batch of them before the first is taken, and what
     /// they hold is read: it lies anywhere in much memory, which is so waited for only once.
-    pub(super) fn take_all(&mut self, frames: &[Frame<'_>], batcher: &mut Batcher) {
+    pub(super) fn take_all(&mut self, frames: &[Frame<'_>], batcher: &mut Batcher<'_>) {
         for frames in frames.chunks(BATCH) {
             let [first, ..] = frames else { return };
             self.tables.sources.see(first.timestamp);
@@ -181,7 +181,7 @@ impl Follower {
     }
 
     /// Take back the memory of handshakes that are done with.
-    fn reuse(&mut self, batcher: &mut Batcher) {
+    fn reuse(&mut self, batcher: &mut Batcher<'_>) {
         while let Some(transcript) = batcher.spare() {
             self.tables.flows.reuse(Conversation::with(transcript));
         }
@@ -225,7 +225,7 @@ impl Follower {
         turn: &mut usize,
         frames: &[Frame<'_>],
         ahead: &[Ahead<'_>; BATCH],
-        batcher: &mut Batcher,
+        batcher: &mut Batcher<'_>,
     ) {
         while let (Some(frame), Some(now)) = (frames.get(*turn), ahead.get(*turn)) {
             if let Some(Ahead { place: Some(place), segment }) =
@@ -240,7 +240,7 @@ impl Follower {
     }
 
     #[inline]
-    fn follow(&mut self, frame: &Frame<'_>, ahead: &Ahead<'_>, batcher: &mut Batcher) {
+    fn follow(&mut self, frame: &Frame<'_>, ahead: &Ahead<'_>, batcher: &mut Batcher<'_>) {
         self.provoked.step();
         let at = frame.timestamp;
         let (first, _) = self.span.unwrap_or((at, at));
@@ -254,7 +254,7 @@ impl Follower {
 
     /// A frame that holds no segment of the usual kind.
     #[inline(never)]
-    fn decode(&mut self, frame: &Frame<'_>, batcher: &mut Batcher) {
+    fn decode(&mut self, frame: &Frame<'_>, batcher: &mut Batcher<'_>) {
         // What cannot be decoded is counted by the decoder.
         let _ = self.decoder.decode(frame, &mut |packet| {
             self.tables.packet(packet, frame.timestamp, batcher);
@@ -271,7 +271,7 @@ impl Follower {
 
     /// Time has passed: what has been silent for too long is over.
     #[cfg(feature = "live")]
-    pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher) {
+    pub(super) fn tick(&mut self, at: Timestamp, batcher: &mut Batcher<'_>) {
         let Tables { sources, flows, datagrams, logins, joined_late, searched, .. } =
             &mut self.tables;
         flows.tick(at, &mut |over| stream(over, sources, joined_late, searched, batcher));
@@ -294,7 +294,7 @@ impl Follower {
     }
 
     /// There is no more: everything is over. What ends one by a fault is out of its table by then.
-    pub(super) fn finish(&mut self, batcher: &mut Batcher) {
+    pub(super) fn finish(&mut self, batcher: &mut Batcher<'_>) {
         let others = self.tables.datagrams.len().saturating_add(self.tables.logins.len());
         let most = self.tables.flows.len().saturating_add(others);
         for _ in 0..=most {
@@ -305,7 +305,7 @@ impl Follower {
         }
     }
 
-    fn finish_all(&mut self, batcher: &mut Batcher) {
+    fn finish_all(&mut self, batcher: &mut Batcher<'_>) {
         self.decoder.finish();
         let Tables { sources, flows, datagrams, logins, joined_late, searched, .. } =
             &mut self.tables;
@@ -341,7 +341,7 @@ impl Follower {
 }
 
 impl Tables {
-    fn packet(&mut self, packet: &Packet<'_>, at: Timestamp, batcher: &mut Batcher) {
+    fn packet(&mut self, packet: &Packet<'_>, at: Timestamp, batcher: &mut Batcher<'_>) {
         let Self { sources, datagrams, logins, names, .. } = self;
         match packet {
             Packet::Segment(segment) => {
@@ -367,7 +367,7 @@ impl Tables {
         segment: &Segment<'_>,
         place: &Place,
         at: Timestamp,
-        batcher: &mut Batcher,
+        batcher: &mut Batcher<'_>,
     ) {
         let Self { sources, flows, joined_late, searched, .. } = self;
         flows.push_at(segment, place, at, &mut |over| {
@@ -382,7 +382,7 @@ fn stream(
     sources: &Names,
     joined_late: &mut u64,
     searched: &mut Searched,
-    batcher: &mut Batcher,
+    batcher: &mut Batcher<'_>,
 ) {
     let Finished { meta, consumer, end } = finished;
     *joined_late = joined_late.saturating_add(u64::from(consumer.is_encrypted_only()));
@@ -392,30 +392,30 @@ fn stream(
     if transcript.has_messages() {
         let cut = u64::from(transcript.is_preamble_cut());
         searched.cut = searched.cut.saturating_add(cut);
-        let source = Arc::clone(sources.of(meta.opened));
-        batcher.push(Job { source, transport: Transport::Tcp, carried: None, meta, transcript });
+        let source = sources.of(meta.opened);
+        batcher.push(source, Job { transport: Transport::Tcp, carried: None, meta, transcript });
     } else {
         batcher.put_back(transcript);
     }
 }
 
 /// An exchange of datagrams is over.
-fn exchange(finished: Finished<DatagramConversation>, sources: &Names, batcher: &mut Batcher) {
+fn exchange(finished: Finished<DatagramConversation>, sources: &Names, batcher: &mut Batcher<'_>) {
     let Finished { meta, consumer, .. } = finished;
     let transport = consumer.transport();
     let transcript = consumer.into_transcript();
     if transcript.has_messages() {
-        let source = Arc::clone(sources.of(meta.opened));
-        batcher.push(Job { source, transport, carried: None, meta, transcript });
+        let source = sources.of(meta.opened);
+        batcher.push(source, Job { transport, carried: None, meta, transcript });
     }
 }
 
 /// A log-in to a network is over.
-fn login(finished: FinishedLogin, sources: &Names, batcher: &mut Batcher) {
+fn login(finished: FinishedLogin, sources: &Names, batcher: &mut Batcher<'_>) {
     let FinishedLogin { meta, carried, transcript } = finished;
     if transcript.has_messages() {
-        let source = Arc::clone(sources.of(meta.opened));
+        let source = sources.of(meta.opened);
         let carried = Some(carried);
-        batcher.push(Job { source, transport: Transport::Tcp, carried, meta, transcript });
+        batcher.push(source, Job { transport: Transport::Tcp, carried, meta, transcript });
     }
 }

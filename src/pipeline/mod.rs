@@ -43,11 +43,13 @@ use crate::record::FlowRecord;
 use crate::sink::Sink;
 use crate::x509::{CertificateCache, ChainCache, TrustStores};
 
-use batch::Batch;
+use batch::{Batch, Batcher};
 pub use capture::SourceReport;
 pub use carry::Carried;
 pub use faults::Faults;
 pub use progress::Progress;
+use worker::Worker;
+use writer::write;
 
 /// Batches that are under way at the same time for each thread that fills or empties them. They are
 /// few, so that what they hold is still in a near cache when it is its turn.
@@ -132,15 +134,49 @@ pub fn read_some<'c, S: Sink + Send>(
         }
     });
     let add = add.as_ref().map(|add| add as Recorder<'_>);
-    let (mut sources, output) = run(settings, add, sink, progress, 1, |empty, full| {
-        capture::read_all(inputs, next, carried, settings, empty, full, progress)
-    });
+    let mut capture = |batcher: Batcher<'_>| {
+        capture::read_all(inputs, next, carried, settings, batcher, progress)
+    };
+    let (mut sources, output) = if settings.threads <= 1 {
+        run_alone(settings, add, sink, progress, capture)
+    } else {
+        run(settings, add, sink, progress, 1, |empty, full| {
+            capture(Batcher::beside(empty, full, Arc::default()))
+        })
+    };
     let mut faults = Faults::default();
     for source in &mut sources {
         source.faults.connections = progress.lost_connections(&source.name);
         faults = faults.and(source.faults);
     }
     Finished { sources, output, faults }
+}
+
+/// Run `capture` and do the work of worker and writer between its batches: one thread does all of it, so
+/// that what a batch holds is near. Returns what [`run`] does.
+fn run_alone<S: Sink + Send, T: Default + Send>(
+    settings: &Settings,
+    census: Option<Recorder<'_>>,
+    mut sink: Option<&mut S>,
+    progress: &Progress,
+    capture: impl FnOnce(Batcher<'_>) -> T + Send,
+) -> (T, Option<std::io::Error>) {
+    let certificates = CertificateCache::new(&settings.limits);
+    let chains = ChainCache::new(Arc::clone(&settings.trust), &settings.limits);
+    let wants_lines = sink.is_some();
+    let alone = || {
+        let mut worker =
+            Worker::new(settings, &certificates, &chains, census, wants_lines, progress);
+        let mut failed = None;
+        let captured = capture(Batcher::here(|batch| {
+            worker.work_off(batch);
+            write(batch, &mut sink, &mut failed);
+        }));
+        (captured, failed)
+    };
+    // The stack of a new thread begins at a page; the first one's anywhere, and a run is slower the more
+    // values lie across two lines of the cache.
+    thread::scope(|scope| scope.spawn(alone).join().unwrap_or_default())
 }
 
 /// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and
@@ -172,7 +208,7 @@ fn run<S: Sink + Send, T: Default + Send>(
             let (full_rx, done_tx) = (full_rx.clone(), done_tx.clone());
             let (certificates, chains) = (&certificates, &chains);
             scope.spawn(move || {
-                worker::Worker::new(settings, certificates, chains, census, wants_lines, progress)
+                Worker::new(settings, certificates, chains, census, wants_lines, progress)
                     .run(&full_rx, &done_tx);
             });
         }

@@ -6,11 +6,41 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::faults::LostConnections;
 use crate::tls::codepoint::ProtocolVersion;
 
-/// Versions that are counted apart; then all others, and where no ServerHello was seen.
-const VERSIONS: [&str; 11] = [
-    "SSL2", "SSL3", "TLS1.0", "TLS1.1", "TLS1.2", "TLS1.3", "DTLS1.0", "DTLS1.2", "DTLS1.3",
-    "other", "none",
+/// Versions that are counted apart; then come all others, and where no ServerHello was seen.
+const VERSIONS: [ProtocolVersion; 9] = [
+    ProtocolVersion::SSL2,
+    ProtocolVersion::SSL3,
+    ProtocolVersion::TLS1_0,
+    ProtocolVersion::TLS1_1,
+    ProtocolVersion::TLS1_2,
+    ProtocolVersion::TLS1_3,
+    ProtocolVersion::DTLS1_0,
+    ProtocolVersion::DTLS1_2,
+    ProtocolVersion::DTLS1_3,
 ];
+
+/// Where others are counted.
+const OTHER: usize = VERSIONS.len();
+
+/// Where those are counted of which no ServerHello was seen.
+const NONE: usize = OTHER + 1;
+
+/// TLS connections that were recorded, before they are [added](Progress::add) to those of other threads.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    versions: [u64; NONE + 1],
+}
+
+impl Recorded {
+    /// Another one, with the version that was negotiated.
+    pub(super) fn add(&mut self, version: Option<ProtocolVersion>) {
+        let place = |version| VERSIONS.iter().position(|known| *known == version);
+        let place = version.map_or(NONE, |version| place(version).unwrap_or(OTHER));
+        if let Some(count) = self.versions.get_mut(place) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
 
 /// Counters that the threads of a run add to, and that anyone may read meanwhile.
 #[derive(Debug, Default)]
@@ -22,7 +52,7 @@ pub struct Progress {
     frames_before: AtomicU64,
     connections: AtomicU64,
     /// Of those, by the version that was negotiated, in the order of [`VERSIONS`].
-    versions: [AtomicU64; VERSIONS.len()],
+    versions: [AtomicU64; NONE + 1],
     lost: LostConnections,
     stop: AtomicBool,
 }
@@ -47,7 +77,8 @@ impl Progress {
     /// where no ServerHello was seen.
     pub fn versions(&self) -> Vec<(&'static str, u64)> {
         let counts = self.versions.iter().map(|count| count.load(Ordering::Relaxed));
-        VERSIONS.into_iter().zip(counts).collect()
+        let names = VERSIONS.iter().map(|version| version.name().unwrap_or_default());
+        names.chain(["other", "none"]).zip(counts).collect()
     }
 
     /// Handshakes of a source that a fault of this program lost.
@@ -79,17 +110,12 @@ impl Progress {
         self.frames.store(frames.saturating_add(frames_before), Ordering::Relaxed);
     }
 
-    pub(super) fn add_connections(&self, count: u64) {
-        self.connections.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(super) fn add_version(&self, version: Option<ProtocolVersion>) {
-        let word = version.map_or("none", |version| version.name().unwrap_or("other"));
-        let place = VERSIONS.iter().position(|known| *known == word);
-        // All that is named and not listed is `other`.
-        let place = place.unwrap_or(VERSIONS.len() - 2);
-        if let Some(count) = self.versions.get(place) {
-            count.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add(&self, recorded: &Recorded) {
+        self.connections.fetch_add(recorded.versions.iter().sum(), Ordering::Relaxed);
+        for (count, more) in self.versions.iter().zip(recorded.versions) {
+            if more > 0 {
+                count.fetch_add(more, Ordering::Relaxed);
+            }
         }
     }
 

@@ -7,7 +7,8 @@ use crossbeam_channel::{Receiver, Sender};
 use super::batch::{Batch, Job};
 use super::faults::{Provoked, contain};
 use super::judge::Judge;
-use super::{Fact, Progress, Recorder, Settings};
+use super::progress::{Progress, Recorded};
+use super::{Fact, Recorder, Settings};
 use crate::census::Window;
 use crate::flow::Side;
 use crate::json;
@@ -25,9 +26,16 @@ use crate::x509::{Certificate, CertificateCache, ChainCache};
 /// Handshakes before the turn of another at which its bytes are asked for.
 const AHEAD: usize = 2;
 
+/// A name whose owners are all in this thread: who counts those of a shared one for every record has to
+/// fetch the count from other cores each time.
+fn own(name: &Arc<str>) -> Arc<str> {
+    Arc::from(&**name)
+}
+
 /// What one worker thread has.
 pub(super) struct Worker<'a> {
     settings: &'a Settings,
+    sensor: Arc<str>,
     certificates: &'a CertificateCache,
     chains: &'a ChainCache,
     /// Where there is one to fill.
@@ -71,6 +79,7 @@ impl<'a> Worker<'a> {
         let judge = Judge::new(&settings.policies, &settings.limits);
         Self {
             settings,
+            sensor: own(&settings.sensor),
             certificates,
             chains,
             census,
@@ -86,54 +95,58 @@ impl<'a> Worker<'a> {
     /// Work until there is no more.
     pub(super) fn run(mut self, full: &Receiver<Batch>, done: &Sender<Batch>) {
         for mut batch in full {
-            let mut jobs = std::mem::take(&mut batch.jobs);
-            let mut connections = 0;
-            for (n, job) in jobs.iter().enumerate() {
-                // They were gathered over a long time and are far away.
-                if let Some(next) = jobs.get(n.saturating_add(AHEAD)) {
-                    next.transcript.prefetch();
-                }
-                let before = batch.lines.len();
-                // A fault in one handshake must not cost the others.
-                let worked = contain(|| self.work(job, &mut batch.lines));
-                if let Some(recorded) = worked {
-                    connections += u64::from(recorded);
-                } else {
-                    batch.lines.truncate(before);
-                    self.parser = HelloParser::new(&self.settings.limits);
-                    self.judge = Judge::new(&self.settings.policies, &self.settings.limits);
-                    self.progress.add_lost(&job.source);
-                }
-            }
-            for mut job in jobs.drain(..) {
-                if job.transcript.recycle() {
-                    batch.spares.push(job.transcript);
-                }
-            }
-            batch.jobs = jobs;
-            let window = Window { since: self.settings.since, until: self.settings.until };
-            for (source, heard) in batch.names.drain(..) {
-                let hour = heard.at.start_of_hour();
-                let within = window.meets_hours(hour, hour);
-                if let Some(census) = self.census.filter(|_| within) {
-                    census(Fact::Heard(&source, heard));
-                }
-            }
-            self.progress.add_connections(connections);
+            self.work_off(&mut batch);
             if done.send(batch).is_err() {
                 return;
             }
         }
     }
 
-    /// One handshake; whether it made a record.
-    fn work(&mut self, job: &Job, lines: &mut Vec<u8>) -> bool {
-        self.provoked.step();
-        let Some(record) = self.record(job) else { return false };
-        if !self.settings.wants(record.ts) {
-            return false;
+    /// The lines of all handshakes of a batch, whose transcripts are free then.
+    pub(super) fn work_off(&mut self, batch: &mut Batch) {
+        let Batch { jobs, sources, names, spares, lines, .. } = batch;
+        let mut recorded = Recorded::default();
+        let mut numbered = jobs.iter().enumerate();
+        for (name, count) in sources.drain(..) {
+            let source = own(&name);
+            for (n, job) in numbered.by_ref().take(count) {
+                // They were gathered over a long time and are far away.
+                if let Some(next) = jobs.get(n.saturating_add(AHEAD)) {
+                    next.transcript.prefetch();
+                }
+                let before = lines.len();
+                // A fault in one handshake must not cost the others.
+                if contain(|| self.work(&source, job, lines, &mut recorded)).is_none() {
+                    lines.truncate(before);
+                    self.parser = HelloParser::new(&self.settings.limits);
+                    self.judge = Judge::new(&self.settings.policies, &self.settings.limits);
+                    self.progress.add_lost(&name);
+                }
+            }
         }
-        self.progress.add_version(record.server_hello.as_ref().map(|hello| hello.version));
+        for mut job in jobs.drain(..) {
+            if job.transcript.recycle() {
+                spares.push(job.transcript);
+            }
+        }
+        let window = Window { since: self.settings.since, until: self.settings.until };
+        for (source, heard) in names.drain(..) {
+            let hour = heard.at.start_of_hour();
+            let within = window.meets_hours(hour, hour);
+            if let Some(census) = self.census.filter(|_| within) {
+                census(Fact::Heard(&source, heard));
+            }
+        }
+        self.progress.add(&recorded);
+    }
+
+    /// One handshake of a source, if it makes a record.
+    fn work(&mut self, source: &Arc<str>, job: &Job, lines: &mut Vec<u8>, recorded: &mut Recorded) {
+        self.provoked.step();
+        let Some(record) = self.record(source, job) else { return };
+        if !self.settings.wants(record.ts) {
+            return;
+        }
         if let Some(census) = self.census {
             census(Fact::Record(&record));
         }
@@ -145,11 +158,11 @@ impl<'a> Worker<'a> {
                 lines.push(b'\n');
             }
         }
-        true
+        recorded.add(record.server_hello.as_ref().map(|hello| hello.version));
     }
 
-    fn record(&mut self, job: &Job) -> Option<FlowRecord> {
-        let Job { source, transport, carried, meta, transcript } = job;
+    fn record(&mut self, source: &Arc<str>, job: &Job) -> Option<FlowRecord> {
+        let Job { transport, carried, meta, transcript } = job;
         let limits = &self.settings.limits;
         let events = quic::conversation::events(*transport, transcript, limits);
         let [low, high] = meta.endpoints;
@@ -207,7 +220,7 @@ impl<'a> Worker<'a> {
         let [of_client, of_server] = signs;
         Some(FlowRecord {
             ts: begun,
-            sensor: Arc::clone(&self.settings.sensor),
+            sensor: Arc::clone(&self.sensor),
             source: Arc::clone(source),
             community_id,
             transport: *transport,

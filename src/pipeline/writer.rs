@@ -25,19 +25,28 @@ pub(super) fn write_in_order<S: Sink>(
         waiting.insert(batch.number.unwrap_or_default(), batch);
         while let Some(mut batch) = waiting.remove(&next) {
             next = next.saturating_add(1);
-            if failed.is_none()
-                && let Some(sink) = &mut sink
-                && !batch.lines.is_empty()
-            {
-                failed = sink.write(&batch.lines).err();
-            }
+            write(&mut batch, &mut sink, &mut failed);
             if batch.extra {
                 continue;
             }
-            batch.clear();
             // The capture thread may be done already.
             let _ = empty.send(batch);
         }
     }
     failed
+}
+
+/// Write the lines of a batch, unless writing failed before, and empty it.
+pub(super) fn write<S: Sink>(
+    batch: &mut Batch,
+    sink: &mut Option<&mut S>,
+    failed: &mut Option<io::Error>,
+) {
+    if failed.is_none()
+        && let Some(sink) = sink
+        && !batch.lines.is_empty()
+    {
+        *failed = sink.write(&batch.lines).err();
+    }
+    batch.clear();
 }

@@ -23,7 +23,7 @@ const BLOCK: usize = 1 << 20;
 const ALIGNMENT: usize = 4096;
 
 /// Blocks beside the one that is being filled.
-const BLOCKS: usize = 2;
+const BLOCKS: usize = 4;
 
 /// Filled block by block, and named as an [`OutputFile`] is.
 #[derive(Debug)]

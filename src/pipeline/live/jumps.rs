@@ -76,13 +76,13 @@ mod tests {
     }
 
     /// A capture of one handshake, who follows it, and where it comes out when it is over.
-    fn watched() -> (FileSource, Follower, Batcher, Receiver<Batch>) {
+    fn watched() -> (FileSource, Follower, Batcher<'static>, Receiver<Batch>) {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/tls12-ecdhe-rsa.pcap");
         let limits = Limits::default();
         let source = FileSource::open(path.as_ref(), &limits).unwrap();
         let (empty, (full, over)) = (unbounded(), unbounded());
         empty.0.send(Batch::default()).unwrap();
-        let batcher = Batcher::new(empty.1, full, Arc::default());
+        let batcher = Batcher::beside(empty.1, full, Arc::default());
         (source, Follower::new("eth1".into(), &limits), batcher, over)
     }
 

@@ -93,7 +93,7 @@ pub fn live<S: Sink + Send>(
     let ((), output) = run(settings, Some(&add), sink, progress, sources.len(), |empty, full| {
         thread::scope(|scope| {
             for (source, report) in sources.into_iter().zip(watch.members()) {
-                let batcher = Batcher::new(empty.clone(), full.clone(), Arc::clone(&numbers))
+                let batcher = Batcher::beside(empty.clone(), full.clone(), Arc::clone(&numbers))
                     .with_backlog(limits.backlog_bytes);
                 let capture = CaptureThread::new(source, batcher, &limits, report);
                 scope.spawn(move || capture.run(progress));
@@ -138,7 +138,7 @@ fn begins_or_ends(frame: &[u8]) -> bool {
 struct CaptureThread<'a> {
     source: LiveSource,
     follower: Follower,
-    batcher: Batcher,
+    batcher: Batcher<'a>,
     lost: Lost,
     /// Kernel drops that are counted in `lost`, and how often the thread had waited by then.
     counted: u64,
@@ -157,7 +157,7 @@ struct CaptureThread<'a> {
 impl<'a> CaptureThread<'a> {
     fn new(
         source: LiveSource,
-        batcher: Batcher,
+        batcher: Batcher<'a>,
         limits: &Limits,
         report: &'a Mutex<InterfaceReport>,
     ) -> Self {
