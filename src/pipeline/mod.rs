@@ -1,7 +1,7 @@
 //! Threads, batches and channels: captures in, records and a census out.
 //!
 //! ```text
-//!   capture thread              workers                      writer
+//!   capture thread              workers                   whoever's turn it is
 //!   Source → Decoder → FlowTable ═Batch═▶ record ─▶ Census    ─lines in order─▶ Sink
 //!        ▲                                                          │
 //!        ╰────────────────── emptied batches come back ─────────────╯
@@ -49,7 +49,7 @@ pub use carry::Carried;
 pub use faults::Faults;
 pub use progress::Progress;
 use worker::Worker;
-use writer::write;
+use writer::{Lines, Writer};
 
 /// Batches that are under way at the same time for each thread that fills or empties them. They are
 /// few, so that what they hold is still in a near cache when it is its turn.
@@ -157,7 +157,7 @@ pub fn read_some<'c, S: Sink + Send>(
 fn run_alone<S: Sink + Send, T: Default + Send>(
     settings: &Settings,
     census: Option<Recorder<'_>>,
-    mut sink: Option<&mut S>,
+    sink: Option<&mut S>,
     progress: &Progress,
     capture: impl FnOnce(Batcher<'_>) -> T + Send,
 ) -> (T, Option<std::io::Error>) {
@@ -167,12 +167,13 @@ fn run_alone<S: Sink + Send, T: Default + Send>(
     let alone = || {
         let mut worker =
             Worker::new(settings, &certificates, &chains, census, wants_lines, progress);
-        let mut failed = None;
+        let mut lines = Lines::new(sink);
         let captured = capture(Batcher::here(|batch| {
             worker.work_off(batch);
-            write(batch, &mut sink, &mut failed);
+            lines.write(&batch.lines);
+            batch.clear();
         }));
-        (captured, failed)
+        (captured, lines.finish())
     };
     // The stack of a new thread begins at a page; the first one's anywhere, and a run is slower the more
     // values lie across two lines of the cache.
@@ -196,26 +197,26 @@ fn run<S: Sink + Send, T: Default + Send>(
     let batches = workers.saturating_add(captures).saturating_mul(BATCHES);
     let (empty_tx, empty_rx) = bounded::<Batch>(batches);
     let (full_tx, full_rx) = bounded::<Batch>(batches);
-    let (done_tx, done_rx) = bounded::<Batch>(batches);
     for _ in 0..batches {
         // There is room for all of them.
         let _ = empty_tx.send(Batch::default());
     }
     let wants_lines = sink.is_some();
-    thread::scope(|scope| {
+    let writer = Writer::new(sink, empty_tx);
+    let captured = thread::scope(|scope| {
         let capture = scope.spawn(move || capture(empty_rx, full_tx));
         for _ in 0..workers {
-            let (full_rx, done_tx) = (full_rx.clone(), done_tx.clone());
-            let (certificates, chains) = (&certificates, &chains);
+            let full_rx = full_rx.clone();
+            let (certificates, chains, writer) = (&certificates, &chains, &writer);
             scope.spawn(move || {
                 Worker::new(settings, certificates, chains, census, wants_lines, progress)
-                    .run(&full_rx, &done_tx);
+                    .run(&full_rx, writer);
             });
         }
-        drop((full_rx, done_tx));
-        let output = writer::write_in_order(&done_rx, &empty_tx, sink);
-        (capture.join().unwrap_or_default(), output)
-    })
+        drop(full_rx);
+        capture.join().unwrap_or_default()
+    });
+    (captured, writer.finish())
 }
 
 impl Settings {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 
 use super::batch::{Batch, Job};
 use super::faults::{Provoked, contain};
 use super::judge::Judge;
 use super::progress::{Progress, Recorded};
+use super::writer::Writer;
 use super::{Fact, Recorder, Settings};
 use crate::census::Window;
 use crate::flow::Side;
@@ -16,6 +17,7 @@ use crate::packet::Layers;
 use crate::quic;
 use crate::record::community::{self, CommunityId};
 use crate::record::{Evasion, FlowRecord, Peer, Seen, Sides};
+use crate::sink::Sink;
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
 use crate::tls::parse::HelloParser;
@@ -93,12 +95,10 @@ impl<'a> Worker<'a> {
     }
 
     /// Work until there is no more.
-    pub(super) fn run(mut self, full: &Receiver<Batch>, done: &Sender<Batch>) {
+    pub(super) fn run<S: Sink>(mut self, full: &Receiver<Batch>, writer: &Writer<'_, S>) {
         for mut batch in full {
             self.work_off(&mut batch);
-            if done.send(batch).is_err() {
-                return;
-            }
+            writer.take(batch);
         }
     }
 
