@@ -1,6 +1,7 @@
 //! [`FlowKey`]: which connection a packet belongs to, the same for both directions.
 
 use std::hash::{Hash, Hasher};
+use std::hint::select_unpredictable;
 
 use crate::packet::{Address, Domain, Endpoint};
 
@@ -52,16 +53,25 @@ pub struct FlowKey {
 impl FlowKey {
     /// The key of a packet, and which end sent it.
     #[inline]
+    #[expect(clippy::needless_bitwise_bool, reason = "it must not be a branch")]
     pub fn of(source: Endpoint, target: Endpoint, domain: Domain) -> (Self, Side) {
         // As words, which are read from the packet once.
-        let [source_words, target_words] = [halves(source.address), halves(target.address)];
-        let low = (source_words, source.port);
-        let high = (target_words, target.port);
-        if low <= high {
-            (Self::ordered(low, high, domain), Side::Low)
-        } else {
-            (Self::ordered(high, low, domain), Side::High)
-        }
+        let [source_0, source_1] = halves(source.address);
+        let [target_0, target_1] = halves(target.address);
+        let wide = |high: u64, low: u64| u128::from(high) << 64 | u128::from(low);
+        let (from, to) = (wide(source_0, source_1), wide(target_0, target_1));
+        // Which end sends is as good as chance: what depends on it is chosen without a branch.
+        let is_low = (from < to) | ((from == to) & (source.port <= target.port));
+        let of_two = |source: u64, target: u64| {
+            let low = select_unpredictable(is_low, source, target);
+            (low, low ^ source ^ target)
+        };
+        let ((low_0, high_0), (low_1, high_1)) =
+            (of_two(source_0, target_0), of_two(source_1, target_1));
+        let (low_port, high_port) = of_two(source.port.into(), target.port.into());
+        let rest = u64::from(domain.0) << 32 | low_port << 16 | high_port;
+        let side = select_unpredictable(is_low, Side::Low, Side::High);
+        (Self { words: [low_0, low_1, high_0, high_1, rest] }, side)
     }
 
     /// One end.
@@ -94,17 +104,7 @@ impl FlowKey {
         let [a, b, c, d, rest] = self.words;
         Self { words: [a, b, c, d, (domain as u64) << 32 | rest & 0xffff_ffff] }
     }
-
-    #[inline]
-    fn ordered((low, low_port): End, (high, high_port): End, Domain(domain): Domain) -> Self {
-        let ([low_0, low_1], [high_0, high_1]) = (low, high);
-        let rest = u64::from(domain) << 32 | u64::from(low_port) << 16 | u64::from(high_port);
-        Self { words: [low_0, low_1, high_0, high_1, rest] }
-    }
 }
-
-/// The address of an end in two words, and its port.
-type End = ([u64; 2], u16);
 
 impl PartialEq for FlowKey {
     /// Word by word: the key of a packet was just written so, and wider reads would have to wait.

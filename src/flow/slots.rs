@@ -102,10 +102,10 @@ impl<E: Slot> Slots<E> {
         self.index.prefetch(hash);
     }
 
-    /// The first slot with this hash, whatever its key.
+    /// The slot with this hash, whatever its key.
     #[inline]
     pub(super) fn likely(&self, hash: u64) -> Option<u32> {
-        self.index.find(hash, |_| true).map(|slot| slot & !JOINED)
+        self.index.likely(hash).map(|slot| slot & !JOINED)
     }
 
     /// How many entries there have been. While that is the same, what was not found is not there.

@@ -475,16 +475,18 @@ impl StreamConsumer for Conversation {
         }
     }
 
+    #[inline]
+    #[expect(clippy::needless_bitwise_bool, reason = "one branch is guessed right more often")]
     fn opening(payload: &[u8]) -> Opening {
         match payload {
-            [HANDSHAKE, 3, 0..=4, _, _, 1, 0, _, _, 3, 0..=4, ..] => Opening::Sought,
-            [HANDSHAKE, ..] => Opening::None,
-            [0x80..=0xff, _, 1, 0 | 3, ..]
-                if matches!(classify(payload, Context::Cleartext), Found::SslV2) =>
+            // All at once, as for `may_open`.
+            [first, second, third, ..]
+                if (*first == HANDSHAKE) & (*second == 3)
+                    | (*first >= 0x80) & (*third == 1)
+                    | patience::may_open(*first, *second) =>
             {
-                Opening::Sought
+                opening(payload)
             }
-            _ if patience::is_opening(payload) => Opening::Words,
             _ => Opening::None,
         }
     }
@@ -524,6 +526,22 @@ impl StreamConsumer for Conversation {
         if !side.of(&self.tracks).is_skipping() {
             self.transcript.prefetch_end(side, size);
         }
+    }
+}
+
+/// What a packet begins of which the first bytes say that it may begin something.
+#[inline(never)]
+fn opening(payload: &[u8]) -> Opening {
+    match payload {
+        [HANDSHAKE, 3, 0..=4, _, _, 1, 0, _, _, 3, 0..=4, ..] => Opening::Sought,
+        [HANDSHAKE, ..] => Opening::None,
+        [0x80..=0xff, _, 1, 0 | 3, ..]
+            if matches!(classify(payload, Context::Cleartext), Found::SslV2) =>
+        {
+            Opening::Sought
+        }
+        _ if patience::is_opening(payload) => Opening::Words,
+        _ => Opening::None,
     }
 }
 
