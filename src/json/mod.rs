@@ -276,7 +276,11 @@ impl Members<'_> {
     }
 
     /// A member of an object whose key is a name of this program: it needs no escapes.
-    #[inline]
+    ///
+    /// Where the key is a constant its length is known when this is compiled, and the key is stored rather
+    /// than copied: a processor that copies a few bytes first has to guess how many.
+    #[allow(clippy::inline_always, reason = "there is but one call for each member")]
+    #[inline(always)]
     fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
         if self.kind == Kind::Raw {
             return value.serialize(Copier { out: self.out });
@@ -334,7 +338,8 @@ macro_rules! fields {
             type Ok = ();
             type Error = Error;
 
-            #[inline]
+            #[allow(clippy::inline_always, reason = "as for `field`")]
+            #[inline(always)]
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 key: &'static str,
