@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::ascii::Ascii;
+
 /// A moment of capture time, in nanoseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
-
-/// Bytes of the longest text form, `1970-01-01T00:00:00.000000000Z`.
-const TEXT: usize = 30;
 
 impl Timestamp {
     /// From seconds and nanoseconds; what does not fit stays at the last moment that does.
@@ -60,40 +59,45 @@ impl Timestamp {
         Self(self.0.saturating_add_signed(seconds.saturating_mul(1_000_000_000)))
     }
 
-    /// RFC 3339 text with nanoseconds, without allocating.
-    fn text(self) -> [u8; TEXT] {
-        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+    /// RFC 3339 text with nanoseconds, `1970-01-01T00:00:00.000000000Z`.
+    fn text(self) -> Ascii<32> {
         let seconds = self.as_secs();
         let (year, month, day) = civil_from_days(seconds / 86_400);
         let of_day = seconds % 86_400;
-        for (range, value) in [
-            (0..4, year),
-            (5..7, month),
-            (8..10, day),
-            (11..13, of_day / 3600),
-            (14..16, of_day / 60 % 60),
-            (17..19, of_day % 60),
-            (20..29, self.0 % 1_000_000_000),
+        let nanoseconds = self.0 % 1_000_000_000;
+        let mut text = Ascii::EMPTY;
+        text.put_pair(year / 100);
+        for (number, behind) in [
+            (year, b'-'),
+            (month, b'-'),
+            (day, b'T'),
+            (of_day / 3600, b':'),
+            (of_day / 60 % 60, b':'),
+            (of_day % 60, b'.'),
         ] {
-            let mut value = value;
-            for digit in text.get_mut(range).unwrap_or_default().iter_mut().rev() {
-                *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
-                value /= 10;
-            }
+            text.put_pair(number);
+            text.put([behind], 1);
         }
+        // The ninth digit comes with a zero, which the last letter takes the place of.
+        for scale in [10_000_000, 100_000, 1_000, 10] {
+            text.put_pair(nanoseconds / scale);
+        }
+        text.put_pair(nanoseconds % 10 * 10);
+        text.pop();
+        text.put(*b"Z", 1);
         text
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(str::from_utf8(&self.text()).unwrap_or_default())
+        f.write_str(self.text().as_str())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(str::from_utf8(&self.text()).unwrap_or_default())
+        serializer.serialize_str(self.text().as_str())
     }
 }
 

@@ -65,6 +65,7 @@
 //! depend on threads. And a SYN makes no flow: only a small table of fixed size remembers where
 //! streams begin, so that a flood of SYNs costs neither memory nor time.
 
+mod ascii;
 pub mod bytes;
 pub mod capture;
 pub mod census;

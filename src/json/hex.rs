@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::ascii::{Ascii, hex_digit};
+
 /// Bytes that are written as lower-case hex.
 ///
 /// ```
@@ -16,26 +18,18 @@ pub struct Hex<'a>(pub &'a [u8]);
 const STEP: usize = 32;
 
 /// The digits of up to [`STEP`] bytes, two each.
-fn digits(bytes: &[u8], text: &mut [u8; 2 * STEP]) -> usize {
-    const fn digit(nibble: u8) -> u8 {
-        // Without a table the compiler does many in one step.
-        let letter = if nibble > 9 { b'a' - b'0' - 10 } else { 0 };
-        (b'0' | nibble).wrapping_add(letter)
-    }
+fn digits(bytes: &[u8]) -> Ascii<{ 2 * STEP }> {
+    let mut text = [0; 2 * STEP];
     let (pairs, _) = text.as_chunks_mut::<2>();
     for (pair, byte) in pairs.iter_mut().zip(bytes) {
-        *pair = [digit(byte >> 4), digit(byte & 0x0f)];
+        *pair = [hex_digit(byte >> 4), hex_digit(*byte)];
     }
-    bytes.len().min(STEP).saturating_mul(2)
+    Ascii::of(text, bytes.len().min(STEP).saturating_mul(2))
 }
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chunks(STEP).try_for_each(|bytes| {
-            let mut text = [0; 2 * STEP];
-            let length = digits(bytes, &mut text);
-            f.write_str(str::from_utf8(text.get(..length).unwrap_or_default()).unwrap_or_default())
-        })
+        self.0.chunks(STEP).try_for_each(|bytes| f.write_str(digits(bytes).as_str()))
     }
 }
 
@@ -45,10 +39,7 @@ impl Serialize for Hex<'_> {
             return serializer.collect_str(self);
         }
         // The hashes of a record go without the formatter.
-        let mut text = [0; 2 * STEP];
-        let length = digits(self.0, &mut text);
-        let text = text.get(..length).unwrap_or_default();
-        serializer.serialize_str(str::from_utf8(text).unwrap_or_default())
+        serializer.serialize_str(digits(self.0).as_str())
     }
 }
 

@@ -13,6 +13,7 @@
     clippy::indexing_slicing
 )]
 
+mod address;
 mod cursor;
 pub mod decode;
 mod fast;
@@ -28,13 +29,16 @@ mod tests;
 mod tunnel;
 mod wlan;
 
+pub use address::Address;
 pub use decode::Decoder;
 pub use stats::{Layer, PacketStats, Skip};
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
+
+use crate::ascii::{Ascii, hex_digit};
 
 /// What a frame carried.
 #[derive(Clone, Copy, Debug)]
@@ -108,103 +112,6 @@ pub struct Eapol<'a> {
     /// What it was wrapped in.
     pub layers: Layers,
 }
-
-/// An IP address of either version in 16 bytes; IPv4 stands IPv4-mapped (RFC 4291 §2.5.5.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address([u8; 16]);
-
-impl Address {
-    /// An IPv4 address.
-    pub const fn v4(octets: [u8; 4]) -> Self {
-        // As a number, which is two wide stores; byte by byte it would be sixteen.
-        Self((0xffff << 80 | (u32::from_le_bytes(octets) as u128) << 96).to_le_bytes())
-    }
-
-    /// An IPv6 address.
-    pub const fn v6(octets: [u8; 16]) -> Self {
-        Self(octets)
-    }
-
-    /// The link-local IPv6 address that a MAC address makes (RFC 4291 §2.5.1 and appendix A): the
-    /// address of a host of which no other is known.
-    pub fn of_mac(Mac(mac): Mac) -> Self {
-        let [first, x, y, ref device @ ..] = mac;
-        let mut octets = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 0x02, x, y, 0xff, 0xfe, 0, 0, 0];
-        octets.iter_mut().rev().zip(device.iter().rev()).for_each(|(to, from)| *to = *from);
-        Self(octets)
-    }
-
-    /// The 16 bytes.
-    pub const fn octets(self) -> [u8; 16] {
-        self.0
-    }
-
-    /// As the standard library's type, IPv4 as such.
-    pub fn to_ip(self) -> IpAddr {
-        Ipv6Addr::from(self.0).to_canonical()
-    }
-}
-
-impl From<IpAddr> for Address {
-    fn from(ip: IpAddr) -> Self {
-        match ip {
-            IpAddr::V4(ip) => Self::v4(ip.octets()),
-            IpAddr::V6(ip) => Self::v6(ip.octets()),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_ip().fmt(f)
-    }
-}
-
-impl Serialize for Address {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Two in every record: the usual kind goes without the formatter.
-        match self.to_ip() {
-            IpAddr::V4(ip) => {
-                let (text, length) = dotted(ip.octets());
-                let text = text.get(..length).unwrap_or_default();
-                serializer.serialize_str(str::from_utf8(text).unwrap_or_default())
-            }
-            ip @ IpAddr::V6(_) => serializer.collect_str(&ip),
-        }
-    }
-}
-
-/// `203.0.113.7`, and how long that is.
-fn dotted(octets: [u8; 4]) -> ([u8; 16], usize) {
-    let mut text = [0; 16];
-    let mut length = 0_usize;
-    for octet in octets {
-        // Three digits and a dot are written, and what is not needed of them is written over.
-        let (digits, size) = OCTETS.get(usize::from(octet)).copied().unwrap_or_default();
-        if let Some(place) = text.get_mut(length..).and_then(<[u8]>::first_chunk_mut) {
-            *place = digits;
-        }
-        length = length.saturating_add(size);
-    }
-    (text, length.saturating_sub(1))
-}
-
-/// The digits of each octet, a dot behind them, and how many bytes these are.
-#[allow(clippy::indexing_slicing, reason = "checked when it is built")]
-static OCTETS: [([u8; 4], usize); 256] = {
-    let mut octets = [([b'.'; 4], 2); 256];
-    let mut octet = 0_u8;
-    loop {
-        let ones = b'0' | (octet % 10);
-        octets[octet as usize] = match octet {
-            0..=9 => ([ones, b'.', b'.', b'.'], 2),
-            10..=99 => ([b'0' | (octet / 10), ones, b'.', b'.'], 3),
-            _ => ([b'0' | (octet / 100), b'0' | (octet / 10 % 10), ones, b'.'], 4),
-        };
-        let Some(next) = octet.checked_add(1) else { break octets };
-        octet = next;
-    }
-};
 
 /// An address and a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -336,26 +243,25 @@ impl Mac {
 
 impl Mac {
     /// `02:00:5e:10:00:01`.
-    fn text(self) -> [u8; 17] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
-        let mut text = [b':'; 17];
-        for (place, byte) in text.chunks_mut(3).zip(self.0) {
-            place.iter_mut().zip([byte >> 4, byte & 0x0f]).for_each(|(to, of)| *to = digit(of));
+    fn text(self) -> Ascii<32> {
+        let mut text = Ascii::EMPTY;
+        for byte in self.0 {
+            text.put([hex_digit(byte >> 4), hex_digit(byte), b':'], 3);
         }
+        text.pop();
         text
     }
 }
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(str::from_utf8(&self.text()).unwrap_or_default())
+        f.write_str(self.text().as_str())
     }
 }
 
 impl Serialize for Mac {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(str::from_utf8(&self.text()).unwrap_or_default())
+        serializer.serialize_str(self.text().as_str())
     }
 }
 

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 
+use crate::ascii::Ascii;
 use crate::packet::Endpoint;
 
 /// The protocol number of TCP.
@@ -17,7 +18,7 @@ pub const UDP: u8 = 17;
 
 /// The Community ID of a flow: `1:` and the hash in base64.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CommunityId([u8; 30]);
+pub struct CommunityId(Ascii<32>);
 
 impl CommunityId {
     /// Of the flow between two ends, with seed 0.
@@ -43,16 +44,16 @@ impl CommunityId {
         put(&low.port.to_be_bytes());
         put(&high.port.to_be_bytes());
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes.get(..length).unwrap_or_default());
-        let mut text = *b"1:0000000000000000000000000000";
+        let mut text = *b"1:000000000000000000000000000000";
         let [_, _, encoded @ ..] = &mut text;
         // 20 bytes are 28 digits: they fit.
-        let _ = STANDARD.encode_slice(hash, encoded);
-        Self(text)
+        let encoded = STANDARD.encode_slice(hash, encoded).unwrap_or_default();
+        Self(Ascii::of(text, encoded.saturating_add(2)))
     }
 
     /// As text.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
+        self.0.as_str()
     }
 }
 

@@ -315,7 +315,10 @@ impl<'a> Extensions<'a> {
             let kind = list.u8()?;
             let name = list.sub_u16()?.rest();
             if kind == 0 && !name.is_empty() {
-                return Some(String::from_utf8_lossy(name).into_owned());
+                return Some(match str::from_utf8(name) {
+                    Ok(name) => name.to_owned(),
+                    Err(_) => String::from_utf8_lossy(name).into_owned(),
+                });
             }
         }
     }
