@@ -56,11 +56,14 @@ impl<const N: usize> Ascii<N> {
         }
     }
 
-    /// Add the last two digits of a number.
+    /// Write the last two digits of a number over what is in a place.
     #[inline]
-    pub(crate) fn put_pair(&mut self, number: u64) {
+    pub(crate) fn set_pair(&mut self, place: usize, number: u64) {
         let pair = usize::try_from(number % 100).ok().and_then(|pair| PAIRS.get(pair));
-        self.put(pair.copied().unwrap_or_default(), 2);
+        let place = self.bytes.get_mut(place..).and_then(<[u8]>::first_chunk_mut);
+        if let (Some(place), Some(pair)) = (place, pair) {
+            *place = *pair;
+        }
     }
 
     /// Take back the last byte.
@@ -90,13 +93,14 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out() {
         let mut text = Ascii::<4>::EMPTY;
-        text.put(*b"ab", 2);
-        text.put_pair(107);
+        text.put(*b"abx", 2);
+        text.put(*b"cde", 3);
+        text.set_pair(3, 7);
+        assert_eq!(text.as_str(), "ab");
         text.put(*b"c", 1);
-        assert_eq!(text.as_str(), "ab07");
         text.pop();
-        text.put(*b"c", 1);
-        assert_eq!(text.as_str(), "ab0c");
+        text.put(*b"dx", 2);
+        assert_eq!(text.as_str(), "abdx");
     }
 
     #[test]
@@ -105,9 +109,9 @@ mod tests {
             let mut text = Ascii::<4>::EMPTY;
             text.put([hex_digit(number >> 4), hex_digit(number)], 2);
             assert_eq!(text.as_str(), format!("{number:02x}"));
-            let mut text = Ascii::<4>::EMPTY;
-            text.put_pair(number.into());
-            assert_eq!(text.as_str(), format!("{:02}", number % 100));
+            let mut text = Ascii::of(*b"abxx", 4);
+            text.set_pair(2, number.into());
+            assert_eq!(text.as_str(), format!("ab{:02}", number % 100));
         }
     }
 }

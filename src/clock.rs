@@ -65,26 +65,24 @@ impl Timestamp {
         let (year, month, day) = civil_from_days(seconds / 86_400);
         let of_day = seconds % 86_400;
         let nanoseconds = self.0 % 1_000_000_000;
-        let mut text = Ascii::EMPTY;
-        text.put_pair(year / 100);
-        for (number, behind) in [
-            (year, b'-'),
-            (month, b'-'),
-            (day, b'T'),
-            (of_day / 3600, b':'),
-            (of_day / 60 % 60, b':'),
-            (of_day % 60, b'.'),
+        let mut text = Ascii::of(*b"0000-00-00T00:00:00.000000000Z\0\0", 30);
+        for (place, number) in [
+            (0, year / 100),
+            (2, year),
+            (5, month),
+            (8, day),
+            (11, of_day / 3600),
+            (14, of_day / 60 % 60),
+            (17, of_day % 60),
+            (20, nanoseconds / 10_000_000),
+            (22, nanoseconds / 100_000),
+            (24, nanoseconds / 1_000),
+            (26, nanoseconds / 10),
+            // Its last digit, for the second time, and the ninth.
+            (27, nanoseconds),
         ] {
-            text.put_pair(number);
-            text.put([behind], 1);
+            text.set_pair(place, number);
         }
-        // The ninth digit comes with a zero, which the last letter takes the place of.
-        for scale in [10_000_000, 100_000, 1_000, 10] {
-            text.put_pair(nanoseconds / scale);
-        }
-        text.put_pair(nanoseconds % 10 * 10);
-        text.pop();
-        text.put(*b"Z", 1);
         text
     }
 }

@@ -244,12 +244,11 @@ impl Mac {
 impl Mac {
     /// `02:00:5e:10:00:01`.
     fn text(self) -> Ascii<32> {
-        let mut text = Ascii::EMPTY;
-        for byte in self.0 {
-            text.put([hex_digit(byte >> 4), hex_digit(byte), b':'], 3);
+        let mut text = [b':'; 32];
+        for (place, byte) in text.as_chunks_mut::<3>().0.iter_mut().zip(self.0) {
+            *place = [hex_digit(byte >> 4), hex_digit(byte), b':'];
         }
-        text.pop();
-        text
+        Ascii::of(text, 17)
     }
 }
 
