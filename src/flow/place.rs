@@ -1,5 +1,6 @@
 //! [`Place`]: where in a flow table a segment belongs.
 
+use super::slots::VACANT;
 use super::{FlowKey, Side};
 use crate::packet::Segment;
 
@@ -18,6 +19,8 @@ pub struct Place {
     pub(super) slot: Option<u32>,
     /// How many there had been when it was looked for.
     pub(super) asked: u32,
+    /// What the entry's state was.
+    pub(super) state: u32,
 }
 
 impl Place {
@@ -25,6 +28,15 @@ impl Place {
     pub(super) fn of(segment: &Segment<'_>, hash: impl FnOnce(&FlowKey) -> u64) -> Self {
         let (key, side) = FlowKey::of(segment.source, segment.target, segment.domain);
         let (hash, is_bare) = (hash(&key), segment.only_acknowledges());
-        Self { key, side, hash, is_bare, size: segment.payload.len(), slot: None, asked: 0 }
+        Self {
+            key,
+            side,
+            hash,
+            is_bare,
+            size: segment.payload.len(),
+            slot: None,
+            asked: 0,
+            state: VACANT,
+        }
     }
 }

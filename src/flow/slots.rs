@@ -5,6 +5,7 @@
 //! entries, and it is also the hand that says who goes when a bound is reached.
 
 use std::hash::BuildHasher;
+use std::hint::select_unpredictable;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -94,6 +95,16 @@ impl<E: Slot> Slots<E> {
     #[inline]
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut E> {
         self.entries.get_mut(slot as usize)
+    }
+
+    /// The state of the entry in a slot, where there is one. That there is none is no rare thing, and
+    /// costs no branch.
+    #[inline]
+    pub(super) fn state_of(&self, slot: Option<u32>) -> u32 {
+        let Some(last) = self.entries.len().checked_sub(1) else { return VACANT };
+        let slot = slot.map_or(usize::MAX, |slot| slot as usize);
+        let state = self.entries.get(slot.min(last)).map_or(VACANT, Slot::state);
+        select_unpredictable(slot <= last, state, VACANT)
     }
 
     /// Ask for what will say where the entry with this hash is.
@@ -238,6 +249,12 @@ impl<F> Watched<F> {
     #[inline]
     pub(super) fn get_mut(&mut self, state: u32) -> Option<&mut F> {
         self.places.get_mut(state as usize)?.as_deref_mut()
+    }
+
+    /// Whether this is the state of a flow that is watched.
+    #[inline]
+    pub(super) const fn reaches(&self, state: u32) -> bool {
+        (state as usize) < self.places.len()
     }
 
     /// A place for a flow: the state of its entry from now on.

@@ -158,10 +158,17 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.slots.hand.prefetch(packets);
     }
 
-    /// Ask for the flow of a segment that was found, whose entry was asked for before.
+    /// Whether a segment's flow, whose entry was asked for, is likely watched, or begins with it.
+    #[inline]
+    pub fn is_wanted(&self, place: &mut Place) -> bool {
+        place.state = self.slots.state_of(place.slot);
+        (place.slot.is_none() && place.size > 0) | self.watched.reaches(place.state)
+    }
+
+    /// Ask for the flow of a segment.
     #[inline]
     pub fn prefetch(&self, place: &Place) {
-        if let Some(flow) = self.flow_at(place) {
+        if let Some(flow) = self.watched.get(place.state) {
             if place.is_bare { flow.prefetch_heard() } else { flow.prefetch() }
         }
     }
@@ -170,7 +177,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// what is wanted when an end is heard first. The flow was asked for before.
     #[inline]
     pub fn prefetch_end(&self, segment: &Segment<'_>, place: &Place) {
-        if let Some(flow) = self.flow_at(place) {
+        if let Some(flow) = self.watched.get(place.state) {
             if !flow.heard.has(place.side) {
                 self.syns.prefetch(&place.key);
             }
@@ -182,11 +189,6 @@ impl<C: StreamConsumer> FlowTable<C> {
             return;
         }
         prefetch_all(segment.payload);
-    }
-
-    fn flow_at(&self, place: &Place) -> Option<&Flow<C>> {
-        let entry = self.slots.get(place.slot?)?;
-        self.watched.get(entry.state)
     }
 
     /// Take one segment whose place was found before. What was taken since may have changed it.

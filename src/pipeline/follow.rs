@@ -21,7 +21,8 @@ use crate::tls::conversation::Conversation;
 use crate::tls::starttls::login::{FinishedLogin, LoginStats, LoginTable};
 use crate::tls::starttls::radius;
 
-/// Packets before the turn of another at which its payload is asked for, and the memory where it will be kept.
+/// Packets before the turn of others at which their payload is asked for, and the memory where it will be
+/// kept; so many of them at once.
 const NEAR: usize = 8;
 
 /// Frames → packets → flows → finished handshakes, of one source.
@@ -62,6 +63,41 @@ struct Ahead<'a> {
     segment: Segment<'a>,
     /// Where that belongs.
     place: Option<Place>,
+}
+
+/// Which of the next packets are of flows for which more is asked for.
+///
+/// That is as good as chance, so that it is noted without a branch, and gone through later.
+#[derive(Default)]
+struct Wanted {
+    packets: [u8; BATCH],
+    count: usize,
+    /// How many of them were asked for altogether.
+    asked: usize,
+}
+
+impl Wanted {
+    /// Note a packet, if it is one.
+    #[inline]
+    fn note(&mut self, packet: u8, is_wanted: bool) {
+        if let Some(place) = self.packets.get_mut(self.count) {
+            *place = packet;
+            self.count = self.count.saturating_add(usize::from(is_wanted));
+        }
+    }
+
+    fn packets(&self) -> impl Iterator<Item = usize> {
+        self.packets.iter().take(self.count).map(|packet| usize::from(*packet))
+    }
+
+    /// The next one before this packet that was not asked for yet.
+    #[inline]
+    fn next_before(&mut self, end: usize) -> Option<usize> {
+        let next = self.packets.get(self.asked).map(|packet| usize::from(*packet))?;
+        let is_next = self.asked < self.count && next < end;
+        self.asked = self.asked.saturating_add(usize::from(is_next));
+        is_next.then_some(next)
+    }
 }
 
 /// What a follower has counted so far.
@@ -168,12 +204,15 @@ impl Follower {
             let [first, ..] = frames else { return };
             self.tables.sources.see(first.timestamp);
             let mut ahead = [Ahead::default(); BATCH];
-            if contain(|| self.look_ahead(frames, &mut ahead)).is_none() {
+            let mut wanted = Wanted::default();
+            if contain(|| self.look_ahead(frames, &mut ahead, &mut wanted)).is_none() {
                 // Whichever frame it was, its fault comes again, and is counted, in its turn.
                 ahead = [Ahead::default(); BATCH];
             }
             let mut turn = 0;
-            while contain(|| self.follow_from(&mut turn, frames, &ahead, batcher)).is_none() {
+            while contain(|| self.follow_from(&mut turn, frames, &ahead, &mut wanted, batcher))
+                .is_none()
+            {
                 self.faults = self.faults.saturating_add(1);
             }
             self.reuse(batcher);
@@ -188,7 +227,12 @@ impl Follower {
     }
 
     /// Decode the usual frames and fetch what their packets will need.
-    fn look_ahead<'a>(&mut self, frames: &[Frame<'a>], ahead: &mut [Ahead<'a>; BATCH]) {
+    fn look_ahead<'a>(
+        &mut self,
+        frames: &[Frame<'a>],
+        ahead: &mut [Ahead<'a>; BATCH],
+        wanted: &mut Wanted,
+    ) {
         for (frame, ahead) in frames.iter().zip(&mut *ahead) {
             self.look_at(frame, ahead);
             if let Some(place) = &ahead.place {
@@ -200,13 +244,25 @@ impl Follower {
         for place in ahead.iter_mut().filter_map(|ahead| ahead.place.as_mut()) {
             flows.find(place);
         }
-        let places = || ahead.iter().filter_map(|ahead| ahead.place.as_ref());
-        for place in places() {
-            flows.prefetch(place);
+        for (packet, ahead) in (0..).zip(&mut *ahead) {
+            if let Some(place) = &mut ahead.place {
+                wanted.note(packet, flows.is_wanted(place));
+            }
         }
-        for Ahead { segment, place } in ahead.iter().take(NEAR) {
-            if let Some(place) = place {
-                flows.prefetch_end(segment, place);
+        for packet in wanted.packets() {
+            if let Some(Ahead { place: Some(place), .. }) = ahead.get(packet) {
+                flows.prefetch(place);
+            }
+        }
+        self.ask_before(NEAR, ahead, wanted);
+    }
+
+    /// Ask for what will be read of the packets before this one.
+    #[inline]
+    fn ask_before(&self, end: usize, ahead: &[Ahead<'_>; BATCH], wanted: &mut Wanted) {
+        while let Some(packet) = wanted.next_before(end) {
+            if let Some(Ahead { place: Some(place), segment }) = ahead.get(packet) {
+                self.tables.flows.prefetch_end(segment, place);
             }
         }
     }
@@ -225,13 +281,12 @@ impl Follower {
         turn: &mut usize,
         frames: &[Frame<'_>],
         ahead: &[Ahead<'_>; BATCH],
+        wanted: &mut Wanted,
         batcher: &mut Batcher<'_>,
     ) {
         while let (Some(frame), Some(now)) = (frames.get(*turn), ahead.get(*turn)) {
-            if let Some(Ahead { place: Some(place), segment }) =
-                ahead.get(turn.saturating_add(NEAR))
-            {
-                self.tables.flows.prefetch_end(segment, place);
+            if turn.is_multiple_of(NEAR) {
+                self.ask_before(turn.saturating_add(2 * NEAR), ahead, wanted);
             }
             // Its turn is over then, even if a fault ends it.
             *turn = turn.saturating_add(1);
