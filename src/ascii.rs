@@ -29,6 +29,13 @@ static PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
+/// The last two digits of a number.
+#[inline]
+pub(crate) fn pair(number: u64) -> [u8; 2] {
+    let pair = usize::try_from(number % 100).ok().and_then(|number| PAIRS.get(number));
+    pair.copied().unwrap_or_default()
+}
+
 /// The digit of the lowest four bits of a number.
 #[inline]
 pub(crate) const fn hex_digit(nibble: u8) -> u8 {
@@ -59,10 +66,8 @@ impl<const N: usize> Ascii<N> {
     /// Write the last two digits of a number over what is in a place.
     #[inline]
     pub(crate) fn set_pair(&mut self, place: usize, number: u64) {
-        let pair = usize::try_from(number % 100).ok().and_then(|pair| PAIRS.get(pair));
-        let place = self.bytes.get_mut(place..).and_then(<[u8]>::first_chunk_mut);
-        if let (Some(place), Some(pair)) = (place, pair) {
-            *place = *pair;
+        if let Some(place) = self.bytes.get_mut(place..).and_then(<[u8]>::first_chunk_mut) {
+            *place = pair(number);
         }
     }
 

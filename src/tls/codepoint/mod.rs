@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::ascii::{Ascii, hex_digit};
+
 pub use suite::{CipherSuite, KeyExchange, SuiteInfo, Weakness};
 
 /// Whether a number is one of the 16 reserved values of RFC 8701 (both bytes equal, low nibbles A).
@@ -411,18 +413,13 @@ pub struct Hex16(pub u16);
 
 impl Serialize for Hex16 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = *b"0x0000";
-        for (slot, nibble) in text.iter_mut().skip(2).zip([12, 8, 4, 0]) {
-            *slot = hex_digit(self.0 >> nibble);
-        }
-        serializer.serialize_str(str::from_utf8(&text).unwrap_or_default())
+        let [high, low] = self.0.to_be_bytes();
+        let mut text = *b"0x00000000000000";
+        let [_, _, digits @ ..] = &mut text;
+        let nibbles = [high >> 4, high, low >> 4, low];
+        digits.iter_mut().zip(nibbles).for_each(|(digit, nibble)| *digit = hex_digit(nibble));
+        serializer.serialize_str(Ascii::of(text, 6).as_str())
     }
-}
-
-/// The digit of the lowest four bits.
-const fn hex_digit(value: u16) -> u8 {
-    let [_, nibble] = (value & 0xf).to_be_bytes();
-    if nibble < 10 { b'0' | nibble } else { b'a'.wrapping_add(nibble).wrapping_sub(10) }
 }
 
 #[cfg(test)]
