@@ -5,10 +5,8 @@
 //! words do and is as long as many of them, and not only what was written, whose length a processor
 //! would have to guess.
 
-use std::fmt;
-
 /// Up to `N` bytes of ASCII.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 #[repr(align(16))]
 pub(crate) struct Ascii<const N: usize> {
     /// Those behind the text are zero, or what was written over.
@@ -85,11 +83,14 @@ impl<const N: usize> Ascii<N> {
     }
 }
 
-impl<const N: usize> fmt::Debug for Ascii<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().fmt(f)
+impl<const N: usize> PartialEq for Ascii<N> {
+    /// What lies behind the text does not count.
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
     }
 }
+
+impl<const N: usize> Eq for Ascii<N> {}
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +107,8 @@ mod tests {
         text.pop();
         text.put(*b"dx", 2);
         assert_eq!(text.as_str(), "abdx");
+        text.pop();
+        assert!(text == Ascii::of(*b"abd\0", 3) && text != Ascii::of(*b"abdx", 4));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! bytes, half of them of the hash, and eight places make a bucket: what a look-up needs lies in one line
 //! of the cache, which can be asked for as soon as the hash is known, and an entry is looked at only if
 //! it is, as good as surely, the one. All tags of a bucket are compared in one go: which place it is
-//! costs no branch, and a processor would guess wrong at about every second one. What finds its bucket
+//! costs no branch, which a processor would often guess wrong. What finds its bucket
 //! full lies in the next one that was not; a quarter of all places are free.
 
 use crate::prefetch::prefetch_at;
@@ -125,10 +125,7 @@ impl Index {
         self.taken = self.taken.saturating_sub(1);
         // A full bucket may have sent others on: one of those takes the free place, and leaves its own.
         while self.buckets.get(at).is_some_and(Bucket::is_full)
-            && let Some((from, its_place)) = self.sent_on(at)
-            && let Some(bucket) = self.buckets.get(from)
-            && let (Some(&tag), Some(&slot)) =
-                (bucket.tags.get(its_place), bucket.slots.get(its_place))
+            && let Some((from, its_place, tag, slot)) = self.sent_on(at)
         {
             self.set(at, place, tag, slot);
             (at, place) = (from, its_place);
@@ -162,8 +159,9 @@ impl Index {
         }
     }
 
-    /// The bucket and the place of something that found this bucket, which is full, in its way.
-    fn sent_on(&self, full: usize) -> Option<(usize, usize)> {
+    /// The bucket and the place of something that found this bucket, which is full, in its way; its tag, and
+    /// what lies there.
+    fn sent_on(&self, full: usize) -> Option<(usize, usize, u32, u32)> {
         let mut at = full;
         loop {
             at = self.next(at);
@@ -171,8 +169,9 @@ impl Index {
             let passed = |tag: u32| {
                 tag != FREE && self.distance(self.home(tag), at) >= self.distance(full, at)
             };
-            if let Some(place) = bucket.tags.iter().position(|tag| passed(*tag)) {
-                return Some((at, place));
+            let mut numbered = (0..).zip(bucket.tags.iter().zip(&bucket.slots));
+            if let Some((place, (&tag, &slot))) = numbered.find(|(_, (tag, _))| passed(**tag)) {
+                return Some((at, place, tag, slot));
             }
             if !bucket.is_full() {
                 return None;

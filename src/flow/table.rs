@@ -158,7 +158,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.slots.hand.prefetch(packets);
     }
 
-    /// Whether a segment's flow, whose entry was asked for, is likely watched, or begins with it.
+    /// Note the state of an entry that was asked for: whether its flow is likely watched, or begins now.
     #[inline]
     pub fn is_wanted(&self, place: &mut Place) -> bool {
         place.state = self.slots.state_of(place.slot);
