@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::mem;
+use std::ops::Range;
 
 /// Bytes that were read and not yet used, in a buffer that is reused.
 ///
@@ -58,17 +59,23 @@ impl Buffer {
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// Go on in this memory, which what is unread goes into.
-    pub(super) fn go_on_in(&mut self, mut memory: Vec<u8>) {
+    /// Go on in this memory, of which `new` are the next bytes. What is unread goes before them if there is
+    /// room for it; otherwise they are put behind it, and the memory comes back.
+    pub(super) fn go_on_in(&mut self, mut memory: Vec<u8>, new: Range<usize>) -> Option<Vec<u8>> {
         let unread = self.unread();
-        if memory.len() < unread.len() {
-            memory.resize(unread.len(), 0);
-        }
-        if let Some(front) = memory.get_mut(..unread.len()) {
+        if let Some(start) = new.start.checked_sub(unread.len())
+            && let Some(front) = memory.get_mut(start..new.start)
+        {
             front.copy_from_slice(unread);
+            (self.start, self.end) = (start, new.end.min(memory.len()));
+            self.bytes = memory;
+            return None;
         }
-        (self.start, self.end) = (0, unread.len());
-        self.bytes = memory;
+        self.bytes.truncate(self.end);
+        self.bytes.drain(..self.start);
+        self.bytes.extend_from_slice(memory.get(new).unwrap_or_default());
+        (self.start, self.end) = (0, self.bytes.len());
+        Some(memory)
     }
 
     /// The memory, with what was in it. What is unread is kept apart.

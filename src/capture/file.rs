@@ -81,7 +81,7 @@ impl FileSource {
         reader: impl Read + Send + 'static,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        Reader::start(name, Box::new(reader), None, limits, CAPACITY).map(Self::of)
+        Reader::of_stream(name, Box::new(reader), limits, CAPACITY).map(Self::of)
     }
 
     fn of(reader: Reader) -> Self {
@@ -117,7 +117,7 @@ impl FileSource {
     pub fn poll_batches(&mut self, sink: &mut impl FnMut(&[Frame<'_>])) -> Result<Poll, Error> {
         let polled = match &mut self.from {
             From::Reader(reader) => reader.advance(sink),
-            From::Ahead(ahead) => ahead.advance(sink, &self.path),
+            From::Ahead(ahead) => ahead.advance(sink),
             From::Ended(_) => return Ok(Poll::End),
         };
         if !matches!(polled, Ok(Poll::Frames(_))) {

@@ -29,6 +29,7 @@ mod pcapng;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::fmt::{self, Write as _};
 use std::io;
