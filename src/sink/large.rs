@@ -15,8 +15,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::OutputFile;
 
-/// Bytes that are written at once. Of a quarter of that the disk would be told four times as often.
-const BLOCK: usize = 1 << 20;
+/// Bytes that are written at once, in as many pages as virtual disks take with one request: of one page more
+/// they would be told twice as often.
+const BLOCK: usize = 254 * ALIGNMENT;
 
 /// What a block's place in memory and in the file, and its length, are multiples of: a page, which is
 /// as much as disks ask for.
