@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use tlscensus::capture::file::FileSource;
 use tlscensus::capture::{Poll, Source};
+use tlscensus::flow::Finished;
 use tlscensus::flow::Side;
-use tlscensus::flow::table::{Finished, FlowTable};
+use tlscensus::flow::table::FlowTable;
 use tlscensus::limits::Limits;
 use tlscensus::packet::{Decoder, Packet};
 use tlscensus::tls::Transport;
@@ -31,7 +32,7 @@ fn connections(path: &Path) -> Vec<String> {
         let polled = source.poll(&mut |frame| {
             let _ = decoder.decode(&frame, &mut |packet| {
                 if let Packet::Segment(segment) = packet {
-                    flows.push(segment, frame.timestamp, &mut |flow| finished.push(flow));
+                    flows.push(segment, frame.timestamp, &mut |flow| finished.push(flow.taken()));
                 }
             });
         });
@@ -39,7 +40,7 @@ fn connections(path: &Path) -> Vec<String> {
             break;
         }
     }
-    flows.finish_all(&mut |flow| finished.push(flow));
+    flows.finish_all(&mut |flow| finished.push(flow.taken()));
     let mut parser = HelloParser::new(&limits);
     finished.iter().filter_map(|flow| connection(flow, &mut parser, &limits)).collect()
 }

@@ -126,6 +126,8 @@ impl StreamConsumer for Satisfied {
 
     fn settle(&mut self) {}
 
+    fn recycle(&mut self) {}
+
     fn held_bytes(&self) -> usize {
         0
     }
@@ -141,11 +143,11 @@ fn flow_hit() -> Stage {
         .collect();
     let mut table = FlowTable::<Satisfied>::new(&Limits::default());
     for (segment, at) in &segments {
-        table.push(segment, *at, &mut drop);
+        table.push(segment, *at, &mut |_| {});
     }
     made("flow-hit", segments.len(), move || {
         for (segment, at) in &segments {
-            table.push(segment, *at, &mut drop);
+            table.push(segment, *at, &mut |_| {});
         }
     })
 }
@@ -156,7 +158,7 @@ fn flow_miss() -> Stage {
     let mut table = FlowTable::<Satisfied>::new(&Limits::default());
     made("flow-miss", segments.len(), move || {
         for (segment, at) in &segments {
-            table.push(segment, *at, &mut drop);
+            table.push(segment, *at, &mut |_| {});
         }
         assert!(table.is_empty());
     })

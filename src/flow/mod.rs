@@ -18,6 +18,7 @@ mod hand;
 mod index;
 mod keepsake;
 mod key;
+mod over;
 mod overlap;
 mod place;
 mod received;
@@ -34,6 +35,7 @@ use crate::packet::{Endpoint, Layers};
 
 pub use keepsake::Cleartext;
 pub use key::{FlowKey, Side};
+pub use over::{Finished, Over};
 pub use place::Place;
 pub use received::{Received, Run};
 pub use stream::{Chunk, Receive, Start, StreamAssembler};
@@ -84,6 +86,9 @@ pub trait StreamConsumer: Default {
 
     /// Both ends are closed: little more will come, and perhaps not soon.
     fn settle(&mut self);
+
+    /// Forget all, as if new; its memory may stay for another flow.
+    fn recycle(&mut self);
 
     /// Whether what it looks for has begun.
     fn begun(&self) -> bool {

@@ -14,22 +14,11 @@ use super::keepsake::Keepsakes;
 use super::slots::{SHUNTED, Slots, VACANT, Watched, seconds};
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
-use super::{Control, FlowEnd, FlowMeta, Opening, Place, Side, StreamConsumer, TableStats};
+use super::{Control, FlowEnd, Opening, Over, Place, Side, StreamConsumer, TableStats};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Domain, Segment, SeqNumber};
 use crate::prefetch::prefetch_all;
-
-/// A flow whose watching is over.
-#[derive(Debug)]
-pub struct Finished<C> {
-    /// What is known of it apart from its bytes.
-    pub meta: FlowMeta,
-    /// The consumer that was fed.
-    pub consumer: C,
-    /// Why it is over.
-    pub end: FlowEnd,
-}
 
 /// All flows of one capture thread.
 #[derive(Debug)]
@@ -37,9 +26,7 @@ pub struct FlowTable<C> {
     limits: Limits,
     slots: Slots<Entry>,
     watched: Watched<Flow<C>>,
-    /// Consumers for flows to come.
-    spares: Vec<C>,
-    /// States of flows that are finished, for others. That of the last one lies in a near cache.
+    /// Flows that are finished, for others. The last one lies in a near cache.
     #[allow(clippy::vec_box, reason = "what is moved is the box")]
     boxes: Vec<Box<Flow<C>>>,
     held_bytes: usize,
@@ -49,7 +36,7 @@ pub struct FlowTable<C> {
     stats: TableStats,
 }
 
-/// Consumers that are kept for flows to come, and places for the state of these.
+/// Finished flows that are kept for others.
 const SPARES: usize = 256;
 
 impl<C: StreamConsumer> FlowTable<C> {
@@ -62,7 +49,6 @@ impl<C: StreamConsumer> FlowTable<C> {
             limits: limits.clone(),
             slots: Slots::new(limits.shunted_idle.max(limits.watched_idle)),
             watched: Watched::new(),
-            spares: Vec::new(),
             boxes: Vec::new(),
             held_bytes: 0,
             syns: SynCache::new(),
@@ -114,7 +100,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         &mut self,
         segment: &Segment<'_>,
         at: Timestamp,
-        finish: &mut impl FnMut(Finished<C>),
+        finish: &mut impl FnMut(Over<'_, C>),
     ) {
         let mut place = self.place(segment);
         self.find(&mut place);
@@ -198,7 +184,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         segment: &Segment<'_>,
         place: &Place,
         at: Timestamp,
-        finish: &mut impl FnMut(Finished<C>),
+        finish: &mut impl FnMut(Over<'_, C>),
     ) {
         let now = seconds(at);
         self.advance(at, now, finish);
@@ -237,7 +223,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         segment: &Segment<'_>,
         place: &Place,
         at: Timestamp,
-        finish: &mut impl FnMut(Finished<C>),
+        finish: &mut impl FnMut(Over<'_, C>),
     ) {
         if segment.payload.is_empty() && segment.cut == 0 {
             self.note_bare(segment, place);
@@ -246,22 +232,15 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
     }
 
-    /// Take a consumer that has seen nothing yet, whose memory is to be used for a flow to come.
-    pub fn reuse(&mut self, consumer: C) {
-        if self.spares.len() < SPARES {
-            self.spares.push(consumer);
-        }
-    }
-
     /// Time has passed without packets.
-    pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
+    pub fn tick(&mut self, at: Timestamp, finish: &mut impl FnMut(Over<'_, C>)) {
         for _ in 0..self.slots.hand.begin_round() {
             self.advance(at, seconds(at), finish);
         }
     }
 
     /// The capture is over: give up all that is watched, oldest entry first, and forget all flows.
-    pub fn finish_all(&mut self, finish: &mut impl FnMut(Finished<C>)) {
+    pub fn finish_all(&mut self, finish: &mut impl FnMut(Over<'_, C>)) {
         for slot in self.slots.taken() {
             self.give_up(slot, FlowEnd::EndOfCapture, finish);
         }
@@ -316,7 +295,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         segment: &Segment<'_>,
         place: &Place,
         at: Timestamp,
-        finish: &mut impl FnMut(Finished<C>),
+        finish: &mut impl FnMut(Over<'_, C>),
     ) {
         if segment.flags.rst() {
             return; // Some stacks put a text into a RST; it belongs to no stream.
@@ -349,7 +328,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         segment: &Segment<'_>,
         &Place { ref key, side, .. }: &Place,
         at: Timestamp,
-        finish: &mut impl FnMut(Finished<C>),
+        finish: &mut impl FnMut(Over<'_, C>),
     ) {
         if self.watched() >= self.limits.watched_flows {
             self.evict_watched(finish);
@@ -357,7 +336,6 @@ impl<C: StreamConsumer> FlowTable<C> {
         let first_seq = data_seq(segment);
         // Where memory is short each gets what it needs only.
         let is_short = self.held_bytes >= self.limits.watched_bytes / 2;
-        let spare = self.spares.pop().filter(|_| !is_short);
         let mut flow = match self.boxes.pop() {
             Some(mut flow) => {
                 flow.begin(key, at);
@@ -365,8 +343,8 @@ impl<C: StreamConsumer> FlowTable<C> {
             }
             None => Box::new(Flow::new(key, at)),
         };
-        if let Some(spare) = spare {
-            flow.consumer = spare;
+        if is_short {
+            flow.consumer = C::default();
         }
         if let Some(text) = self.keepsakes.take(key, side, segment) {
             // It goes on where it was given up, and does not begin anew at its SYNs.
@@ -407,7 +385,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         segment: &Segment<'_>,
         place: &Place,
         at: Timestamp,
-        finish: &mut impl FnMut(Finished<C>),
+        finish: &mut impl FnMut(Over<'_, C>),
     ) {
         let &Place { ref key, side, .. } = place;
         let Some(entry) = self.slots.get(slot) else { return };
@@ -454,7 +432,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         segment: &Segment<'_>,
         place: &Place,
         at: Timestamp,
-        finish: &mut impl FnMut(Finished<C>),
+        finish: &mut impl FnMut(Over<'_, C>),
     ) {
         let side = place.side;
         let Some(&Entry { state, .. }) = self.slots.get(slot) else { return };
@@ -499,7 +477,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     /// End the watching of a flow; its entry stays, shunted.
-    fn give_up(&mut self, slot: u32, end: FlowEnd, finish: &mut impl FnMut(Finished<C>)) {
+    fn give_up(&mut self, slot: u32, end: FlowEnd, finish: &mut impl FnMut(Over<'_, C>)) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let Some(mut flow) = self.watched.remove(entry.state) else { return };
         entry.state = SHUNTED;
@@ -518,19 +496,20 @@ impl<C: StreamConsumer> FlowTable<C> {
         let (key, stood) = (entry.key, flow.stands());
         let guessed = u64::from(flow.heard.guessed_starts);
         self.stats.guessed_starts = self.stats.guessed_starts.saturating_add(guessed);
-        let finished = flow.finish(end, &self.limits);
-        if self.boxes.len() < SPARES {
-            self.boxes.push(flow);
-        }
+        flow.finish(end, &self.limits);
         // It may go on: nobody has closed it.
         if matches!(end, FlowEnd::Shunted | FlowEnd::Idle | FlowEnd::Evicted)
-            && !finished.meta.reset
-            && let Some(text) = finished.consumer.cleartext()
+            && !flow.meta.reset
+            && let Some(text) = flow.consumer.cleartext()
             && self.keepsakes.keep(key, text, stood)
         {
             self.stats.cleartexts_lost = self.stats.cleartexts_lost.saturating_add(1);
         }
-        finish(finished);
+        finish(Over { meta: &flow.meta, consumer: &mut flow.consumer, end });
+        flow.consumer.recycle();
+        if self.boxes.len() < SPARES {
+            self.boxes.push(flow);
+        }
     }
 
     /// The clock was put forward, or back, by so many seconds: nothing was silent for that reason.
@@ -551,7 +530,7 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// Move the hand on: what has been silent for too long goes.
     #[inline]
-    fn advance(&mut self, at: Timestamp, now: u32, finish: &mut impl FnMut(Finished<C>)) {
+    fn advance(&mut self, at: Timestamp, now: u32, finish: &mut impl FnMut(Over<'_, C>)) {
         let mut steps = hand::STEPS;
         while let Some(slot) = self.slots.hand.step(&mut steps, now) {
             self.check(slot, at, finish);
@@ -560,7 +539,7 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// An entry that may be over.
     #[cold]
-    fn check(&mut self, slot: u32, at: Timestamp, finish: &mut impl FnMut(Finished<C>)) {
+    fn check(&mut self, slot: u32, at: Timestamp, finish: &mut impl FnMut(Over<'_, C>)) {
         let Some(entry) = self.slots.get(slot) else { return };
         let (now, until) = (seconds(at), entry.calm_until(&self.limits));
         if entry.state == VACANT {
@@ -583,7 +562,7 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// Forget a flow, so that there is room for another one.
     #[cold]
-    fn make_room(&mut self, finish: &mut impl FnMut(Finished<C>)) {
+    fn make_room(&mut self, finish: &mut impl FnMut(Over<'_, C>)) {
         let Some(slot) = self.slots.superfluous() else { return };
         self.stats.evicted = self.stats.evicted.saturating_add(1);
         self.give_up(slot, FlowEnd::Evicted, finish);
@@ -592,7 +571,7 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// Give up a watched flow, to keep within the bounds.
     #[cold]
-    fn evict_watched(&mut self, finish: &mut impl FnMut(Finished<C>)) {
+    fn evict_watched(&mut self, finish: &mut impl FnMut(Over<'_, C>)) {
         let Some(slot) = self.slots.superfluous_watched() else { return };
         self.stats.evicted_watched = self.stats.evicted_watched.saturating_add(1);
         self.give_up(slot, FlowEnd::Evicted, finish);

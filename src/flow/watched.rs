@@ -5,7 +5,7 @@ use std::slice;
 
 use super::syn::{self, Syn, SynCache};
 use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Receive, Run, Side, Start};
-use super::{StreamAssembler, StreamConsumer, short, table::Finished};
+use super::{StreamAssembler, StreamConsumer, short};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Segment, SeqNumber};
@@ -304,9 +304,9 @@ impl<C: StreamConsumer> Flow<C> {
         control
     }
 
-    /// No more will come: feed what waits, and let go. What is left holds nothing, and can
-    /// [begin](Self::begin) again.
-    pub(super) fn finish(&mut self, end: FlowEnd, limits: &Limits) -> Finished<C> {
+    /// No more will come: feed what waits. What there is then is ready for who wants it, and when its consumer is
+    /// [recycled](StreamConsumer::recycle) it can [begin](Self::begin) again.
+    pub(super) fn finish(&mut self, end: FlowEnd, limits: &Limits) {
         let Self { consumer, streams, heard, meta, .. } = self;
         meta.last = heard.last;
         if end != FlowEnd::Shunted {
@@ -324,7 +324,6 @@ impl<C: StreamConsumer> Flow<C> {
             }
         }
         *streams = <[StreamAssembler; 2]>::default();
-        Finished { meta: meta.clone(), consumer: mem::take(consumer), end }
     }
 }
 
@@ -399,6 +398,10 @@ mod tests {
         }
 
         fn settle(&mut self) {}
+
+        fn recycle(&mut self) {
+            *self = Self::default();
+        }
 
         fn held_bytes(&self) -> usize {
             0

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
+use crate::clock::Timestamp;
 use crate::flow::FlowMeta;
 use crate::naming::Heard;
+use crate::packet::Endpoint;
 use crate::tls::Transport;
 use crate::tls::starttls::login::Carried;
 use crate::tls::transcript::Transcript;
@@ -26,14 +28,14 @@ const BYTES: usize = 256 << 10;
 pub(super) struct Batch {
     /// Its place among all batches, once it was its turn to be sent.
     pub(super) number: Option<u64>,
-    /// The handshakes; empty when a worker is done with them.
+    /// The handshakes, and behind them what was left of others, to be used again.
     pub(super) jobs: Vec<Job>,
+    /// How many there are.
+    pub(super) filled: usize,
     /// The names of their sources, each with how many of them in a row are of it.
     pub(super) sources: Vec<(Arc<str>, usize)>,
     /// What was heard of addresses meanwhile, and in which source.
     pub(super) names: Vec<(Arc<str>, Heard)>,
-    /// Their transcripts, emptied by a worker and to be filled again.
-    pub(super) spares: Vec<Transcript>,
     /// The lines that a worker made of them.
     pub(super) lines: Vec<u8>,
     bytes: usize,
@@ -51,23 +53,43 @@ pub(super) struct Job {
     pub(super) transcript: Transcript,
 }
 
+impl Job {
+    /// None yet.
+    fn new() -> Self {
+        Self {
+            transport: Transport::Tcp,
+            carried: None,
+            meta: FlowMeta::new(<[Endpoint; 2]>::default(), Timestamp::default()),
+            transcript: Transcript::default(),
+        }
+    }
+}
+
 impl Batch {
-    pub(super) fn push(&mut self, source: &Arc<str>, job: Job) {
+    /// One more, which `fill` makes out of one that is over: its transcript is empty.
+    #[inline]
+    fn push(&mut self, source: &Arc<str>, fill: impl FnOnce(&mut Job)) {
         match self.sources.last_mut() {
             Some((last, jobs)) if Arc::ptr_eq(last, source) => *jobs = jobs.saturating_add(1),
             _ => self.sources.push((Arc::clone(source), 1)),
         }
-        self.bytes = self.bytes.saturating_add(job.transcript.size());
-        self.jobs.push(job);
+        if self.filled >= self.jobs.len() {
+            self.jobs.push(Job::new());
+        }
+        if let Some(job) = self.jobs.get_mut(self.filled) {
+            fill(job);
+            self.bytes = self.bytes.saturating_add(job.transcript.size());
+            self.filled = self.filled.saturating_add(1);
+        }
     }
 
     pub(super) const fn is_full(&self) -> bool {
-        self.jobs.len() >= JOBS || self.bytes >= BYTES || self.names.len() >= NAMES
+        self.filled >= JOBS || self.bytes >= BYTES || self.names.len() >= NAMES
     }
 
     /// Make it fit for the next handshakes; its memory stays.
     pub(super) fn clear(&mut self) {
-        self.jobs.clear();
+        self.filled = 0;
         self.sources.clear();
         self.names.clear();
         self.lines.clear();
@@ -80,8 +102,6 @@ impl Batch {
 pub(super) struct Batcher<'a> {
     current: Option<Batch>,
     way: Way<'a>,
-    /// Emptied transcripts, to be filled again.
-    spares: Vec<Transcript>,
 }
 
 /// What becomes of a full batch.
@@ -129,7 +149,7 @@ impl<'a> Batcher<'a> {
     }
 
     const fn new(way: Way<'a>) -> Self {
-        Self { current: None, way, spares: Vec::new() }
+        Self { current: None, way }
     }
 
     /// Let so many bytes of handshakes wait for the workers before waiting for them.
@@ -143,8 +163,9 @@ impl<'a> Batcher<'a> {
 
     /// A finished handshake of a source. This waits while all batches are under way and the backlog is
     /// full.
-    pub(super) fn push(&mut self, source: &Arc<str>, job: Job) {
-        self.fill(|batch| batch.push(source, job));
+    #[inline]
+    pub(super) fn push(&mut self, source: &Arc<str>, fill: impl FnOnce(&mut Job)) {
+        self.fill(|batch| batch.push(source, fill));
     }
 
     /// A name of an address.
@@ -164,23 +185,10 @@ impl<'a> Batcher<'a> {
             };
         }
         let Some(batch) = &mut self.current else { return };
-        self.spares.append(&mut batch.spares);
         put(batch);
         if batch.is_full() {
             self.flush();
         }
-    }
-
-    /// A transcript with nothing to read in it.
-    pub(super) fn put_back(&mut self, mut transcript: Transcript) {
-        if self.spares.len() < JOBS && transcript.recycle() {
-            self.spares.push(transcript);
-        }
-    }
-
-    /// An emptied transcript, if there is one.
-    pub(super) fn spare(&mut self) -> Option<Transcript> {
-        self.spares.pop()
     }
 
     /// Have worked off what there is, as far as there is room for it.
@@ -212,7 +220,7 @@ impl<'a> Batcher<'a> {
     #[cfg(feature = "live")]
     pub(super) fn backlog(&self) -> u64 {
         let Way::Beside(queue) = &self.way else { return 0 };
-        queue.waiting.iter().map(|batch| batch.jobs.len() as u64).sum()
+        queue.waiting.iter().map(|batch| batch.filled as u64).sum()
     }
 }
 

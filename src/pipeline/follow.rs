@@ -10,8 +10,8 @@ use crate::capture::file::BATCH;
 use crate::census::Notes;
 use crate::clock::Timestamp;
 use crate::flow::datagram::{DatagramStats, DatagramTable};
-use crate::flow::table::{Finished, FlowTable};
-use crate::flow::{FlowEnd, Place, TableStats};
+use crate::flow::table::FlowTable;
+use crate::flow::{Finished, FlowEnd, Over, Place, TableStats};
 use crate::limits::Limits;
 use crate::naming::NameReader;
 use crate::packet::{Decoder, Packet, PacketStats, Segment};
@@ -192,7 +192,6 @@ impl Follower {
         if taken.is_none() {
             self.faults = self.faults.saturating_add(1);
         }
-        self.reuse(batcher);
     }
 
     /// Frames, in order. A fault in one costs this frame, not the others.
@@ -215,14 +214,6 @@ impl Follower {
             {
                 self.faults = self.faults.saturating_add(1);
             }
-            self.reuse(batcher);
-        }
-    }
-
-    /// Take back the memory of handshakes that are done with.
-    fn reuse(&mut self, batcher: &mut Batcher<'_>) {
-        while let Some(transcript) = batcher.spare() {
-            self.tables.flows.reuse(Conversation::with(transcript));
         }
     }
 
@@ -433,24 +424,25 @@ impl Tables {
 
 /// A stream is over.
 fn stream(
-    finished: Finished<Conversation>,
+    over: Over<'_, Conversation>,
     sources: &Names,
     joined_late: &mut u64,
     searched: &mut Searched,
     batcher: &mut Batcher<'_>,
 ) {
-    let Finished { meta, consumer, end } = finished;
+    let Over { meta, consumer, end } = over;
     *joined_late = joined_late.saturating_add(u64::from(consumer.is_encrypted_only()));
     let in_vain = end == FlowEnd::Shunted && consumer.transcript().is_empty();
     searched.in_vain = searched.in_vain.saturating_add(u64::from(in_vain));
-    let transcript = consumer.into_transcript();
+    let transcript = consumer.transcript();
     if transcript.has_messages() {
         let cut = u64::from(transcript.is_preamble_cut());
         searched.cut = searched.cut.saturating_add(cut);
-        let source = sources.of(meta.opened);
-        batcher.push(source, Job { transport: Transport::Tcp, carried: None, meta, transcript });
-    } else {
-        batcher.put_back(transcript);
+        batcher.push(sources.of(meta.opened), |job| {
+            (job.transport, job.carried) = (Transport::Tcp, None);
+            job.meta.clone_from(meta);
+            consumer.exchange(&mut job.transcript);
+        });
     }
 }
 
@@ -461,7 +453,7 @@ fn exchange(finished: Finished<DatagramConversation>, sources: &Names, batcher: 
     let transcript = consumer.into_transcript();
     if transcript.has_messages() {
         let source = sources.of(meta.opened);
-        batcher.push(source, Job { transport, carried: None, meta, transcript });
+        batcher.push(source, |job| *job = Job { transport, carried: None, meta, transcript });
     }
 }
 
@@ -471,6 +463,7 @@ fn login(finished: FinishedLogin, sources: &Names, batcher: &mut Batcher<'_>) {
     if transcript.has_messages() {
         let source = sources.of(meta.opened);
         let carried = Some(carried);
-        batcher.push(source, Job { transport: Transport::Tcp, carried, meta, transcript });
+        let transport = Transport::Tcp;
+        batcher.push(source, |job| *job = Job { transport, carried, meta, transcript });
     }
 }

@@ -104,7 +104,8 @@ impl<'a> Worker<'a> {
 
     /// The lines of all handshakes of a batch, whose transcripts are free then.
     pub(super) fn work_off(&mut self, batch: &mut Batch) {
-        let Batch { jobs, sources, names, spares, lines, .. } = batch;
+        let Batch { jobs, filled, sources, names, lines, .. } = batch;
+        let jobs = jobs.get_mut(..*filled).unwrap_or_default();
         let mut recorded = Recorded::default();
         let mut numbered = jobs.iter().enumerate();
         for (name, count) in sources.drain(..) {
@@ -124,10 +125,8 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        for mut job in jobs.drain(..) {
-            if job.transcript.recycle() {
-                spares.push(job.transcript);
-            }
+        for job in jobs {
+            job.transcript.recycle();
         }
         let window = Window { since: self.settings.since, until: self.settings.until };
         for (source, heard) in names.drain(..) {

@@ -189,9 +189,8 @@ impl Transcript {
         self.preamble_cut
     }
 
-    /// Empty it, to be filled again with another handshake. `false` if it is so large that its
-    /// memory had better be given back.
-    pub fn recycle(&mut self) -> bool {
+    /// Empty it, to be filled again with another handshake. Very much memory is given back.
+    pub fn recycle(&mut self) {
         self.entries.clear();
         self.received.iter_mut().for_each(Received::clear);
         self.aside.iter_mut().flat_map(|aside| aside.all()).for_each(Vec::clear);
@@ -200,7 +199,9 @@ impl Transcript {
         self.opened = None;
         self.preamble_cut = false;
         self.has_messages = false;
-        self.held_bytes() <= RECYCLED_BYTES
+        if self.held_bytes() > RECYCLED_BYTES {
+            *self = Self::default();
+        }
     }
 
     /// Hold no more memory than what is in it needs.

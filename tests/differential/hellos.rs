@@ -105,7 +105,7 @@ fn of_capture(path: &Path, found: &mut Vec<Vec<u8>>) {
         let polled = source.poll(&mut |frame| {
             let _ = decoder.decode(&frame, &mut |packet| {
                 if let Packet::Segment(segment) = packet {
-                    flows.push(segment, frame.timestamp, &mut |flow| finished.push(flow));
+                    flows.push(segment, frame.timestamp, &mut |flow| finished.push(flow.taken()));
                 }
             });
         });
@@ -113,7 +113,7 @@ fn of_capture(path: &Path, found: &mut Vec<Vec<u8>>) {
             break;
         }
     }
-    flows.finish_all(&mut |flow| finished.push(flow));
+    flows.finish_all(&mut |flow| finished.push(flow.taken()));
     for flow in &finished {
         for event in events(flow.consumer.transcript(), &limits) {
             if let What::Message { kind: HandshakeType::CLIENT_HELLO, body, whole: true } =

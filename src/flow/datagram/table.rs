@@ -3,12 +3,12 @@
 use super::connections::{Connection, Connections};
 use super::{DatagramConsumer, DatagramStats, Fed, Glance, copies};
 use crate::clock::Timestamp;
+use crate::flow::Finished;
 use crate::flow::halves::Halves;
 use crate::flow::hand::{self, in_seconds};
 #[cfg(feature = "live")]
 use crate::flow::slots::shifted;
 use crate::flow::slots::{SHUNTED, Slot, Slots, VACANT, Watched, seconds};
-use crate::flow::table::Finished;
 use crate::flow::{FlowEnd, FlowKey, Side};
 use crate::limits::Limits;
 use crate::packet::{Datagram, Domain};

@@ -23,7 +23,7 @@ const V2: u32 = 0x6b33_43cf;
 fn watch(datagrams: &[(bool, Vec<u8>)]) -> Vec<(Transcript, FlowEnd)> {
     let mut table = DatagramTable::<DatagramConversation>::new(&Limits::default());
     let mut ended = Vec::new();
-    let mut finish = |finished: crate::flow::table::Finished<DatagramConversation>| {
+    let mut finish = |finished: crate::flow::Finished<DatagramConversation>| {
         assert_eq!(finished.consumer.transport(), Transport::Quic);
         ended.push((finished.consumer.into_transcript(), finished.end));
     };
@@ -228,7 +228,7 @@ fn dtls_on_the_same_ports_is_told_apart_too() {
     let two = [(true, hello(0, 2))];
     let mut table = DatagramTable::<DatagramConversation>::new(&Limits::default());
     let mut ended = Vec::new();
-    let mut finish = |finished: crate::flow::table::Finished<DatagramConversation>| {
+    let mut finish = |finished: crate::flow::Finished<DatagramConversation>| {
         assert_eq!(finished.consumer.transport(), Transport::Udp);
         let transcript = finished.consumer.into_transcript();
         let events = conversation::events(Transport::Udp, &transcript, &Limits::default());
@@ -363,7 +363,7 @@ fn a_cut_packet_is_read_without_its_tag() {
         let mut table = DatagramTable::<DatagramConversation>::new(&Limits::default());
         let packet = crate::packet::Datagram { cut, ..datagram(true, &whole[..len]) };
         let mut seen = String::new();
-        let mut finish = |finished: crate::flow::table::Finished<DatagramConversation>| {
+        let mut finish = |finished: crate::flow::Finished<DatagramConversation>| {
             seen = story(finished.consumer.transcript());
         };
         table.push(&packet, Timestamp::from_nanos(1), &mut finish);

@@ -64,11 +64,6 @@ const NOTED_RECORDS: u32 = 12;
 const ONE_SIDED_RECORDS: u32 = 256;
 
 impl Conversation {
-    /// One that writes into this transcript, which is empty.
-    pub fn with(transcript: Transcript) -> Self {
-        Self { transcript, ..Self::default() }
-    }
-
     /// What was seen of the handshake.
     pub fn into_transcript(self) -> Transcript {
         self.transcript
@@ -77,6 +72,11 @@ impl Conversation {
     /// What was seen of the handshake.
     pub const fn transcript(&self) -> &Transcript {
         &self.transcript
+    }
+
+    /// Take what was seen of the handshake, and leave this transcript, which is empty.
+    pub const fn exchange(&mut self, transcript: &mut Transcript) {
+        std::mem::swap(&mut self.transcript, transcript);
     }
 
     /// TLS was there, but nothing of its handshake.
@@ -439,6 +439,11 @@ impl Conversation {
 }
 
 impl StreamConsumer for Conversation {
+    fn recycle(&mut self) {
+        self.tracks = <[Track; 2]>::default();
+        self.transcript.recycle();
+    }
+
     fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>, limits: &Limits) -> Control {
         match chunk {
             // What is encrypted is not read, so that a copy that differs hides nothing.

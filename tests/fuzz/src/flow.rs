@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use tlscensus::clock::Timestamp;
+use tlscensus::flow::Finished;
 use tlscensus::flow::Side;
-use tlscensus::flow::table::{Finished, FlowTable};
+use tlscensus::flow::table::FlowTable;
 use tlscensus::limits::Limits;
 use tlscensus::packet::{Address, Domain, Endpoint, Layers, Segment, SeqNumber, TcpFlags};
 use tlscensus::tls::Transport;
@@ -159,7 +160,7 @@ fn push(operations: &[Operation<'_>], sent: Sent, limits: &Limits) -> Vec<Finish
                 cut,
                 layers: Layers::default(),
             };
-            table.push(&segment, now, &mut |over| ended.push(over));
+            table.push(&segment, now, &mut |over| ended.push(over.taken()));
             assert!(table.len() <= limits.flows, "{} flows", table.len());
             // The bound is looked at behind each segment; a flow may be over it by what one brings,
             // and by all the memory that is asked for at once to compare copies with.
@@ -171,7 +172,7 @@ fn push(operations: &[Operation<'_>], sent: Sent, limits: &Limits) -> Vec<Finish
             *own = own.plus(size);
         }
     }
-    table.finish_all(&mut |over| ended.push(over));
+    table.finish_all(&mut |over| ended.push(over.taken()));
     assert!(table.is_empty() && table.held_bytes() == 0);
     let stats = *table.stats();
     // Every flow that was opened is handed on exactly once: nothing is lost uncounted.
