@@ -39,13 +39,13 @@ use super::{CaptureStats, Error, Frame, LinkType, Offset, Poll};
 use crate::clock::Timestamp;
 use crate::prefetch::prefetch_range;
 
-/// Blocks of the thread that go round. More of them do not stay in the nearest caches.
+/// Blocks of the thread that go round. Of 3 to 8 none were faster than others by more than runs differ.
 const BLOCKS: usize = 6;
 
-/// Empty ones for which the thread is woken: to be woken for each would take longer than to read it.
+/// Empty ones for which the thread is woken, so that it is not woken for each.
 const ENOUGH: usize = 4;
 
-/// Bytes that are read at once. Of 128 KiB to 1 MiB this was the fastest.
+/// Bytes that are read at once. With 128 KiB a run took a tenth longer; 256 KiB and 1 MiB were as fast.
 const SIZE: usize = 512 << 10;
 
 /// Room in front of them for the piece of a record that the block before ends with. A longer one is copied

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file, FIFO, stdin ──▶ [decompressor] ──▶ one buffer, refilled ──▶ whole records ──▶ Frame
-//! ╰─────────────────── in a thread of its own, if asked to ───────────────────╯
+//! ╰──────────────── in a thread beside who wants them, if asked to ───────────╯
 //! ```
 
 use std::io::Read;
@@ -90,7 +90,7 @@ impl FileSource {
     }
 
     /// From here on read, unpack, and look for the frames, in a thread of its own, before they are
-    /// wanted. A small file is not worth one.
+    /// wanted; of a file also by who wants them, where they are not there yet. A small file is not worth it.
     pub fn read_ahead(&mut self) {
         if self.size.is_some_and(|size| size < AHEAD) {
             return;

@@ -109,7 +109,7 @@ pub enum Poll {
     Frames(usize),
     /// Nothing now, perhaps later (live sources only).
     Idle,
-    /// There is no more.
+    /// There is no more, behind frames that may have been delivered by the same call.
     End,
 }
 

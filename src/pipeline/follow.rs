@@ -441,7 +441,7 @@ fn stream(
         batcher.push(sources.of(meta.opened), |job| {
             (job.transport, job.carried) = (Transport::Tcp, None);
             job.meta.clone_from(meta);
-            consumer.exchange(&mut job.transcript);
+            consumer.swap_transcript(&mut job.transcript);
         });
     }
 }

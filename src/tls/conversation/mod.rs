@@ -75,7 +75,7 @@ impl Conversation {
     }
 
     /// Take what was seen of the handshake, and leave this transcript, which is empty.
-    pub const fn exchange(&mut self, transcript: &mut Transcript) {
+    pub const fn swap_transcript(&mut self, transcript: &mut Transcript) {
         std::mem::swap(&mut self.transcript, transcript);
     }
 
