@@ -18,6 +18,7 @@ mod hand;
 mod index;
 mod keepsake;
 mod key;
+mod list;
 mod over;
 mod overlap;
 mod place;
@@ -44,14 +45,6 @@ pub use stream::{Chunk, Receive, Start, StreamAssembler};
 /// say, and no more is kept of a stream than its bounds allow.
 pub(crate) fn short(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// All places of a table with their numbers, from `hand` on and round to it again. It begins at the
-/// hand at once: a table that is full is asked with every packet of a flood.
-fn around<T>(entries: &[T], hand: usize) -> impl Iterator<Item = (&T, u32)> {
-    let (before, from) = entries.split_at_checked(hand).unwrap_or((&[], entries));
-    let first = short(before.len());
-    from.iter().zip(first..).chain(before.iter().zip(0..))
 }
 
 /// What is fed with the two byte streams of a flow.

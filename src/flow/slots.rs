@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::FlowKey;
 use super::hand::Hand;
 use super::index::Index;
-use super::{FlowKey, around};
+use super::list::List;
 use crate::clock::Timestamp;
-use crate::prefetch::prefetch_at;
 
 /// What a table keeps of every flow.
-pub(super) trait Slot {
+pub(super) trait Slot: Copy {
     /// The key of its packets.
     fn key(&self) -> FlowKey;
 
@@ -47,7 +47,7 @@ const LARGEST: u32 = JOINED - 2;
 #[derive(Debug)]
 pub(super) struct Slots<E> {
     index: Index,
-    entries: Vec<E>,
+    entries: List<E>,
     free: Vec<u32>,
     pub(super) hand: Hand,
     /// How often something was added to the index; it wraps.
@@ -60,7 +60,7 @@ impl<E: Slot> Slots<E> {
     pub(super) fn new(patience: Duration) -> Self {
         Self {
             index: Index::new(),
-            entries: Vec::new(),
+            entries: List::new(),
             free: Vec::new(),
             hand: Hand::new(patience),
             added: 0,
@@ -138,7 +138,9 @@ impl<E: Slot> Slots<E> {
             slot
         } else {
             let slot = u32::try_from(self.entries.len()).ok().filter(|slot| *slot < LARGEST)?;
-            self.entries.push(entry);
+            let mut vacant = entry;
+            vacant.vacate();
+            self.entries.push(entry, vacant);
             slot
         };
         self.index_as(slot, hash);
@@ -184,7 +186,7 @@ impl<E: Slot> Slots<E> {
     /// Ask for an entry.
     #[inline]
     pub(super) fn prefetch(&self, slot: u32) {
-        prefetch_at(&self.entries, slot as usize);
+        self.entries.prefetch(slot as usize);
     }
 
     /// All slots that are taken, oldest place first.
@@ -197,7 +199,7 @@ impl<E: Slot> Slots<E> {
     #[cold]
     pub(super) fn superfluous(&mut self) -> Option<u32> {
         const NEAR: usize = 256;
-        let near = || around(&self.entries, self.hand.at()).take(NEAR);
+        let near = || self.entries.around(self.hand.at()).take(NEAR);
         let shunted = near().find(|(entry, _)| entry.state() == SHUNTED);
         let any = near().find(|(entry, _)| entry.state() != VACANT);
         let (_, slot) = shunted.or(any)?;
@@ -209,15 +211,14 @@ impl<E: Slot> Slots<E> {
     #[cold]
     pub(super) fn superfluous_watched(&mut self) -> Option<u32> {
         let is_watched = |entry: &E| !matches!(entry.state(), SHUNTED | VACANT);
-        let (_, slot) =
-            around(&self.entries, self.hand.at()).find(|(entry, _)| is_watched(entry))?;
+        let (_, slot) = self.entries.around(self.hand.at()).find(|(entry, _)| is_watched(entry))?;
         self.hand.go_behind(slot);
         Some(slot)
     }
 }
 
 /// The key under which this slot of an index finds its entry.
-fn key_in<E: Slot>(entries: &[E], slot: u32) -> Option<FlowKey> {
+fn key_in<E: Slot>(entries: &List<E>, slot: u32) -> Option<FlowKey> {
     let entry = entries.get((slot & !JOINED) as usize)?;
     if slot & JOINED == 0 { Some(entry.key()) } else { entry.joined_key() }
 }

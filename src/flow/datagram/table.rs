@@ -41,7 +41,7 @@ pub(super) struct Entry<M> {
     memory: M,
 }
 
-impl<M> Slot for Entry<M> {
+impl<M: Copy> Slot for Entry<M> {
     #[inline]
     fn key(&self) -> FlowKey {
         self.key
