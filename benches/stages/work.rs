@@ -7,7 +7,9 @@ use tlscensus::capture::file::FileSource;
 use tlscensus::capture::{Poll, Source};
 use tlscensus::clock::Timestamp;
 use tlscensus::flow::table::FlowTable;
-use tlscensus::flow::{Chunk, Control, FlowKey, Side, Start, StreamAssembler, StreamConsumer};
+use tlscensus::flow::{
+    Chunk, Control, FlowKey, Side, Spares, Start, StreamAssembler, StreamConsumer,
+};
 use tlscensus::json;
 use tlscensus::limits::Limits;
 use tlscensus::packet::{Decoder, Endpoint, Segment, SeqNumber};
@@ -116,7 +118,7 @@ fn decode() -> Stage {
 struct Satisfied;
 
 impl StreamConsumer for Satisfied {
-    fn feed(&mut self, _: Side, _: Timestamp, _: Chunk<'_>, _: &Limits) -> Control {
+    fn feed(&mut self, _: Side, _: Timestamp, _: Chunk<'_>, _: &Limits, _: &mut Spares) -> Control {
         Control::Shunt
     }
 
@@ -126,7 +128,7 @@ impl StreamConsumer for Satisfied {
 
     fn settle(&mut self) {}
 
-    fn recycle(&mut self) {}
+    fn recycle(&mut self, _: &mut Spares) {}
 
     fn held_bytes(&self) -> usize {
         0
@@ -196,13 +198,15 @@ fn reassembly() -> Stage {
 fn deframe() -> Stage {
     let segments = conversation();
     let limits = Limits::default();
+    let mut spares = Spares::default();
     made("deframe", 1, move || {
         let mut conversation = Conversation::default();
         for (segment, at) in &segments {
             let (_, side) = FlowKey::of(segment.source, segment.target, segment.domain);
-            conversation.feed(side, *at, Chunk::Data(segment.payload), &limits);
+            conversation.feed(side, *at, Chunk::Data(segment.payload), &limits, &mut spares);
         }
         assert!(conversation.transcript().has_messages());
+        conversation.recycle(&mut spares);
     })
 }
 
@@ -345,10 +349,10 @@ impl Messages {
     fn of_a_handshake() -> Self {
         let segments = conversation();
         let limits = Limits::default();
-        let mut conversation = Conversation::default();
+        let (mut conversation, mut spares) = (Conversation::default(), Spares::default());
         for (segment, at) in &segments {
             let (_, side) = FlowKey::of(segment.source, segment.target, segment.domain);
-            conversation.feed(side, *at, Chunk::Data(segment.payload), &limits);
+            conversation.feed(side, *at, Chunk::Data(segment.payload), &limits, &mut spares);
         }
         let (first, at) = segments.first().unwrap();
         let mut messages = Self {

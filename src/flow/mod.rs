@@ -24,6 +24,7 @@ mod overlap;
 mod place;
 mod received;
 mod slots;
+mod spares;
 mod stream;
 mod syn;
 pub mod table;
@@ -39,6 +40,7 @@ pub use key::{FlowKey, Side};
 pub use over::{Finished, Over};
 pub use place::Place;
 pub use received::{Received, Run};
+pub use spares::Spares;
 pub use stream::{Chunk, Receive, Start, StreamAssembler};
 
 /// A number of bytes, or a place among them, where many are kept: no packet is longer than 32 bits can
@@ -52,8 +54,15 @@ pub(crate) fn short(count: usize) -> u32 {
 /// The default is one for a new flow. It has no bounds of its own: to count who shares them would make a
 /// processor wait, for each flow, until all that it has written is in memory.
 pub trait StreamConsumer: Default {
-    /// The next bytes, or a hole, of one direction.
-    fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>, limits: &Limits) -> Control;
+    /// The next bytes, or a hole, of one direction. What is kept of them is so in spare memory.
+    fn feed(
+        &mut self,
+        side: Side,
+        at: Timestamp,
+        chunk: Chunk<'_>,
+        limits: &Limits,
+        spares: &mut Spares,
+    ) -> Control;
 
     /// The last bytes of a direction that were fed, as [`Receive::received`] has it.
     fn received(&self, _: Side) -> Run<'_> {
@@ -80,8 +89,8 @@ pub trait StreamConsumer: Default {
     /// Both ends are closed: little more will come, and perhaps not soon.
     fn settle(&mut self);
 
-    /// Forget all, as if new; its memory may stay for another flow.
-    fn recycle(&mut self);
+    /// Forget all, as if new, and give back the memory of the bytes.
+    fn recycle(&mut self, spares: &mut Spares);
 
     /// Whether what it looks for has begun.
     fn begun(&self) -> bool {

@@ -84,7 +84,7 @@ impl Overlaps {
 #[allow(clippy::arithmetic_side_effects, reason = "a test may overflow: it fails then")]
 mod tests {
     use super::*;
-    use crate::flow::{Chunk, Receive, Received, StreamAssembler};
+    use crate::flow::{Chunk, Receive, Received, Spares, StreamAssembler};
     use crate::limits::Limits;
 
     const BASE: SeqNumber = SeqNumber(u32::MAX - 5);
@@ -96,7 +96,7 @@ mod tests {
     impl Receive for Little {
         fn receive(&mut self, chunk: Chunk<'_>) {
             match chunk {
-                Chunk::Data(bytes) => drop(self.0.take(bytes, 16)),
+                Chunk::Data(bytes) => drop(self.0.take(bytes, 16, &mut Spares::default())),
                 Chunk::Gap(_) => self.0.tear(),
             }
         }

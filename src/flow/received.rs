@@ -9,12 +9,10 @@
 //!                          ┃ the run: no hole behind it, copies are compared ┃
 //! ```
 
-use super::short;
-use crate::prefetch::{prefetch_all, prefetch_range};
+use std::mem;
 
-/// Memory is asked for by twos up to here: most ends that open a connection say no more. Beyond it
-/// by so much, or a quarter of what is there.
-const STEP: usize = 1 << 10;
+use super::{Spares, short};
+use crate::prefetch::{prefetch_all, prefetch_range};
 
 /// What was read of one direction.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +38,7 @@ pub struct Run<'a> {
 impl Received {
     /// Take the next bytes. Returns where they lie, until others are taken. Of those before them that
     /// are not kept for good, half of `bound` stays at least.
-    pub fn take(&mut self, bytes: &[u8], bound: usize) -> usize {
+    pub fn take(&mut self, bytes: &[u8], bound: usize, spares: &mut Spares) -> usize {
         if self.passed > 0 {
             self.tear();
         }
@@ -51,21 +49,17 @@ impl Received {
         let place = self.memory.len();
         let needed = place.saturating_add(bytes.len());
         if needed > self.memory.capacity() {
-            self.grow(needed);
+            self.grow(needed, spares);
         }
         self.memory.extend_from_slice(bytes);
         place
     }
 
     #[cold]
-    fn grow(&mut self, needed: usize) {
-        let room = if needed <= STEP {
-            needed.next_power_of_two()
-        } else {
-            let most = needed.saturating_add(needed / 4);
-            most.checked_next_multiple_of(STEP).unwrap_or(most)
-        };
-        self.memory.reserve_exact(room.saturating_sub(self.memory.len()));
+    fn grow(&mut self, needed: usize, spares: &mut Spares) {
+        let mut memory = spares.take(needed);
+        memory.extend_from_slice(&self.memory);
+        spares.give(mem::replace(&mut self.memory, memory));
     }
 
     /// Drop of the loose bytes all but so many. That is half of them at once: a segment of one byte
@@ -118,6 +112,14 @@ impl Received {
         (self.kept, self.run, self.passed) = (0, 0, 0);
     }
 
+    /// Forget all of it, and give the memory back.
+    pub fn give_back(&mut self, spares: &mut Spares) {
+        if self.memory.capacity() > 0 {
+            spares.give(mem::take(&mut self.memory));
+        }
+        self.clear();
+    }
+
     /// Little more will come: hold no more memory than what is in it needs.
     pub fn shrink(&mut self) {
         self.memory.shrink_to_fit();
@@ -147,58 +149,58 @@ mod tests {
     #[test]
     fn loose_bytes_go_and_what_is_kept_stays_where_it_lies() {
         let mut received = Received::default();
-        let hello = received.take(b"hello", 8);
+        let hello = received.take(b"hello", 8, &mut Spares::default());
         assert_eq!((hello, received.run().bytes), (0, &b"hello"[..]));
         received.keep(5);
-        assert_eq!(received.take(b"01234567", 8), 5);
+        assert_eq!(received.take(b"01234567", 8, &mut Spares::default()), 5);
         assert_eq!(received.run().bytes, b"hello01234567", "so much may be loose");
         // Half of the bound stays, and this is the half.
-        assert_eq!(received.take(b"89", 8), 7);
+        assert_eq!(received.take(b"89", 8, &mut Spares::default()), 7);
         assert_eq!(received.run().bytes, b"6789");
         assert_eq!(received.get(hello, 5), Some(&b"hello"[..]));
         assert_eq!(received.get(hello, 50), None);
-        assert_eq!(received.take(b"longer than the bound", 8), 5);
+        assert_eq!(received.take(b"longer than the bound", 8, &mut Spares::default()), 5);
         assert_eq!(received.run().bytes, b"longer than the bound");
         received.keep(26);
-        assert_eq!(received.take(b", and again", 8), 26);
+        assert_eq!(received.take(b", and again", 8, &mut Spares::default()), 26);
         assert_eq!(received.run().bytes, b"longer than the bound, and again", "nothing was loose");
     }
 
     #[test]
     fn a_run_begins_behind_a_hole() {
         let mut received = Received::default();
-        received.take(b"abc", 8);
+        received.take(b"abc", 8, &mut Spares::default());
         received.tear();
         assert_eq!(received.run(), Run::default());
-        received.take(b"def", 8);
+        received.take(b"def", 8, &mut Spares::default());
         assert_eq!(received.run().bytes, b"def");
         // What goes is what lies before the hole.
-        received.take(b"ghi", 8);
+        received.take(b"ghi", 8, &mut Spares::default());
         assert_eq!(received.run().bytes, b"fghi");
         received.clear();
         assert_eq!(received.run(), Run::default());
-        assert_eq!(received.take(b"x", 8), 0);
+        assert_eq!(received.take(b"x", 8, &mut Spares::default()), 0);
         assert_eq!(received.get(0, 2), None, "what was forgotten is not there");
     }
 
     #[test]
     fn a_run_lies_before_what_was_passed() {
         let mut received = Received::default();
-        received.take(b"abc", 8);
+        received.take(b"abc", 8, &mut Spares::default());
         received.pass(1_000);
         received.pass(24);
         assert_eq!(received.run(), Run { bytes: b"abc", behind: 1_024 });
         // One that lies behind it is nearer.
-        assert_eq!(received.take(b"def", 8), 3);
+        assert_eq!(received.take(b"def", 8, &mut Spares::default()), 3);
         assert_eq!(received.run(), Run { bytes: b"def", behind: 0 });
     }
 
     #[test]
     fn memory_is_given_back() {
-        let mut received = Received::default();
-        received.take(&vec![1; 60_000], 4_096);
-        received.take(&[2; 1_000], 4_096);
-        received.take(&[3; 4_000], 4_096);
+        let (mut received, mut spares) = (Received::default(), Spares::default());
+        received.take(&vec![1; 60_000], 4_096, &mut spares);
+        received.take(&[2; 1_000], 4_096, &mut spares);
+        received.take(&[3; 4_000], 4_096, &mut spares);
         assert!(received.held_bytes() <= 16_384, "{}", received.held_bytes());
         received.clear();
         received.shrink();

@@ -14,7 +14,7 @@ use super::keepsake::Keepsakes;
 use super::slots::{SHUNTED, Slots, VACANT, Watched, seconds};
 use super::syn::{Syn, SynCache};
 use super::watched::{Flow, data_seq};
-use super::{Control, FlowEnd, Opening, Over, Place, Side, StreamConsumer, TableStats};
+use super::{Control, FlowEnd, Opening, Over, Place, Side, Spares, StreamConsumer, TableStats};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Domain, Segment, SeqNumber};
@@ -29,6 +29,7 @@ pub struct FlowTable<C> {
     /// Flows that are finished, for others. The last one lies in a near cache.
     #[allow(clippy::vec_box, reason = "what is moved is the box")]
     boxes: Vec<Box<Flow<C>>>,
+    spares: Spares,
     held_bytes: usize,
     syns: SynCache,
     halves: Halves,
@@ -37,7 +38,7 @@ pub struct FlowTable<C> {
 }
 
 /// Finished flows that are kept for others.
-const SPARES: usize = 256;
+const BOXES: usize = 256;
 
 impl<C: StreamConsumer> FlowTable<C> {
     /// What a watched flow takes, apart from what its consumer keeps elsewhere.
@@ -50,6 +51,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             slots: Slots::new(limits.shunted_idle.max(limits.watched_idle)),
             watched: Watched::new(),
             boxes: Vec::new(),
+            spares: Spares::default(),
             held_bytes: 0,
             syns: SynCache::new(),
             halves: Halves::new(),
@@ -460,7 +462,8 @@ impl<C: StreamConsumer> FlowTable<C> {
             return;
         }
         let before = flow.held_bytes();
-        let control = flow.push(side, segment, at, &self.syns, &place.key, &self.limits);
+        let control =
+            flow.push(side, segment, at, &self.syns, &place.key, (&self.limits, &mut self.spares));
         self.held_bytes = self.held_bytes.saturating_sub(before).saturating_add(flow.held_bytes());
         if let Some(closed) = flow.heard.closed
             && let Some(entry) = self.slots.get_mut(slot)
@@ -496,7 +499,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         let (key, stood) = (entry.key, flow.stands());
         let guessed = u64::from(flow.heard.guessed_starts);
         self.stats.guessed_starts = self.stats.guessed_starts.saturating_add(guessed);
-        flow.finish(end, &self.limits);
+        flow.finish(end, &self.limits, &mut self.spares);
         // It may go on: nobody has closed it.
         if matches!(end, FlowEnd::Shunted | FlowEnd::Idle | FlowEnd::Evicted)
             && !flow.meta.reset
@@ -506,8 +509,8 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.stats.cleartexts_lost = self.stats.cleartexts_lost.saturating_add(1);
         }
         finish(Over { meta: &flow.meta, consumer: &mut flow.consumer, end });
-        flow.consumer.recycle();
-        if self.boxes.len() < SPARES {
+        flow.consumer.recycle(&mut self.spares);
+        if self.boxes.len() < BOXES {
             self.boxes.push(flow);
         }
     }

@@ -5,7 +5,7 @@ use std::slice;
 
 use super::syn::{self, Syn, SynCache};
 use super::{Chunk, Control, FlowEnd, FlowKey, FlowMeta, Receive, Run, Side, Start};
-use super::{StreamAssembler, StreamConsumer, short};
+use super::{Spares, StreamAssembler, StreamConsumer, short};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::{Segment, SeqNumber};
@@ -216,7 +216,7 @@ impl<C: StreamConsumer> Flow<C> {
         at: Timestamp,
         syns: &SynCache,
         key: &FlowKey,
-        limits: &Limits,
+        (limits, spares): (&Limits, &mut Spares),
     ) -> Control {
         self.hear(side, segment, at, syns, key);
         let meta = &mut self.meta;
@@ -269,6 +269,7 @@ impl<C: StreamConsumer> Flow<C> {
                 bytes: side.of_mut(&mut meta.bytes),
                 gaps: side.of_mut(&mut meta.gaps),
                 limits,
+                spares,
                 control: Control::Continue,
             };
             stream.push(seq, segment.payload, segment.cut, at, limits, &mut feed);
@@ -306,7 +307,7 @@ impl<C: StreamConsumer> Flow<C> {
 
     /// No more will come: feed what waits. What there is then is ready for who wants it, and when its consumer is
     /// [recycled](StreamConsumer::recycle) it can [begin](Self::begin) again.
-    pub(super) fn finish(&mut self, end: FlowEnd, limits: &Limits) {
+    pub(super) fn finish(&mut self, end: FlowEnd, limits: &Limits, spares: &mut Spares) {
         let Self { consumer, streams, heard, meta, .. } = self;
         meta.last = heard.last;
         if end != FlowEnd::Shunted {
@@ -318,6 +319,7 @@ impl<C: StreamConsumer> Flow<C> {
                     bytes: side.of_mut(&mut meta.bytes),
                     gaps: side.of_mut(&mut meta.gaps),
                     limits,
+                    spares,
                     control: Control::Continue,
                 };
                 side.of_mut(streams).flush(&mut feed);
@@ -335,6 +337,7 @@ struct Feed<'f, C> {
     bytes: &'f mut u64,
     gaps: &'f mut u32,
     limits: &'f Limits,
+    spares: &'f mut Spares,
     /// What the consumer said last.
     control: Control,
 }
@@ -346,7 +349,7 @@ impl<C: StreamConsumer> Receive for Feed<'_, C> {
             return;
         }
         count(chunk, self.bytes, self.gaps);
-        self.control = self.consumer.feed(self.side, self.at, chunk, self.limits);
+        self.control = self.consumer.feed(self.side, self.at, chunk, self.limits, self.spares);
     }
 
     fn received(&self) -> Run<'_> {
@@ -386,7 +389,14 @@ mod tests {
     struct Everything([Vec<u8>; 2]);
 
     impl StreamConsumer for Everything {
-        fn feed(&mut self, side: Side, _: Timestamp, chunk: Chunk<'_>, _: &Limits) -> Control {
+        fn feed(
+            &mut self,
+            side: Side,
+            _: Timestamp,
+            chunk: Chunk<'_>,
+            _: &Limits,
+            _: &mut Spares,
+        ) -> Control {
             if let Chunk::Data(data) = chunk {
                 side.of_mut(&mut self.0).extend_from_slice(data);
             }
@@ -399,7 +409,7 @@ mod tests {
 
         fn settle(&mut self) {}
 
-        fn recycle(&mut self) {
+        fn recycle(&mut self, _: &mut Spares) {
             *self = Self::default();
         }
 

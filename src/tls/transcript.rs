@@ -8,7 +8,7 @@
 //! copied apart.
 
 use crate::clock::Timestamp;
-use crate::flow::{Received, Run, Side, short};
+use crate::flow::{Received, Run, Side, Spares, short};
 use crate::limits::Limits;
 use crate::prefetch::{prefetch_all, prefetch_at};
 
@@ -204,6 +204,12 @@ impl Transcript {
         }
     }
 
+    /// The same, and give back the memory of what streams brought.
+    pub fn give_back(&mut self, spares: &mut Spares) {
+        self.received.iter_mut().for_each(|received| received.give_back(spares));
+        self.recycle();
+    }
+
     /// Hold no more memory than what is in it needs.
     pub fn shrink(&mut self) {
         self.entries.shrink_to_fit();
@@ -239,8 +245,14 @@ impl Transcript {
     }
 
     /// Take what comes next in a stream, whatever it is. Returns where it lies until more comes.
-    pub fn receive(&mut self, side: Side, bytes: &[u8], limits: &Limits) -> usize {
-        side.of_mut(&mut self.received).take(bytes, limits.overlap_bytes)
+    pub fn receive(
+        &mut self,
+        side: Side,
+        bytes: &[u8],
+        limits: &Limits,
+        spares: &mut Spares,
+    ) -> usize {
+        side.of_mut(&mut self.received).take(bytes, limits.overlap_bytes, spares)
     }
 
     /// So many bytes come next in a stream that are of no use.

@@ -36,7 +36,7 @@ use super::starttls::patience::{self, Patience};
 use super::transcript::{Kind, Transcript};
 use crate::clock::Timestamp;
 use crate::flow::table::FlowTable;
-use crate::flow::{Chunk, Cleartext, Control, Opening, Run, Side, Start, StreamConsumer};
+use crate::flow::{Chunk, Cleartext, Control, Opening, Run, Side, Spares, Start, StreamConsumer};
 use crate::limits::Limits;
 
 /// The capture thread's view of one TLS connection over TCP.
@@ -439,12 +439,19 @@ impl Conversation {
 }
 
 impl StreamConsumer for Conversation {
-    fn recycle(&mut self) {
+    fn recycle(&mut self, spares: &mut Spares) {
         self.tracks = <[Track; 2]>::default();
-        self.transcript.recycle();
+        self.transcript.give_back(spares);
     }
 
-    fn feed(&mut self, side: Side, at: Timestamp, chunk: Chunk<'_>, limits: &Limits) -> Control {
+    fn feed(
+        &mut self,
+        side: Side,
+        at: Timestamp,
+        chunk: Chunk<'_>,
+        limits: &Limits,
+        spares: &mut Spares,
+    ) -> Control {
         match chunk {
             // What is encrypted is not read, so that a copy that differs hides nothing.
             Chunk::Data(bytes) if side.of(&self.tracks).is_encrypted(bytes) => {
@@ -452,7 +459,7 @@ impl StreamConsumer for Conversation {
                 self.data(side, at, Part { bytes, place: None }, limits);
             }
             Chunk::Data(bytes) => {
-                let place = self.transcript.receive(side, bytes, limits);
+                let place = self.transcript.receive(side, bytes, limits, spares);
                 self.data(side, at, Part { bytes, place: Some(place) }, limits);
             }
             Chunk::Gap(missing) => {

@@ -15,11 +15,15 @@ fn data(side: Side, bytes: &[u8]) -> Fed<'_> {
     (side, Chunk::Data(bytes))
 }
 
+fn feed(conversation: &mut Conversation, side: Side, chunk: Chunk<'_>) -> Control {
+    conversation.feed(side, AT, chunk, &Limits::default(), &mut Spares::default())
+}
+
 fn converse(fed: &[Fed<'_>]) -> (Conversation, Control) {
     let mut conversation = Conversation::default();
     let mut control = Control::Continue;
     for (side, chunk) in fed {
-        control = conversation.feed(*side, AT, *chunk, &Limits::default());
+        control = feed(&mut conversation, *side, *chunk);
     }
     (conversation, control)
 }
@@ -291,11 +295,9 @@ fn a_connection_joined_in_its_middle_is_told_by_its_records() {
 /// How many bytes are looked at before a flow of this cleartext is given up.
 fn patience(request: &[u8], answer: &[u8]) -> usize {
     let mut conversation = Conversation::default();
-    conversation.feed(CLIENT, AT, Chunk::Data(request), &Limits::default());
+    feed(&mut conversation, CLIENT, Chunk::Data(request));
     let mut searched = 0;
-    while conversation.feed(SERVER, AT, Chunk::Data(answer), &Limits::default())
-        == Control::Continue
-    {
+    while feed(&mut conversation, SERVER, Chunk::Data(answer)) == Control::Continue {
         searched += answer.len();
         assert!(searched < 1 << 30);
     }
@@ -321,24 +323,20 @@ fn a_tunnel_asked_for_late_is_named_by_its_own_request() {
     let mut conversation = Conversation::default();
     for _ in 0..40 {
         let request = b"GET http://example.com/page HTTP/1.1\r\nHost: example.com\r\n\r\n";
-        assert_eq!(
-            conversation.feed(CLIENT, AT, Chunk::Data(request), &Limits::default()),
-            Control::Continue
-        );
+        assert_eq!(feed(&mut conversation, CLIENT, Chunk::Data(request)), Control::Continue);
         for _ in 0..100 {
-            let control =
-                conversation.feed(SERVER, AT, Chunk::Data(&[b'x'; 1448]), &Limits::default());
+            let control = feed(&mut conversation, SERVER, Chunk::Data(&[b'x'; 1448]));
             assert_eq!(control, Control::Continue);
         }
     }
     let request = [b"CONNECT example.net:443 HTTP/1.1\r\nX: ".as_slice(), &[b'y'; 6000]].concat();
     for segment in request.chunks(1448) {
-        conversation.feed(CLIENT, AT, Chunk::Data(segment), &Limits::default());
+        feed(&mut conversation, CLIENT, Chunk::Data(segment));
     }
-    conversation.feed(CLIENT, AT, Chunk::Data(b"\r\n\r\n"), &Limits::default());
-    conversation.feed(SERVER, AT, Chunk::Data(b"HTTP/1.1 200 OK\r\n\r\n"), &Limits::default());
+    feed(&mut conversation, CLIENT, Chunk::Data(b"\r\n\r\n"));
+    feed(&mut conversation, SERVER, Chunk::Data(b"HTTP/1.1 200 OK\r\n\r\n"));
     for (side, chunk) in handshake(&parts) {
-        conversation.feed(side, AT, chunk, &Limits::default());
+        feed(&mut conversation, side, chunk);
     }
     let [client, server] = conversation.transcript().preamble();
     assert!(client.starts_with(b"CONNECT example.net:443 "));
@@ -469,7 +467,7 @@ fn damage_is_survived_and_the_bounds_hold() {
                 1 => Chunk::Gap(0),
                 _ => Chunk::Data(piece),
             };
-            conversation.feed(side, AT, chunk, &limits);
+            conversation.feed(side, AT, chunk, &limits, &mut Spares::default());
         }
         let transcript = conversation.transcript();
         assert!(transcript.preamble().iter().all(|text| text.len() <= 64));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tlscensus::clock::Timestamp;
-use tlscensus::flow::{Chunk, Control, Side, StreamConsumer};
+use tlscensus::flow::{Chunk, Control, Side, Spares, StreamConsumer};
 use tlscensus::limits::Limits;
 use tlscensus::tls::Transport;
 use tlscensus::tls::conversation::Conversation;
@@ -51,20 +51,22 @@ pub fn conversation(data: &[u8]) -> Vec<Fed<'_>> {
 /// Feed, in pieces of at most `step` bytes; how many of the parts were taken.
 pub fn feed(parts: &[Fed<'_>], step: usize, limits: &Arc<Limits>) -> (Conversation, usize) {
     let at = Timestamp::new(1_700_000_000, 0);
-    let mut conversation = Conversation::default();
+    let (mut conversation, mut spares) = (Conversation::default(), Spares::default());
     let room = 2 * limits.transcript_bytes + 64 * limits.transcript_records + (16 << 10);
     for (count, part) in parts.iter().enumerate() {
         let mut over = false;
         match part {
             Fed::Data(side, bytes) => {
                 for piece in bytes.chunks(step) {
-                    let control = conversation.feed(*side, at, Chunk::Data(piece), limits);
+                    let control =
+                        conversation.feed(*side, at, Chunk::Data(piece), limits, &mut spares);
                     over |= control == Control::Shunt;
                     assert!(conversation.held_bytes() <= room, "{}", conversation.held_bytes());
                 }
             }
             Fed::Gap(side, missing) => {
-                over = conversation.feed(*side, at, Chunk::Gap(*missing), limits) == Control::Shunt;
+                over = conversation.feed(*side, at, Chunk::Gap(*missing), limits, &mut spares)
+                    == Control::Shunt;
             }
         }
         if over {

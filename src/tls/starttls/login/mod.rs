@@ -30,7 +30,7 @@ use rounds::Round;
 use super::eap::{Login, Method, Party, Pushed};
 use super::radius::Station;
 use crate::clock::Timestamp;
-use crate::flow::{Chunk, Control, FlowMeta, Side, StreamConsumer};
+use crate::flow::{Chunk, Control, FlowMeta, Side, Spares, StreamConsumer};
 use crate::limits::Limits;
 use crate::packet::{Address, Domain, Endpoint, Layers, Mac};
 use crate::tls::conversation::Conversation;
@@ -267,6 +267,8 @@ impl LoginTable {
         let Slot { login, watched, meta, over, .. } = found;
         let before = watched.as_ref().map_or(0, StreamConsumer::held_bytes);
         let mut control = Control::Continue;
+        // Log-ins are too rare for one to wait for what another leaves.
+        let mut spares = Spares::default();
         let pushed = login.push(eap, &limits, &mut |party, chunk| {
             let side = side(party);
             match chunk {
@@ -281,7 +283,7 @@ impl LoginTable {
                 }
             }
             if let Some(conversation) = watched {
-                control = conversation.feed(side, at, chunk, &limits);
+                control = conversation.feed(side, at, chunk, &limits, &mut spares);
             }
         });
         let after = watched.as_ref().map_or(0, StreamConsumer::held_bytes);
