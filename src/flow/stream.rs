@@ -428,7 +428,7 @@ mod tests {
         }
         assert_eq!(
             (stream.held_segments(), stream.held_bytes(), stream.waited()),
-            (6, 100_000, 100)
+            (13, 100_000, 100)
         );
         stream.push(SeqNumber(0), &text[..1], 0, at, &limits, &mut feed);
         assert_eq!((stream.held_segments(), stream.held_bytes()), (0, 0));

@@ -9,9 +9,9 @@ use super::short;
 use crate::clock::Timestamp;
 use crate::packet::SeqNumber;
 
-/// Bytes of a piece to which no more are joined: the bound on the pieces allows for many such, and
-/// much memory in one place is hard to come by.
-const JOINED: usize = 16 << 10;
+/// Bytes of a piece that is joined, at most: the bound on the pieces allows for many such, and much
+/// memory in one place is hard to come by.
+const JOINED: usize = 8 << 10;
 
 /// Pieces of a stream, in order of sequence numbers, not overlapping.
 #[derive(Debug, Default)]
@@ -107,10 +107,14 @@ impl Waiting {
         // What goes on where the one before it ends is one piece with it: segments of a byte each
         // are not to use up the number of pieces. A piece that is long enough is left as it is.
         let before = index.checked_sub(1).and_then(|index| queue.pieces.get_mut(index));
+        let joined = |before: &Held| before.bytes.len().saturating_add(held.bytes.len());
         match before {
             Some(before)
-                if before.cut == 0 && before.end() == held.seq && before.bytes.len() < JOINED =>
+                if before.cut == 0 && before.end() == held.seq && joined(before) <= JOINED =>
             {
+                // Memory of the sizes that streams are kept in is at hand.
+                let room = joined(before).next_power_of_two();
+                before.bytes.reserve_exact(room.saturating_sub(before.bytes.len()));
                 before.bytes.extend_from_slice(&held.bytes);
                 before.cut = held.cut;
                 0
