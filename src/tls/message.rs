@@ -63,7 +63,7 @@ pub enum What<'a> {
 
 /// The events of a transcript of TLS over a stream.
 pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>> {
-    let mut events = Vec::with_capacity(24);
+    let mut events = Vec::with_capacity(20);
     let mut messages = [Messages::default(), Messages::default()];
     for (entry, bytes) in transcript.entries() {
         let of_side = entry.side.of_mut(&mut messages);
