@@ -36,6 +36,14 @@ impl<T: Copy> List<T> {
         self.parts.get_mut(index / PART)?.get_mut(index % PART)
     }
 
+    /// An element and `true`, or any other and `false`: which it is costs no branch.
+    #[inline]
+    pub(super) fn get_or_other(&self, index: usize) -> Option<(&T, bool)> {
+        let last = self.parts.len().checked_sub(1)?;
+        let element = self.parts.get((index / PART).min(last))?.get(index % PART)?;
+        Some((element, index / PART <= last))
+    }
+
     /// Ask for an element.
     #[inline]
     pub(super) fn prefetch(&self, index: usize) {
@@ -101,6 +109,8 @@ mod tests {
         *list.get_mut(2 * PART - 1).unwrap() = 7;
         assert_eq!(list.get(2 * PART - 1), Some(&7));
         assert!(list.get(9 * PART).is_none() && list.get_mut(usize::MAX).is_none());
+        assert_eq!(list.get_or_other(PART + 1), Some((&(PART + 1), true)));
+        assert!(list.get_or_other(usize::MAX).is_some_and(|(_, is_it)| !is_it));
         list.clear();
         assert_eq!((list.len(), list.iter().count()), (0, 0));
     }

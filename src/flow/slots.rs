@@ -101,10 +101,9 @@ impl<E: Slot> Slots<E> {
     /// costs no branch.
     #[inline]
     pub(super) fn state_of(&self, slot: Option<u32>) -> u32 {
-        let Some(last) = self.entries.len().checked_sub(1) else { return VACANT };
         let slot = slot.map_or(usize::MAX, |slot| slot as usize);
-        let state = self.entries.get(slot.min(last)).map_or(VACANT, Slot::state);
-        select_unpredictable(slot <= last, state, VACANT)
+        let Some((entry, is_it)) = self.entries.get_or_other(slot) else { return VACANT };
+        select_unpredictable(is_it, entry.state(), VACANT)
     }
 
     /// Ask for what will say where the entry with this hash is.

@@ -37,6 +37,14 @@ pub struct FlowTable<C> {
     stats: TableStats,
 }
 
+/// The entry of a segment.
+struct Touched {
+    slot: u32,
+    state: u32,
+    /// Second of the packet before.
+    before: u32,
+}
+
 /// Finished flows that are kept for others.
 const BOXES: usize = 256;
 
@@ -190,24 +198,35 @@ impl<C: StreamConsumer> FlowTable<C> {
     ) {
         let now = seconds(at);
         self.advance(at, now, finish);
-        let likely = |slot: &u32| self.slots.get(*slot).is_some_and(|it| it.is_of(&place.key));
-        let found = place.slot.filter(likely).or_else(|| self.look_again(segment, place));
-        let Some(slot) = found else { return self.push_unknown(segment, place, at, finish) };
-        let Some(entry) = self.slots.get_mut(slot) else { return };
-        let before = mem::replace(&mut entry.last_seen, now);
-        if entry.state == SHUNTED {
+        let likely = place.slot.and_then(|slot| self.touch(slot, place, now));
+        let found = likely.or_else(|| {
+            let slot = self.look_again(segment, place)?;
+            self.touch(slot, place, now)
+        });
+        let Some(Touched { slot, state, before }) = found else {
+            return self.push_unknown(segment, place, at, finish);
+        };
+        if state == SHUNTED {
             self.stats.shunted_segments = self.stats.shunted_segments.saturating_add(1);
             if segment.flags.syn() || C::opening(segment.payload) != Opening::None {
                 self.reopen(slot, before, segment, place, at, finish);
             }
         } else if place.is_bare
-            && let Some(flow) = self.watched.get_mut(entry.state)
+            && let Some(flow) = self.watched.get_mut(state)
             && flow.heard.challenge.is_none()
         {
             flow.hear(place.side, segment, at, &self.syns, &place.key);
         } else {
             self.feed(slot, segment, place, at, finish);
         }
+    }
+
+    /// Note that a segment has come, if it is of the flow of this entry.
+    #[inline]
+    fn touch(&mut self, slot: u32, place: &Place, now: u32) -> Option<Touched> {
+        let entry = self.slots.get_mut(slot).filter(|entry| entry.is_of(&place.key))?;
+        let before = mem::replace(&mut entry.last_seen, now);
+        Some(Touched { slot, state: entry.state, before })
     }
 
     /// The entry of a segment that is not where it was thought to be.
