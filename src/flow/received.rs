@@ -36,8 +36,9 @@ pub struct Run<'a> {
 }
 
 impl Received {
-    /// Take the next bytes. Returns where they lie, until others are taken. Of those before them that
-    /// are not kept for good, half of `bound` stays at least.
+    /// Take the next bytes, into spare memory where there is no room. Returns where they lie, until
+    /// others are taken. Of those before them that are not kept for good, half of `bound` stays at
+    /// least.
     pub fn take(&mut self, bytes: &[u8], bound: usize, spares: &mut Spares) -> usize {
         if self.passed > 0 {
             self.tear();
