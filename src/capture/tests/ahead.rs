@@ -104,7 +104,18 @@ fn a_file_is_cut_while_it_is_read() {
             other => break other,
         }
     };
-    assert!(matches!(shrunk, Ok(Poll::End) | Err(Error::Truncated { .. })), "{shrunk:?}");
+    // A read that was under way may bring zeros for what was just taken from the file.
+    let zeros = |error: &Error| match error {
+        Error::Malformed { offset: Offset::File(offset), reason, .. } => {
+            *offset >= 700_000 && reason.starts_with("zeros")
+        }
+        _ => false,
+    };
+    assert!(
+        matches!(shrunk, Ok(Poll::End) | Err(Error::Truncated { .. }))
+            || shrunk.as_ref().is_err_and(zeros),
+        "{shrunk:?}"
+    );
 }
 
 #[test]
