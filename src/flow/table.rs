@@ -37,14 +37,6 @@ pub struct FlowTable<C> {
     stats: TableStats,
 }
 
-/// The entry of a segment.
-struct Touched {
-    slot: u32,
-    state: u32,
-    /// Second of the packet before.
-    before: u32,
-}
-
 /// Finished flows that are kept for others.
 const BOXES: usize = 256;
 
@@ -203,7 +195,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             let slot = self.look_again(segment, place)?;
             self.touch(slot, place, now)
         });
-        let Some(Touched { slot, state, before }) = found else {
+        let Some((slot, state, before)) = found else {
             return self.push_unknown(segment, place, at, finish);
         };
         if state == SHUNTED {
@@ -221,12 +213,13 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
     }
 
-    /// Note that a segment has come, if it is of the flow of this entry.
+    /// Note that a segment has come, if it is of the flow of this entry: the slot, the state, and the second
+    /// of the packet before.
     #[inline]
-    fn touch(&mut self, slot: u32, place: &Place, now: u32) -> Option<Touched> {
+    fn touch(&mut self, slot: u32, place: &Place, now: u32) -> Option<(u32, u32, u32)> {
         let entry = self.slots.get_mut(slot).filter(|entry| entry.is_of(&place.key))?;
         let before = mem::replace(&mut entry.last_seen, now);
-        Some(Touched { slot, state: entry.state, before })
+        Some((slot, entry.state, before))
     }
 
     /// The entry of a segment that is not where it was thought to be.
