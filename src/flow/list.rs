@@ -36,7 +36,7 @@ impl<T: Copy> List<T> {
         self.parts.get_mut(index / PART)?.get_mut(index % PART)
     }
 
-    /// An element and `true`, or any other and `false`: which it is costs no branch.
+    /// What [`get`](Self::get) returns and `true`, or any element and `false`: which it is costs no branch.
     #[inline]
     pub(super) fn get_or_other(&self, index: usize) -> Option<(&T, bool)> {
         let last = self.parts.len().checked_sub(1)?;

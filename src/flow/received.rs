@@ -115,9 +115,7 @@ impl Received {
 
     /// Forget all of it, and give the memory back.
     pub fn give_back(&mut self, spares: &mut Spares) {
-        if self.memory.capacity() > 0 {
-            spares.give(mem::take(&mut self.memory));
-        }
+        spares.give(mem::take(&mut self.memory));
         self.clear();
     }
 
@@ -206,5 +204,22 @@ mod tests {
         received.clear();
         received.shrink();
         assert_eq!(received.held_bytes(), 0);
+    }
+
+    #[test]
+    fn memory_goes_on_to_the_next() {
+        let (mut received, mut spares) = (Received::default(), Spares::default());
+        received.take(&[1; 1_000], 4_096, &mut spares);
+        let small = received.memory.as_ptr();
+        received.take(&[2; 1_000], 4_096, &mut spares);
+        assert_eq!(received.run().bytes, [[1; 1_000], [2; 1_000]].concat());
+        let mut next = Received::default();
+        next.take(&[3; 600], 4_096, &mut spares);
+        assert_eq!(next.memory.as_ptr(), small, "what was outgrown");
+        let large = received.memory.as_ptr();
+        received.give_back(&mut spares);
+        assert_eq!((received.held_bytes(), received.run()), (0, Run::default()));
+        next.take(&[4; 600], 4_096, &mut spares);
+        assert_eq!(next.memory.as_ptr(), large, "what is over");
     }
 }

@@ -10,7 +10,7 @@ const SMALLEST: usize = 1 << 10;
 /// Sizes that are kept: what needs more is rare, and gets what it needs only.
 const SIZES: usize = 5;
 
-/// How many there are of a size at most.
+/// How many there are of a size at most: of all of them 4 MiB.
 const MOST: usize = 128;
 
 /// Memory of no flow.
