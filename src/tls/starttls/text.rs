@@ -4,6 +4,10 @@ use std::iter;
 
 use memchr::{memchr, memmem};
 
+/// More than there are letters in any word that is looked for: what is not text may go on without a
+/// space for long.
+const WORD: usize = 16;
+
 /// The protocol of a text session. One end may be missing: a client's commands tell more, a server's
 /// greeting has to do where only that was captured.
 pub(super) fn name(client: &[u8], server: &[u8]) -> Option<&'static str> {
@@ -24,8 +28,11 @@ fn commands(client: &[u8], server: &[u8]) -> Option<&'static str> {
     let mut asked = false;
     let mut irc = false;
     for line in lines(client) {
-        let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-        let mut word = || words.next().unwrap_or_default().to_ascii_uppercase();
+        let mut words = parts(line, b' ').filter(|word| !word.is_empty());
+        let mut word = || {
+            let word = words.next().unwrap_or_default();
+            word.get(..WORD).unwrap_or(word).to_ascii_uppercase()
+        };
         let (first, second) = (word(), word());
         match (first.as_slice(), second.as_slice()) {
             // RFC 5321 §4.1.1.1, RFC 2033 §4.1.
@@ -94,16 +101,20 @@ fn is_irc_ready(server: &[u8]) -> bool {
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    parts(text, b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+}
+
+/// What stands between these bytes.
+fn parts(text: &[u8], mark: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = text;
-    let split = iter::from_fn(move || {
+    iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let (line, behind) = rest.split_at(memchr(b'\n', rest).unwrap_or(rest.len()));
+        let (part, behind) = rest.split_at(memchr(mark, rest).unwrap_or(rest.len()));
         rest = behind.get(1..).unwrap_or_default();
-        Some(line)
-    });
-    split.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+        Some(part)
+    })
 }
 
 fn has_line(text: &[u8], wanted: &[u8]) -> bool {
