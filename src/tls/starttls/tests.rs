@@ -47,6 +47,21 @@ fn line_protocols_are_named_by_either_end() {
 }
 
 #[test]
+fn words_may_be_longer_than_those_that_are_looked_for() {
+    let more = "x".repeat(100);
+    for command in ["EHLO", "STLS", "a STARTTLS", "AUTH TLS-P", "LHLO", "UPGRADE:"] {
+        let client = format!("{command}{more} TLS/1.0\r\n");
+        assert_eq!(named(client.as_bytes(), b""), "- starttls -", "{client}");
+    }
+    // A tag is any word, and of a protocol to upgrade to the beginning tells.
+    for (name, client) in
+        [("imap", format!("{more}  STARTTLS\r\n")), ("http", format!("Upgrade: TLS/{more}\r\n"))]
+    {
+        assert_eq!(named(client.as_bytes(), b""), format!("{name} starttls -"));
+    }
+}
+
+#[test]
 fn databases_directories_and_desktops_are_named_by_either_end() {
     let mut mysql = vec![32, 0, 0, 1, 0x85, 0xae, 0x7f, 0];
     mysql.resize(36, 0);

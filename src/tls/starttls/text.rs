@@ -104,7 +104,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     parts(text, b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
 }
 
-/// What stands between these bytes.
+/// What stands before, between and behind bytes of this value.
 fn parts(text: &[u8], mark: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = text;
     iter::from_fn(move || {
