@@ -26,6 +26,7 @@
 //! | `reorder_wait` | `with_gaps` |
 //! | `overlap_bytes` | none: what is older is not compared, and not lost |
 //! | `start_segments` | `notes.guessed_starts` |
+//! | `start_segments_acknowledged` | none: the beginning was before the capture |
 //! | `start_wait` | `notes.guessed_starts` |
 //! | `linger` | none: the flow was closed |
 //! | `watched_idle` | `incomplete` |
@@ -137,6 +138,9 @@ pub struct Limits {
     pub overlap_bytes: usize,
     /// Segments of a stream without a known beginning that wait for an earlier one.
     pub start_segments: usize,
+    /// So many of them, where the other end has received all that comes before them: it was not captured,
+    /// unless in another order.
+    pub start_segments_acknowledged: usize,
     /// How long they wait.
     pub start_wait: Duration,
     /// How long a closed flow waits for packets that were captured late.
@@ -244,6 +248,7 @@ impl Default for Limits {
             reorder_wait: Duration::from_secs(10),
             overlap_bytes: 4 << 10,
             start_segments: 64,
+            start_segments_acknowledged: 8,
             start_wait: Duration::from_secs(1),
             linger: Duration::from_secs(2),
             watched_idle: Duration::from_secs(120),

@@ -141,9 +141,9 @@ impl StreamAssembler {
         }
     }
 
-    /// The earliest segment that waits, and since when.
-    pub fn first_held(&self) -> Option<(&[u8], Timestamp)> {
-        self.held.first().map(|held| (&*held.bytes, held.at))
+    /// Where the earliest segment that waits begins, and since when it does.
+    pub fn first_held(&self) -> Option<(SeqNumber, Timestamp)> {
+        self.held.first().map(|held| (held.seq, held.at))
     }
 
     /// Whether nothing that was seen so far comes before this number.
@@ -255,20 +255,20 @@ impl StreamAssembler {
         let mut index = self.held.behind(seq);
         loop {
             let Some(held) = self.held.get(index) else {
-                self.held.insert(index, Held { seq, bytes: payload.to_vec(), cut, at });
+                self.held.insert(index, Held { seq, bytes: payload, cut, at });
                 return;
             };
             let before = held.seq.offset_from(seq);
             let end = seq.plus(short(payload.len())).plus(cut);
             if end.offset_from(held.seq) <= 0 {
-                self.held.insert(index, Held { seq, bytes: payload.to_vec(), cut, at });
+                self.held.insert(index, Held { seq, bytes: payload, cut, at });
                 return;
             }
             if before > 0 {
                 let head = payload.get(..before.unsigned_abs() as usize).unwrap_or(payload);
                 // The part before; a cut in it is covered by the held segment from there on.
                 let missing = before.unsigned_abs().saturating_sub(short(head.len()));
-                let head = Held { seq, bytes: head.to_vec(), cut: missing, at };
+                let head = Held { seq, bytes: head, cut: missing, at };
                 index = index.saturating_add(self.held.insert(index, head));
             }
             let Some(held) = self.held.get(index) else { return };

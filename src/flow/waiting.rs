@@ -26,11 +26,12 @@ struct Queue {
     segments: usize,
 }
 
-/// Bytes without a hole between them, of one segment or of several that came in order.
+/// Bytes without a hole between them, of one segment or of several that came in order; borrowed until it is
+/// known whether others are there that they go on from.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Held<B = Vec<u8>> {
     pub(super) seq: SeqNumber,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: B,
     /// Bytes behind them that were on the wire and not captured.
     pub(super) cut: u32,
     pub(super) at: Timestamp,
@@ -97,7 +98,7 @@ impl Waiting {
     }
 
     /// Keep what goes before the piece at `index`; how many pieces this makes more.
-    pub(super) fn insert(&mut self, index: usize, held: Held) -> usize {
+    pub(super) fn insert(&mut self, index: usize, held: Held<&[u8]>) -> usize {
         if held.bytes.is_empty() && held.cut == 0 {
             return 0;
         }
@@ -115,12 +116,13 @@ impl Waiting {
                 // Memory of the sizes that streams are kept in is at hand.
                 let room = joined(before).next_power_of_two();
                 before.bytes.reserve_exact(room.saturating_sub(before.bytes.len()));
-                before.bytes.extend_from_slice(&held.bytes);
+                before.bytes.extend_from_slice(held.bytes);
                 before.cut = held.cut;
                 0
             }
             _ => {
-                queue.pieces.insert(index, held);
+                let Held { seq, bytes, cut, at } = held;
+                queue.pieces.insert(index, Held { seq, bytes: bytes.to_vec(), cut, at });
                 1
             }
         }

@@ -223,7 +223,8 @@ impl<C: StreamConsumer> Flow<C> {
         let seq = data_seq(segment);
         // The other end still waits for bytes before these: whatever they look like, they are not
         // the beginning.
-        let is_preceded = side.other().of(&self.heard.acked).is_some_and(|acked| {
+        let acked = *side.other().of(&self.heard.acked);
+        let is_preceded = acked.is_some_and(|acked| {
             let ahead = seq.offset_from(acked);
             0 < ahead && ahead < syn::REACH
         });
@@ -273,12 +274,21 @@ impl<C: StreamConsumer> Flow<C> {
                 control: Control::Continue,
             };
             stream.push(seq, segment.payload, segment.cut, at, limits, &mut feed);
-            let waited = stream.first_held().is_some_and(|(_, since)| {
-                at.since(since) > limits.start_wait || stream.waited() > limits.start_segments
-            });
-            if !stream.begun() && waited {
-                stream.begin_at_first(&mut feed);
-                self.heard.guessed_starts = self.heard.guessed_starts.saturating_add(1);
+            if !stream.begun()
+                && let Some((first, since)) = stream.first_held()
+            {
+                // The other end has received all that comes before what waits (RFC 9293 §3.4): it will not
+                // be sent again, and can only have been captured in another order.
+                let is_joined_late = stream.waited() > limits.start_segments_acknowledged
+                    && acked
+                        .is_some_and(|acked| (0..syn::REACH).contains(&acked.offset_from(first)));
+                let is_guessed =
+                    at.since(since) > limits.start_wait || stream.waited() > limits.start_segments;
+                if is_joined_late || is_guessed {
+                    stream.begin_at_first(&mut feed);
+                    let guessed = u8::from(!is_joined_late);
+                    self.heard.guessed_starts = self.heard.guessed_starts.saturating_add(guessed);
+                }
             }
             control = feed.control;
             let signs = side.of_mut(&mut meta.signs);
@@ -418,32 +428,98 @@ mod tests {
         }
     }
 
+    const LOW: Endpoint = Endpoint { address: Address::v4([10, 0, 0, 1]), port: 50_000 };
+    const HIGH: Endpoint = Endpoint { address: Address::v4([10, 0, 0, 2]), port: 443 };
+
+    fn segment(from: Endpoint, to: Endpoint, seq: u32, ack: u32, payload: &[u8]) -> Segment<'_> {
+        Segment {
+            source: from,
+            target: to,
+            seq: SeqNumber(seq),
+            ack: SeqNumber(ack),
+            flags: TcpFlags(0x10),
+            payload,
+            cut: 0,
+            ttl: 64,
+            domain: Domain::default(),
+            layers: Layers::default(),
+        }
+    }
+
     #[test]
     fn bytes_that_the_other_end_does_not_wait_for_are_no_beginning() {
         let mut table = FlowTable::<Everything>::new(&Limits::default());
-        let low = Endpoint { address: Address::v4([10, 0, 0, 1]), port: 50_000 };
-        let high = Endpoint { address: Address::v4([10, 0, 0, 2]), port: 443 };
         let mut sent = Vec::new();
-        for (source, target, seq, ack, payload) in [
-            (low, high, 1_000, 5_000, &b"hello"[..]),
-            (high, low, 5_003, 1_005, &b"def"[..]),
-            (high, low, 5_000, 1_005, &b"abc"[..]),
+        for segment in [
+            segment(LOW, HIGH, 1_000, 5_000, b"hello"),
+            segment(HIGH, LOW, 5_003, 1_005, b"def"),
+            segment(HIGH, LOW, 5_000, 1_005, b"abc"),
         ] {
-            let segment = Segment {
-                source,
-                target,
-                seq: SeqNumber(seq),
-                ack: SeqNumber(ack),
-                flags: TcpFlags(0x10),
-                payload,
-                cut: 0,
-                ttl: 64,
-                domain: Domain::default(),
-                layers: Layers::default(),
-            };
             table.push(&segment, Timestamp::new(1, 0), &mut |_| {});
         }
         table.finish_all(&mut |finished| sent = finished.consumer.0.to_vec());
         assert_eq!(sent, [b"hello".to_vec(), b"abcdef".to_vec()]);
+    }
+
+    /// Wants no more than the first bytes, whatever they are, which look like the middle of something.
+    #[derive(Default)]
+    struct Middle;
+
+    impl StreamConsumer for Middle {
+        fn feed(
+            &mut self,
+            _: Side,
+            _: Timestamp,
+            _: Chunk<'_>,
+            _: &Limits,
+            _: &mut Spares,
+        ) -> Control {
+            Control::Shunt
+        }
+
+        fn start(&self, _: Side, _: &[u8]) -> Start {
+            Start::Doubtful
+        }
+
+        fn settle(&mut self) {}
+
+        fn recycle(&mut self, _: &mut Spares) {}
+
+        fn held_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    /// How many segments of ten bytes, from 1000 on, waited for an earlier one, where the other end had
+    /// acknowledged this much; and whether they did so in vain.
+    fn waited(acked: Option<u32>) -> (usize, u64) {
+        let mut table = FlowTable::<Middle>::new(&Limits::default());
+        let at = Timestamp::new(1, 0);
+        let mut waited = 0;
+        for seq in (1_000..).step_by(10) {
+            let mut is_over = false;
+            let data = segment(HIGH, LOW, seq, 7, b"0123456789");
+            table.push(&data, at, &mut |_| is_over = true);
+            if is_over {
+                break;
+            }
+            waited += 1;
+            if let Some(acked) = acked {
+                table.push(&segment(LOW, HIGH, 7, acked, b""), at, &mut |_| {});
+            }
+        }
+        (waited, table.stats().guessed_starts)
+    }
+
+    #[test]
+    fn what_the_other_end_has_received_is_waited_for_no_longer_than_its_order_may_differ() {
+        let Limits { start_segments, start_segments_acknowledged, .. } = Limits::default();
+        for acked in [1_000, 1_001, 1_050, 3_000] {
+            assert_eq!(waited(Some(acked)), (start_segments_acknowledged, 0), "{acked}");
+        }
+        // Who lacks something before them, or was not heard, may yet get it.
+        for acked in [Some(999), Some(1), Some(3_000_000_000), None] {
+            assert_eq!(waited(acked), (start_segments, 1), "{acked:?}");
+        }
     }
 }
