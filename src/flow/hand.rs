@@ -1,16 +1,21 @@
 //! [`Hand`]: goes round the entries of a table, and stops at those that may be over.
 //!
-//! So expiry needs no scan: with each packet the hand moves over a few entries. They lie far apart in
+//! So expiry needs no scan: with every few packets the hand moves over some entries. They lie far apart in
 //! memory and hardly one of them is over, so that it does not look at them, but at what is kept here:
-//! until when each needs no look. A packet that comes for an entry changes nothing here; when the time
-//! has come it is looked at, and put off again.
+//! until when each needs no look, of which many are compared at once. A packet that comes for an entry
+//! changes nothing here; when the time has come it is looked at, and put off again.
 
 use std::time::Duration;
 
+use super::short;
 use crate::prefetch::prefetch_range;
 
-/// Entries that the hand moves over with each packet.
-pub(super) const STEPS: usize = 2;
+/// Entries that the hand moves over at once.
+pub(super) const STEPS: usize = 16;
+
+/// Packets from one move to the next: two entries for each. Where there are no more entries than it moves
+/// over at once, it moves with every packet.
+const EVERY: usize = 8;
 
 /// Where the hand is, and which entries it passes by.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub(super) struct Hand {
     calm: Vec<u32>,
     /// No such second lies farther ahead than so many: if one does, a clock was wrong.
     span: u32,
+    /// Packets since it moved last.
+    packets: usize,
 }
 
 impl Hand {
@@ -27,7 +34,7 @@ impl Hand {
     pub(super) fn new(patience: Duration) -> Self {
         // Half of all numbers lie ahead of a second and half behind it.
         let span = in_seconds(patience).min(u32::MAX / 2);
-        Self { at: 0, calm: Vec::new(), span }
+        Self { at: 0, calm: Vec::new(), span, packets: 0 }
     }
 
     /// There are no entries any more.
@@ -69,27 +76,45 @@ impl Hand {
         }
     }
 
+    /// Another packet has come: whether it is time to move on.
+    #[inline]
+    pub(super) fn is_due(&mut self) -> bool {
+        self.packets = self.packets.wrapping_add(1);
+        let is_due = self.packets >= EVERY || self.calm.len() <= STEPS;
+        if is_due {
+            self.packets = 0;
+        }
+        is_due
+    }
+
     /// Move on by up to so many steps: the next slot whose entry needs a look. The end is a step to
     /// the beginning, and the last one.
     #[inline]
     pub(super) fn step(&mut self, steps: &mut usize, now: u32) -> Option<u32> {
-        while *steps > 0 {
-            let slot = self.at;
-            let Some(calm) = self.calm.get(slot as usize) else {
-                self.at = 0;
-                *steps = 0;
-                break;
-            };
-            *steps = steps.saturating_sub(1);
-            self.at = slot.wrapping_add(1);
-            if calm.wrapping_sub(now) > self.span {
-                return Some(slot);
-            }
+        let ahead = self.calm.get(self.at()..).unwrap_or_default();
+        let needs_look = |calm: &u32| calm.wrapping_sub(now) > self.span;
+        // All at once, which is one comparison for several.
+        if let Some(ahead) = ahead.first_chunk::<STEPS>()
+            && *steps == STEPS
+            && !ahead.iter().fold(false, |any, calm| any | needs_look(calm))
+        {
+            *steps = 0;
+            self.at = self.at.wrapping_add(short(STEPS));
+            return None;
         }
+        let near = ahead.get(..*steps).unwrap_or(ahead);
+        if let Some(passed) = near.iter().position(needs_look) {
+            let slot = self.at.wrapping_add(short(passed));
+            *steps = steps.saturating_sub(passed).saturating_sub(1);
+            self.at = slot.wrapping_add(1);
+            return Some(slot);
+        }
+        self.at = if near.len() < *steps { 0 } else { self.at.wrapping_add(short(near.len())) };
+        *steps = 0;
         None
     }
 
-    /// Packets after which the hand, put back to the first entry, was over all of them.
+    /// Moves after which the hand, put back to the first entry, was over all of them.
     pub(super) fn begin_round(&mut self) -> usize {
         self.at = 0;
         self.calm.len().div_ceil(STEPS)
@@ -105,7 +130,8 @@ impl Hand {
     #[inline]
     pub(super) fn prefetch(&self, packets: usize) {
         let start = self.at();
-        let end = start.saturating_add(packets.saturating_mul(STEPS));
+        let moves = packets.div_ceil(EVERY);
+        let end = start.saturating_add(moves.saturating_mul(STEPS));
         prefetch_range(&self.calm, start..end.min(self.calm.len()));
     }
 }
@@ -119,11 +145,10 @@ pub(super) fn in_seconds(duration: Duration) -> u32 {
 mod tests {
     use super::*;
 
-    /// The slots that the hand stops at in one round.
-    fn round(hand: &mut Hand, now: u32) -> Vec<u32> {
-        let packets = hand.begin_round();
+    /// The slots that the hand stops at in so many moves.
+    fn stops(hand: &mut Hand, moves: usize, now: u32) -> Vec<u32> {
         let mut stops = Vec::new();
-        for _ in 0..packets {
+        for _ in 0..moves {
             let mut steps = STEPS;
             while let Some(slot) = hand.step(&mut steps, now) {
                 stops.push(slot);
@@ -132,18 +157,30 @@ mod tests {
         stops
     }
 
+    /// Those that it stops at in one round.
+    fn round(hand: &mut Hand, now: u32) -> Vec<u32> {
+        let moves = hand.begin_round();
+        stops(hand, moves, now)
+    }
+
     #[test]
     fn it_stops_at_what_was_put_off_until_before() {
-        let mut hand = Hand::new(Duration::from_secs(300));
-        for (slot, until) in [(0, 1300), (1, 1120), (2, 1300), (3, 1200), (4, 1120)] {
-            hand.put_off(slot, until);
+        // Behind any number of others, some of them in the same move.
+        for before in [0, 1, 13, 16, 40] {
+            let mut hand = Hand::new(Duration::from_secs(300));
+            for slot in 0..before {
+                hand.put_off(slot, 1300);
+            }
+            for (slot, until) in [(0, 1300), (1, 1120), (2, 1300), (3, 1200), (4, 1120)] {
+                hand.put_off(before + slot, until);
+            }
+            assert!(round(&mut hand, 1120).is_empty());
+            assert_eq!(round(&mut hand, 1121), [before + 1, before + 4]);
+            hand.put_off(before + 4, 1300);
+            hand.hasten(before + 2, 1150);
+            hand.hasten(before + 1, 1299);
+            assert_eq!(round(&mut hand, 1151), [before + 1, before + 2]);
         }
-        assert!(round(&mut hand, 1120).is_empty());
-        assert_eq!(round(&mut hand, 1121), [1, 4]);
-        hand.put_off(4, 1300);
-        hand.hasten(2, 1150);
-        hand.hasten(1, 1299);
-        assert_eq!(round(&mut hand, 1151), [1, 2]);
     }
 
     #[test]
@@ -160,18 +197,27 @@ mod tests {
     #[test]
     fn at_the_end_it_goes_back_to_the_beginning() {
         let mut hand = Hand::new(Duration::from_secs(300));
-        let mut steps = STEPS;
-        assert_eq!(hand.step(&mut steps, 9), None);
-        for slot in 0..3 {
+        assert!(stops(&mut hand, 1, 9).is_empty());
+        let all = 2 * short(STEPS) + 3;
+        for slot in 0..all {
             hand.put_off(slot, 5);
         }
-        let mut stops = Vec::new();
-        for _ in 0..3 {
-            let mut steps = STEPS;
-            while let Some(slot) = hand.step(&mut steps, 9) {
-                stops.push(slot);
-            }
-        }
-        assert_eq!(stops, [0, 1, 2, 0, 1]);
+        let rounds = (0..all).chain(0..all).collect::<Vec<_>>();
+        assert_eq!(stops(&mut hand, 6, 9), rounds);
+        assert!(stops(&mut hand, 6, 5).is_empty());
+        assert_eq!(stops(&mut hand, 1, 9), rounds[..STEPS]);
+    }
+
+    #[test]
+    fn it_moves_with_every_packet_where_that_is_a_round() {
+        let mut hand = Hand::new(Duration::from_secs(300));
+        let mut moves = |hand: &mut Hand| (0..10 * EVERY).filter(|_| hand.is_due()).count();
+        assert_eq!(moves(&mut hand), 10 * EVERY);
+        hand.put_off(short(STEPS) - 1, 5);
+        assert_eq!(moves(&mut hand), 10 * EVERY);
+        hand.put_off(short(STEPS), 5);
+        assert_eq!(moves(&mut hand), 10);
+        hand.clear();
+        assert_eq!(moves(&mut hand), 10 * EVERY);
     }
 }

@@ -189,7 +189,46 @@ impl<C: StreamConsumer> FlowTable<C> {
         finish: &mut impl FnMut(Over<'_, C>),
     ) {
         let now = seconds(at);
-        self.advance(at, now, finish);
+        if self.slots.hand.is_due() {
+            self.advance(at, now, finish);
+        }
+        if !self.passes(segment, place, now) {
+            self.take(segment, place, at, finish);
+        }
+    }
+
+    /// Let a segment pass that is of a flow of which nothing more is wanted, and begins nothing, as far as
+    /// that shows at once: most of what there is in a capture.
+    #[inline]
+    fn passes(&mut self, segment: &Segment<'_>, place: &Place, now: u32) -> bool {
+        if place.state != SHUNTED
+            || segment.flags.syn()
+            || C::opening(segment.payload) != Opening::None
+        {
+            return false;
+        }
+        let Some(entry) = place.slot.and_then(|slot| self.slots.get_mut(slot)) else {
+            return false;
+        };
+        // It may have gone on to be another one's, or have been opened again, since it was asked for.
+        let is_still = entry.state == SHUNTED && entry.key == place.key;
+        if is_still {
+            entry.last_seen = now;
+            self.stats.shunted_segments = self.stats.shunted_segments.saturating_add(1);
+        }
+        is_still
+    }
+
+    /// Take any segment.
+    #[inline(never)]
+    fn take(
+        &mut self,
+        segment: &Segment<'_>,
+        place: &Place,
+        at: Timestamp,
+        finish: &mut impl FnMut(Over<'_, C>),
+    ) {
+        let now = seconds(at);
         let likely = place.slot.and_then(|slot| self.touch(slot, place, now));
         let found = likely.or_else(|| {
             let slot = self.look_again(segment, place)?;
@@ -544,7 +583,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     /// Move the hand on: what has been silent for too long goes.
-    #[inline]
+    #[inline(never)]
     fn advance(&mut self, at: Timestamp, now: u32, finish: &mut impl FnMut(Over<'_, C>)) {
         let mut steps = hand::STEPS;
         while let Some(slot) = self.slots.hand.step(&mut steps, now) {

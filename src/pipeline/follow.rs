@@ -182,7 +182,7 @@ impl Follower {
 
     /// One frame. A fault costs no more than it.
     pub(super) fn take(&mut self, frame: &Frame<'_>, batcher: &mut Batcher<'_>) {
-        self.tables.sources.see(frame.timestamp);
+        self.see(frame, frame);
         let mut ahead = Ahead::default();
         let taken = contain(|| {
             self.look_at(frame, &mut ahead);
@@ -200,8 +200,8 @@ impl Follower {
     /// they hold is read: it lies anywhere in much memory, which is so waited for only once.
     pub(super) fn take_all(&mut self, frames: &[Frame<'_>], batcher: &mut Batcher<'_>) {
         for frames in frames.chunks(BATCH) {
-            let [first, ..] = frames else { return };
-            self.tables.sources.see(first.timestamp);
+            let ([first, ..], [.., last]) = (frames, frames) else { return };
+            self.see(first, last);
             let mut ahead = [Ahead::default(); BATCH];
             let mut wanted = Wanted::default();
             if contain(|| self.look_ahead(frames, &mut ahead, &mut wanted)).is_none() {
@@ -215,6 +215,14 @@ impl Follower {
                 self.faults = self.faults.saturating_add(1);
             }
         }
+    }
+
+    /// These are the first and the last of some frames whose turn it is.
+    #[inline]
+    fn see(&mut self, first: &Frame<'_>, last: &Frame<'_>) {
+        self.tables.sources.see(first.timestamp);
+        let (begin, _) = self.span.unwrap_or((first.timestamp, first.timestamp));
+        self.span = Some((begin, last.timestamp));
     }
 
     /// Decode the usual frames and fetch what their packets will need.
@@ -288,11 +296,8 @@ impl Follower {
     #[inline]
     fn follow(&mut self, frame: &Frame<'_>, ahead: &Ahead<'_>, batcher: &mut Batcher<'_>) {
         self.provoked.step();
-        let at = frame.timestamp;
-        let (first, _) = self.span.unwrap_or((at, at));
-        self.span = Some((first, at));
         if let Ahead { segment, place: Some(place) } = ahead {
-            self.tables.segment(segment, place, at, batcher);
+            self.tables.segment(segment, place, frame.timestamp, batcher);
         } else {
             self.decode(frame, batcher);
         }

@@ -151,7 +151,9 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        self.advance(at, finish);
+        if self.slots.hand.is_due() {
+            self.advance(at, finish);
+        }
         let (key, side) = FlowKey::of(datagram.source, datagram.target, datagram.domain);
         let hash = self.slots.hash_of(&key);
         let mut known = self.slots.find(&key, hash);
