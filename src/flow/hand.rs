@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn it_moves_with_every_packet_where_that_is_a_round() {
         let mut hand = Hand::new(Duration::from_secs(300));
-        let mut moves = |hand: &mut Hand| (0..10 * EVERY).filter(|_| hand.is_due()).count();
+        let moves = |hand: &mut Hand| (0..10 * EVERY).filter(|_| hand.is_due()).count();
         assert_eq!(moves(&mut hand), 10 * EVERY);
         hand.put_off(short(STEPS) - 1, 5);
         assert_eq!(moves(&mut hand), 10 * EVERY);

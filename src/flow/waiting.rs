@@ -28,7 +28,7 @@ struct Queue {
 
 /// Bytes without a hole between them, of one segment or of several that came in order; borrowed until it is
 /// known whether others are there that they go on from.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Held<B = Vec<u8>> {
     pub(super) seq: SeqNumber,
     pub(super) bytes: B,

@@ -495,7 +495,7 @@ mod tests {
     fn waited(acked: Option<u32>) -> (usize, u64) {
         let mut table = FlowTable::<Middle>::new(&Limits::default());
         let at = Timestamp::new(1, 0);
-        let mut waited = 0;
+        let mut waited = 0_usize;
         for seq in (1_000..).step_by(10) {
             let mut is_over = false;
             let data = segment(HIGH, LOW, seq, 7, b"0123456789");
@@ -503,7 +503,7 @@ mod tests {
             if is_over {
                 break;
             }
-            waited += 1;
+            waited = waited.saturating_add(1);
             if let Some(acked) = acked {
                 table.push(&segment(LOW, HIGH, 7, acked, b""), at, &mut |_| {});
             }
