@@ -1,6 +1,6 @@
 //! [`Hand`]: goes round the entries of a table, and stops at those that may be over.
 //!
-//! So expiry needs no scan: with every few packets the hand moves over some entries. They lie far apart in
+//! So expiry needs no scan: every few packets the hand moves over some entries. They lie far apart in
 //! memory and hardly one of them is over, so that it does not look at them, but at what is kept here:
 //! until when each needs no look, of which many are compared at once. A packet that comes for an entry
 //! changes nothing here; when the time has come it is looked at, and put off again.
@@ -13,8 +13,8 @@ use crate::prefetch::prefetch_range;
 /// Entries that the hand moves over at once.
 pub(super) const STEPS: usize = 16;
 
-/// Packets from one move to the next: two entries for each. Where there are no more entries than it moves
-/// over at once, it moves with every packet.
+/// Packets from one move to the next, unless another second has begun, in which something may be over that
+/// was not before.
 const EVERY: usize = 8;
 
 /// Where the hand is, and which entries it passes by.
@@ -25,8 +25,9 @@ pub(super) struct Hand {
     calm: Vec<u32>,
     /// No such second lies farther ahead than so many: if one does, a clock was wrong.
     span: u32,
-    /// Packets since it moved last.
+    /// Packets since it moved last, and the second of that.
     packets: usize,
+    moved: u32,
 }
 
 impl Hand {
@@ -34,7 +35,7 @@ impl Hand {
     pub(super) fn new(patience: Duration) -> Self {
         // Half of all numbers lie ahead of a second and half behind it.
         let span = in_seconds(patience).min(u32::MAX / 2);
-        Self { at: 0, calm: Vec::new(), span, packets: 0 }
+        Self { at: 0, calm: Vec::new(), span, packets: 0, moved: 0 }
     }
 
     /// There are no entries any more.
@@ -78,11 +79,11 @@ impl Hand {
 
     /// Another packet has come: whether it is time to move on.
     #[inline]
-    pub(super) fn is_due(&mut self) -> bool {
+    pub(super) fn is_due(&mut self, now: u32) -> bool {
         self.packets = self.packets.wrapping_add(1);
-        let is_due = self.packets >= EVERY || self.calm.len() <= STEPS;
+        let is_due = self.packets >= EVERY || now != self.moved;
         if is_due {
-            self.packets = 0;
+            (self.packets, self.moved) = (0, now);
         }
         is_due
     }
@@ -209,15 +210,12 @@ mod tests {
     }
 
     #[test]
-    fn it_moves_with_every_packet_where_that_is_a_round() {
+    fn it_moves_when_a_second_begins_and_every_few_packets() {
         let mut hand = Hand::new(Duration::from_secs(300));
-        let moves = |hand: &mut Hand| (0..10 * EVERY).filter(|_| hand.is_due()).count();
-        assert_eq!(moves(&mut hand), 10 * EVERY);
-        hand.put_off(short(STEPS) - 1, 5);
-        assert_eq!(moves(&mut hand), 10 * EVERY);
-        hand.put_off(short(STEPS), 5);
-        assert_eq!(moves(&mut hand), 10);
-        hand.clear();
-        assert_eq!(moves(&mut hand), 10 * EVERY);
+        let mut moves = |now, packets| (0..packets).filter(|_| hand.is_due(now)).count();
+        assert_eq!(moves(7, 1), 1);
+        assert_eq!(moves(7, EVERY - 1), 0);
+        assert_eq!(moves(7, 9 * EVERY), 9);
+        assert_eq!((moves(8, 1), moves(9, 1), moves(8, 2)), (1, 1, 1));
     }
 }

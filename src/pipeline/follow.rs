@@ -186,7 +186,10 @@ impl Follower {
         let mut ahead = Ahead::default();
         let taken = contain(|| {
             self.look_at(frame, &mut ahead);
-            ahead.place.iter_mut().for_each(|place| self.tables.flows.find(place));
+            if let Some(place) = &mut ahead.place {
+                self.tables.flows.find(place);
+                self.tables.flows.is_wanted(place);
+            }
             self.follow(frame, &ahead, batcher);
         });
         if taken.is_none() {
@@ -412,7 +415,8 @@ impl Tables {
         }
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "called for most packets at one place")]
+    #[inline(always)]
     fn segment(
         &mut self,
         segment: &Segment<'_>,

@@ -151,7 +151,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         at: Timestamp,
         finish: &mut impl FnMut(Finished<C>),
     ) {
-        if self.slots.hand.is_due() {
+        if self.slots.hand.is_due(seconds(at)) {
             self.advance(at, finish);
         }
         let (key, side) = FlowKey::of(datagram.source, datagram.target, datagram.domain);

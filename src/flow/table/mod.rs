@@ -109,6 +109,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     ) {
         let mut place = self.place(segment);
         self.find(&mut place);
+        self.is_wanted(&mut place);
         self.push_at(segment, &place, at, finish);
     }
 
@@ -122,7 +123,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         finish: &mut impl FnMut(Over<'_, C>),
     ) {
         let now = seconds(at);
-        if self.slots.hand.is_due() {
+        if self.slots.hand.is_due(now) {
             self.advance(at, now, finish);
         }
         if !self.passes(segment, place, now) {
@@ -203,7 +204,6 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     /// A segment without a flow.
-    #[inline(never)]
     fn push_unknown(
         &mut self,
         segment: &Segment<'_>,
