@@ -26,7 +26,7 @@
 //! | `reorder_wait` | `with_gaps` |
 //! | `overlap_bytes` | none: what is older is not compared, and not lost |
 //! | `start_segments` | `notes.guessed_starts` |
-//! | `start_segments_acknowledged` | none: the beginning was before the capture |
+//! | `start_segments_acknowledged` | `notes.guessed_starts` |
 //! | `start_wait` | `notes.guessed_starts` |
 //! | `linger` | none: the flow was closed |
 //! | `watched_idle` | `incomplete` |
