@@ -33,8 +33,8 @@ pub(super) struct Heard {
     last: Timestamp,
     /// When both ends were closed.
     pub(super) closed: Option<Timestamp>,
-    /// The last acknowledgement number of each end.
-    acked: [Option<SeqNumber>; 2],
+    /// What each end has acknowledged.
+    acked: [Option<Acked>; 2],
     /// A SYN that does not belong to it, and who sent it: whether another connection began, or nobody
     /// received it, is told by what comes next.
     pub(super) challenge: Option<(Side, SeqNumber)>,
@@ -44,6 +44,15 @@ pub(super) struct Heard {
     ends: [bool; 2],
     /// Directions whose beginning was waited for in vain.
     pub(super) guessed_starts: u8,
+}
+
+/// The acknowledgement numbers of an end.
+#[derive(Clone, Copy, Debug)]
+struct Acked {
+    /// The least, which for all that is known was the first.
+    least: SeqNumber,
+    /// That of its last packet.
+    last: SeqNumber,
 }
 
 impl Heard {
@@ -57,6 +66,11 @@ impl Heard {
             ends: [false; 2],
             guessed_starts: 0,
         }
+    }
+
+    /// What this end acknowledged last.
+    fn acked(&self, side: Side) -> Option<SeqNumber> {
+        side.of(&self.acked).map(|acked| acked.last)
     }
 
     /// Whether this end was heard.
@@ -167,20 +181,20 @@ impl<C: StreamConsumer> Flow<C> {
             // to be exact.
             let end = seq.plus(short(segment.payload.len()));
             match *side.of(&self.first_seq) {
-                None => *other.of(&self.heard.acked) == Some(end),
+                None => self.heard.acked(other) == Some(end),
                 Some(first) => *side.of(&self.heard.ttl) != segment.ttl && first == seq,
             }
         } else if !segment.flags.ack() {
             false
         } else if side.of(&self.meta.layers).is_none() {
-            match *other.of(&self.heard.acked) {
+            match self.heard.acked(other) {
                 Some(acked) => near(seq, Some(acked)) && near(segment.ack, stands(other)),
                 None => stands(other) == Some(segment.ack),
             }
         } else {
             *side.of(&self.heard.ttl) != segment.ttl
                 && near(seq, stands(side))
-                && near(segment.ack, *side.of(&self.heard.acked))
+                && near(segment.ack, self.heard.acked(side))
         }
     }
 
@@ -204,7 +218,11 @@ impl<C: StreamConsumer> Flow<C> {
                 segment.flags.ack() && other.is_some_and(|syn| syn.fits(segment.ack));
         }
         if segment.flags.ack() {
-            *side.of_mut(&mut self.heard.acked) = Some(segment.ack);
+            let last = segment.ack;
+            let acked = side.of_mut(&mut self.heard.acked);
+            let least = acked.map_or(last, |acked| acked.least);
+            let least = if last.offset_from(least) < 0 { last } else { least };
+            *acked = Some(Acked { least, last });
         }
     }
 
@@ -221,11 +239,11 @@ impl<C: StreamConsumer> Flow<C> {
         self.hear(side, segment, at, syns, key);
         let meta = &mut self.meta;
         let seq = data_seq(segment);
-        // The other end still waits for bytes before these: whatever they look like, they are not
-        // the beginning.
+        // The other end waits for bytes before these, or did: whatever they look like, they are not the
+        // beginning.
         let acked = *side.other().of(&self.heard.acked);
-        let is_preceded = acked.is_some_and(|acked| {
-            let ahead = seq.offset_from(acked);
+        let is_preceded = acked.is_some_and(|Acked { least, .. }| {
+            let ahead = seq.offset_from(least);
             0 < ahead && ahead < syn::REACH
         });
         let size = short(segment.payload.len());
@@ -279,8 +297,8 @@ impl<C: StreamConsumer> Flow<C> {
             {
                 // The other end has received all that comes before what waits (RFC 9293 §3.4): it will not
                 // be sent again, and can only have been captured in another order.
-                let is_acknowledged =
-                    acked.is_some_and(|acked| (0..syn::REACH).contains(&acked.offset_from(first)));
+                let is_acknowledged = acked
+                    .is_some_and(|acked| (0..syn::REACH).contains(&acked.last.offset_from(first)));
                 let patience = if is_acknowledged {
                     limits.start_segments_acknowledged
                 } else {
@@ -449,17 +467,20 @@ mod tests {
 
     #[test]
     fn bytes_that_the_other_end_does_not_wait_for_are_no_beginning() {
-        let mut table = FlowTable::<Everything>::new(&Limits::default());
-        let mut sent = Vec::new();
-        for segment in [
-            segment(LOW, HIGH, 1_000, 5_000, b"hello"),
-            segment(HIGH, LOW, 5_003, 1_005, b"def"),
-            segment(HIGH, LOW, 5_000, 1_005, b"abc"),
-        ] {
-            table.push(&segment, Timestamp::new(1, 0), &mut |_| {});
+        let hello = segment(LOW, HIGH, 1_000, 5_000, b"hello");
+        let received = segment(LOW, HIGH, 1_005, 5_006, b"");
+        let second = segment(HIGH, LOW, 5_003, 1_005, b"def");
+        let first = segment(HIGH, LOW, 5_000, 1_005, b"abc");
+        // Also where it is captured sooner that they were received than that they were sent.
+        for segments in [&[hello, second, first][..], &[hello, received, second, first]] {
+            let mut table = FlowTable::<Everything>::new(&Limits::default());
+            let mut sent = Vec::new();
+            for segment in segments {
+                table.push(segment, Timestamp::new(1, 0), &mut |_| {});
+            }
+            table.finish_all(&mut |finished| sent = finished.consumer.0.to_vec());
+            assert_eq!(sent, [b"hello".to_vec(), b"abcdef".to_vec()]);
         }
-        table.finish_all(&mut |finished| sent = finished.consumer.0.to_vec());
-        assert_eq!(sent, [b"hello".to_vec(), b"abcdef".to_vec()]);
     }
 
     /// Wants no more than the first bytes, whatever they are, which look like the middle of something.
