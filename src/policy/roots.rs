@@ -1,6 +1,6 @@
 //! The roots that policies require, and their certificates.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use aws_lc_rs::digest;
 use rustls_pki_types::CertificateDer;
@@ -163,34 +163,42 @@ fn dropped(by: &str) -> String {
 /// The root at the end of a chain, where it is one that has expired or was dropped. Where the root
 /// itself was not seen, the name of the issuer that is in no trust store tells.
 pub fn fated(chain: &ChainReport) -> Option<&'static Root> {
-    let known = |(root, subject): &&(&'static Root, String)| match chain.root_fingerprint {
-        Some(fingerprint) => root.sha256 == Some(fingerprint.0),
-        None => chain.issuer.as_ref() == Some(subject),
-    };
     if chain.status.is_unseen() {
         return None;
     }
-    FATED.iter().find(known).map(|(root, _)| *root)
+    let ends_at = |root: &&Embedded| match chain.root_fingerprint {
+        Some(fingerprint) => root.certificate.fingerprint() == fingerprint,
+        None => chain.issuer.as_deref() == Some(root.certificate.subject()),
+    };
+    EMBEDDED.iter().filter(ends_at).find_map(Embedded::over)
 }
 
-/// The roots of the policies that come with the program that have expired or were dropped, each
-/// with its full name.
-static FATED: LazyLock<Vec<(&Root, String)>> = LazyLock::new(|| {
-    let mut fated: Vec<(&Root, String)> = Vec::new();
-    for root in Policy::builtin().iter().flat_map(|policy| &policy.roots) {
-        let over = matches!(root.status, RootStatus::Expired | RootStatus::Distrusted(_));
-        if let Some(der) = root.der.as_ref().filter(|_| over)
-            && fated.iter().all(|(known, _)| known.sha1 != root.sha1)
-        {
-            fated.push((root, Certificate::parse(der).subject().to_owned()));
-        }
+/// A root whose certificate comes with the program.
+struct Embedded {
+    certificate: Certificate,
+    over: OnceLock<Option<&'static Root>>,
+}
+
+impl Embedded {
+    /// What a policy of the program says of it, if that is that it has expired or was dropped.
+    ///
+    /// All policies are read for that, which takes longer than everything else at the start: so
+    /// only once a chain ends there.
+    fn over(&self) -> Option<&'static Root> {
+        *self.over.get_or_init(|| {
+            let mut roots = Policy::builtin().iter().flat_map(|policy| &policy.roots);
+            let over = |root: &&Root| {
+                matches!(root.status, RootStatus::Expired | RootStatus::Distrusted(_))
+            };
+            roots.find(|root| root.sha1 == self.certificate.sha1() && over(root))
+        })
     }
-    fated
-});
+}
 
 /// The certificate with this SHA-1 among those that come with the program.
 pub(super) fn embedded(sha1: &[u8; 20]) -> Option<Arc<[u8]>> {
-    EMBEDDED.iter().find(|(thumbprint, _)| thumbprint == sha1).map(|(_, der)| Arc::clone(der))
+    let mut certificates = EMBEDDED.iter().map(|root| &root.certificate);
+    certificates.find(|root| root.sha1() == *sha1).map(|root| root.der().into())
 }
 
 /// The first certificate of a PEM text, with its SHA-1.
@@ -200,11 +208,12 @@ pub(super) fn from_pem(pem: &str) -> Option<([u8; 20], Arc<[u8]>)> {
     Some((sha1.as_ref().try_into().ok()?, der.as_ref().into()))
 }
 
-/// A certificate by its thumbprint.
-type Embedded = ([u8; 20], Arc<[u8]>);
-
-static EMBEDDED: LazyLock<Vec<Embedded>> =
-    LazyLock::new(|| PEMS.iter().filter_map(|pem| from_pem(pem)).collect());
+static EMBEDDED: LazyLock<Vec<Embedded>> = LazyLock::new(|| {
+    // A test counts them: none is lost here.
+    let ders = PEMS.iter().filter_map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok());
+    ders.map(|der| Embedded { certificate: Certificate::parse(&der), over: OnceLock::new() })
+        .collect()
+});
 
 const PEMS: &[&str] = &[
     include_str!("roots/Baltimore_CyberTrust_Root.pem"),
@@ -238,10 +247,10 @@ mod tests {
     #[test]
     fn a_root_that_is_over_is_known_by_its_print_or_its_name() {
         let unknown = ChainReport::unseen(ChainStatus::UnknownRoot);
-        let g1 = embedded(
-            &FATED.iter().find(|(root, _)| root.common_name.starts_with("Digi")).unwrap().0.sha1,
-        );
-        let g1 = Certificate::parse(&g1.unwrap());
+        let over = || EMBEDDED.iter().filter_map(Embedded::over);
+        assert_eq!(over().count(), 2);
+        let g1 = over().find(|root| root.common_name.starts_with("Digi")).unwrap();
+        let g1 = Certificate::parse(&embedded(&g1.sha1).unwrap());
         let sent = ChainReport { root_fingerprint: Some(g1.fingerprint()), ..unknown.clone() };
         let named = ChainReport { issuer: Some(g1.subject().to_owned()), ..unknown.clone() };
         for chain in [&sent, &named] {
@@ -252,7 +261,9 @@ mod tests {
             ChainReport { root_fingerprint: Some(crate::x509::Fingerprint([7; 32])), ..named };
         assert!(fated(&forged).is_none() && fated(&unknown).is_none());
         assert!(fated(&ChainReport { status: ChainStatus::Hidden, ..sent }).is_none());
-        assert_eq!(FATED.len(), 2);
+        let current = EMBEDDED.iter().find(|root| root.over().is_none()).unwrap();
+        let current = Some(current.certificate.fingerprint());
+        assert!(fated(&ChainReport { root_fingerprint: current, ..unknown }).is_none());
     }
 
     #[test]

@@ -43,17 +43,14 @@ pub(super) fn read(content: &[u8]) -> Name {
             between = " + ";
             push_kind(&mut name.text, kind.content);
             name.text.push('=');
+            let value = Value::of(&value);
             push_canonical(&mut canonical, kind.content, &value);
-            if let Some(characters) = characters(&value) {
-                push_escaped(&mut name.text, &characters);
-                if kind.content == COMMON_NAME {
-                    name.common = Some(plain(&characters));
-                }
-            } else {
-                // RFC 4514 §2.4: a value that is no string is printed as its encoding.
-                name.text.push('#');
-                push_hex(&mut name.text, value.whole);
+            if kind.content == COMMON_NAME
+                && let Some(common) = value.unescaped()
+            {
+                name.common = Some(common);
             }
+            push_value(&mut name.text, &value);
         }
         name.damaged |= !attributes.is_empty();
     }
@@ -101,44 +98,88 @@ fn push_kind(text: &mut String, oid: &[u8]) {
     text.push_str(short);
 }
 
-/// A character of a value, or a byte that is none.
+/// The value of an attribute.
+enum Value<'a> {
+    /// Letters and single spaces that mean themselves, in text as in the encoding: nearly all are.
+    Simple(&'a str),
+    /// Any other string.
+    String(Vec<Unit>),
+    /// No string.
+    Other(der::Element<'a>),
+}
+
+/// A character of a string, or a byte that is none.
 #[derive(Clone, Copy)]
 enum Unit {
     Char(char),
     Byte(u8),
 }
 
-/// The characters of a string value; `None` if the value is no string.
-fn characters(value: &der::Element<'_>) -> Option<Vec<Unit>> {
-    let content = value.content;
-    Some(match value.tag {
-        // UTF8String, NumericString, PrintableString, IA5String, VisibleString, GeneralString:
-        // encoders put UTF-8 into all of them.
-        0x0c | 0x12 | 0x13 | 0x16 | 0x1a | 0x1b => utf8_units(content),
-        // TeletexString: Latin-1 in practice, as OpenSSL reads it.
-        0x14 => content.iter().map(|&byte| Unit::Char(char::from(byte))).collect(),
-        // BMPString: UTF-16, although surrogates are not allowed in it.
-        0x1e => {
-            let (pairs, odd) = content.as_chunks::<2>();
-            char::decode_utf16(pairs.iter().map(|pair| u16::from_be_bytes(*pair)))
-                .map(|unit| Unit::Char(unit.unwrap_or(char::REPLACEMENT_CHARACTER)))
-                .chain(odd.iter().map(|&byte| Unit::Byte(byte)))
-                .collect()
+impl<'a> Value<'a> {
+    fn of(value: &der::Element<'a>) -> Self {
+        let content = value.content;
+        Self::String(match value.tag {
+            // UTF8String, NumericString, PrintableString, IA5String, VisibleString, GeneralString:
+            // encoders put UTF-8 into all of them.
+            0x0c | 0x12 | 0x13 | 0x16 | 0x1a | 0x1b => match simple(content) {
+                Some(text) => return Self::Simple(text),
+                None => utf8_units(content),
+            },
+            // TeletexString: Latin-1 in practice, as OpenSSL reads it.
+            0x14 => content.iter().map(|&byte| Unit::Char(char::from(byte))).collect(),
+            // BMPString: UTF-16, although surrogates are not allowed in it.
+            0x1e => {
+                let (pairs, odd) = content.as_chunks::<2>();
+                char::decode_utf16(pairs.iter().map(|pair| u16::from_be_bytes(*pair)))
+                    .map(|unit| Unit::Char(unit.unwrap_or(char::REPLACEMENT_CHARACTER)))
+                    .chain(odd.iter().map(|&byte| Unit::Byte(byte)))
+                    .collect()
+            }
+            // UniversalString: UTF-32.
+            0x1c => {
+                let (quads, odd) = content.as_chunks::<4>();
+                quads
+                    .iter()
+                    .map(|quad| {
+                        let unit = char::from_u32(u32::from_be_bytes(*quad));
+                        Unit::Char(unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+                    })
+                    .chain(odd.iter().map(|&byte| Unit::Byte(byte)))
+                    .collect()
+            }
+            _ => return Self::Other(*value),
+        })
+    }
+
+    /// A string without escapes, for matching host names: what is no character is dropped to
+    /// U+FFFD.
+    fn unescaped(&self) -> Option<String> {
+        match self {
+            Self::Simple(text) => Some((*text).to_owned()),
+            Self::String(units) => Some(
+                units
+                    .iter()
+                    .map(|unit| match unit {
+                        Unit::Char(c) => *c,
+                        Unit::Byte(_) => char::REPLACEMENT_CHARACTER,
+                    })
+                    .collect(),
+            ),
+            Self::Other(_) => None,
         }
-        // UniversalString: UTF-32.
-        0x1c => {
-            let (quads, odd) = content.as_chunks::<4>();
-            quads
-                .iter()
-                .map(|quad| {
-                    let unit = char::from_u32(u32::from_be_bytes(*quad));
-                    Unit::Char(unit.unwrap_or(char::REPLACEMENT_CHARACTER))
-                })
-                .chain(odd.iter().map(|&byte| Unit::Byte(byte)))
-                .collect()
-        }
-        _ => return None,
-    })
+    }
+}
+
+/// The text of a string that is printable ASCII and holds nothing to escape, nor spaces that
+/// comparison leaves out.
+fn simple(content: &[u8]) -> Option<&str> {
+    let means_itself = |byte: &u8| {
+        matches!(byte, b' '..=b'~')
+            && !matches!(byte, b'"' | b'+' | b',' | b';' | b'<' | b'>' | b'\\')
+    };
+    let at_edge = matches!(content, [b' ' | b'#', ..] | [.., b' ']);
+    (!at_edge && content.iter().all(means_itself) && !content.windows(2).any(|two| two == b"  "))
+        .then(|| str::from_utf8(content).ok())?
 }
 
 fn utf8_units(bytes: &[u8]) -> Vec<Unit> {
@@ -150,18 +191,19 @@ fn utf8_units(bytes: &[u8]) -> Vec<Unit> {
     units
 }
 
-/// The value without escapes, for matching host names: what is no character is dropped to U+FFFD.
-fn plain(units: &[Unit]) -> String {
-    units
-        .iter()
-        .map(|unit| match unit {
-            Unit::Char(c) => *c,
-            Unit::Byte(_) => char::REPLACEMENT_CHARACTER,
-        })
-        .collect()
+/// RFC 4514 §2.4.
+fn push_value(text: &mut String, value: &Value<'_>) {
+    match value {
+        Value::Simple(simple) => text.push_str(simple),
+        Value::String(units) => push_escaped(text, units),
+        // A value that is no string is printed as its encoding.
+        Value::Other(value) => {
+            text.push('#');
+            push_hex(text, value.whole);
+        }
+    }
 }
 
-/// RFC 4514 §2.4.
 fn push_escaped(text: &mut String, units: &[Unit]) {
     for (at, unit) in units.iter().enumerate() {
         let edge = at == 0 || at + 1 == units.len();
@@ -218,34 +260,50 @@ pub(super) fn push_hex(text: &mut String, bytes: &[u8]) {
 
 /// RFC 5280 §7.1: strings are equal whatever their type and case, and however many spaces lie
 /// between their words; CAs do re-encode their own name from one certificate to the next.
-fn push_canonical(out: &mut Vec<u8>, kind: &[u8], value: &der::Element<'_>) {
-    let mut body = Vec::with_capacity(value.content.len());
-    let tag = if let Some(units) = characters(value) {
-        let mut gap = false;
-        for unit in units {
-            match unit {
-                Unit::Char(c) if c.is_ascii_whitespace() => gap = !body.is_empty(),
-                Unit::Char(c) => {
-                    if std::mem::take(&mut gap) {
-                        body.push(b' ');
-                    }
-                    let c = c.to_ascii_lowercase();
-                    body.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                }
-                Unit::Byte(byte) => body.push(byte),
-            }
+fn push_canonical(out: &mut Vec<u8>, kind: &[u8], value: &Value<'_>) {
+    push_counted(out, kind);
+    match value {
+        Value::Simple(text) => {
+            push_counted(out, text.as_bytes());
+            let start = out.len().saturating_sub(text.len());
+            out.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
+            out.push(0);
         }
-        0
-    } else {
-        body.extend_from_slice(value.content);
-        value.tag
-    };
-    // Lengths in front keep two values from running into one another.
-    for part in [kind, &body] {
-        out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-        out.extend_from_slice(part);
+        Value::String(units) => {
+            push_counted(out, &folded(units));
+            out.push(0);
+        }
+        Value::Other(value) => {
+            push_counted(out, value.content);
+            out.push(value.tag);
+        }
     }
-    out.push(tag);
+}
+
+/// Lengths in front keep two values from running into one another.
+fn push_counted(out: &mut Vec<u8>, part: &[u8]) {
+    out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+    out.extend_from_slice(part);
+}
+
+/// A string in small letters, with one space between its words.
+fn folded(units: &[Unit]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(units.len());
+    let mut gap = false;
+    for unit in units {
+        match *unit {
+            Unit::Char(c) if c.is_ascii_whitespace() => gap = !body.is_empty(),
+            Unit::Char(c) => {
+                if std::mem::take(&mut gap) {
+                    body.push(b' ');
+                }
+                let c = c.to_ascii_lowercase();
+                body.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            Unit::Byte(byte) => body.push(byte),
+        }
+    }
+    body
 }
 
 #[cfg(test)]
@@ -286,6 +344,28 @@ mod tests {
         assert_eq!(printable.canonical, utf8.canonical);
         let other = read(&attribute(COMMON_NAME, 0x0c, b"corprootca"));
         assert_ne!(printable.canonical, other.canonical);
+    }
+
+    #[test]
+    fn a_string_means_the_same_whether_it_is_simple_or_not() {
+        let letters = ['a', 'Z', ' ', '#', ',', '\\', '~', '\u{7f}', 'é'];
+        let mut strings = vec![String::new()];
+        let mut simple = 0;
+        for length in 0..=4 {
+            for string in &strings {
+                // A BMPString is never simple.
+                let wide: Vec<u8> = string.encode_utf16().flat_map(u16::to_be_bytes).collect();
+                let wide = read(&attribute(COMMON_NAME, 0x1e, &wide));
+                let name = read(&attribute(COMMON_NAME, 0x0c, string.as_bytes()));
+                assert_eq!(name.text, wide.text);
+                assert_eq!(name.canonical, wide.canonical, "{string:?}");
+                assert_eq!(name.common, wide.common);
+                simple += usize::from(super::simple(string.as_bytes()).is_some());
+            }
+            let longer = |string: &String| letters.map(|letter| format!("{string}{letter}"));
+            strings = strings.iter().filter(|_| length < 4).flat_map(longer).collect();
+        }
+        assert!(simple > 300, "{simple}");
     }
 
     #[test]
