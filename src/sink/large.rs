@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::mem;
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
 
 use super::OutputFile;
 
@@ -23,7 +23,8 @@ const BLOCK: usize = 254 * ALIGNMENT;
 /// as much as disks ask for.
 const ALIGNMENT: usize = 4096;
 
-/// Blocks beside the one that is being filled.
+/// Blocks beside the one that is being filled. They are made when they are needed: where the disk keeps up, that
+/// is one.
 const BLOCKS: usize = 4;
 
 /// Filled block by block, and named as an [`OutputFile`] is.
@@ -57,6 +58,8 @@ struct Block {
 struct Beside {
     full: Sender<Block>,
     empty: Receiver<Block>,
+    /// How many blocks may still be made.
+    unmade: usize,
     thread: JoinHandle<io::Result<()>>,
 }
 
@@ -85,12 +88,12 @@ impl LargeFile {
         if matches!(self.way, Way::Untried) {
             self.way = Beside::begin(self.file.file()).map_or(Way::Cached, Way::Direct);
         }
-        let Way::Direct(beside) = &self.way else {
+        let Way::Direct(beside) = &mut self.way else {
             self.file.write_all(self.block.bytes())?;
             self.block.clear();
             return Ok(());
         };
-        if let Ok(empty) = beside.empty.recv()
+        if let Ok(empty) = beside.empty_block()
             && beside.full.send(mem::replace(&mut self.block, empty)).is_ok()
         {
             return Ok(());
@@ -101,7 +104,8 @@ impl LargeFile {
 
     /// Wait for what is under way.
     fn join(&mut self) -> io::Result<()> {
-        let Way::Direct(Beside { full, empty, thread }) = mem::replace(&mut self.way, Way::Cached)
+        let Way::Direct(Beside { full, empty, thread, .. }) =
+            mem::replace(&mut self.way, Way::Cached)
         else {
             return Ok(());
         };
@@ -154,10 +158,6 @@ impl Beside {
         direct(file, true).ok()?;
         let (full, full_rx) = bounded(BLOCKS.saturating_add(1));
         let (empty_tx, empty) = bounded(BLOCKS.saturating_add(1));
-        for _ in 0..BLOCKS {
-            // There is room for all of them.
-            let _ = empty_tx.send(Block::new());
-        }
         let writing = thread::Builder::new()
             .name("writing".to_owned())
             .spawn(move || write_blocks(&own, &full_rx, &empty_tx));
@@ -165,7 +165,19 @@ impl Beside {
             // There can be no more threads: through the cache then.
             let _ = direct(file, false);
         }
-        Some(Self { full, empty, thread: writing.ok()? })
+        Some(Self { full, empty, unmade: BLOCKS, thread: writing.ok()? })
+    }
+
+    /// A block to be filled, once there is one.
+    fn empty_block(&mut self) -> Result<Block, RecvError> {
+        if let Ok(block) = self.empty.try_recv() {
+            return Ok(block);
+        }
+        if self.unmade > 0 {
+            self.unmade = self.unmade.saturating_sub(1);
+            return Ok(Block::new());
+        }
+        self.empty.recv()
     }
 }
 
@@ -268,7 +280,7 @@ mod tests {
             assert!(block.fill(part).is_empty());
             beside.full.send(block).unwrap();
         }
-        let Beside { full, empty, thread } = beside;
+        let Beside { full, empty, thread, .. } = beside;
         drop((full, empty));
         thread.join().unwrap().unwrap();
         assert!(fs::read(&path).unwrap() == text);
