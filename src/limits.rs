@@ -34,6 +34,7 @@
 //! | `transcript_bytes` | `truncated` |
 //! | `transcript_records` | `truncated` |
 //! | `preamble_bytes` | `notes.preambles_cut` |
+//! | `closed_flows` | none: nothing more was wanted of them, and they were closed |
 //! | `kept_cleartexts` | `notes.cleartexts_lost` |
 //! | `search_bytes` | `notes.searched_in_vain` |
 //! | `search_bytes_unknown` | `notes.searched_in_vain` |
@@ -155,6 +156,8 @@ pub struct Limits {
     pub transcript_records: usize,
     /// Bytes of cleartext that are kept of each direction before TLS begins, to name the protocol.
     pub preamble_bytes: usize,
+    /// Closed flows of which nothing more is wanted that are remembered, to know late copies of their packets.
+    pub closed_flows: usize,
     /// Flows that were given up before TLS began, of which that cleartext is kept.
     pub kept_cleartexts: usize,
     /// Bytes that one direction may send before a start of TLS is no longer looked for, in a protocol
@@ -256,6 +259,7 @@ impl Default for Limits {
             transcript_bytes: 2 << 20,
             transcript_records: 256,
             preamble_bytes: 2_048,
+            closed_flows: 1 << 18,
             kept_cleartexts: 4_096,
             search_bytes: 64 << 10,
             search_bytes_unknown: 4 << 10,

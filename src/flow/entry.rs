@@ -40,6 +40,9 @@ pub(super) const HAS_OPENING: u8 = 4;
 /// What was looked for had begun, and enough was seen of it.
 pub(super) const SEEN: u8 = 16;
 
+/// The low end has ended the flow, of which nothing more is wanted; a bit higher, the high end.
+const HAS_ENDED: u8 = 32;
+
 /// How far behind the beginning of a stream a hello is a late copy, where a handshake was seen: the
 /// second hello after a HelloRetryRequest, or one behind a request for TLS.
 const COPIES_REACH: i32 = 1 << 16;
@@ -75,6 +78,23 @@ impl Entry {
         }
     }
 
+    /// Nothing more is wanted of the flow.
+    pub(super) fn shunt(&mut self) {
+        self.state = SHUNTED;
+        self.flags &= !CLOSED;
+    }
+
+    /// Note that this end has ended the flow, of which nothing more is wanted.
+    pub(super) fn end(&mut self, side: Side) {
+        self.flags |= flag_of(HAS_ENDED, side);
+    }
+
+    /// Whether nothing more is wanted of the flow, and both ends have ended it.
+    pub(super) fn is_over(&self) -> bool {
+        let both = flag_of(HAS_ENDED, Side::Low) | flag_of(HAS_ENDED, Side::High);
+        self.state == SHUNTED && self.flags & both == both
+    }
+
     /// Whether packets of this key are of this flow.
     #[inline]
     pub(super) fn is_of(&self, key: &FlowKey) -> bool {
@@ -108,7 +128,7 @@ impl Entry {
     pub(super) const fn opening(&self, side: Side) -> Option<SeqNumber> {
         let [low, high] = self.openings;
         match side {
-            _ if self.flags & opening_flag(side) == 0 => None,
+            _ if self.flags & flag_of(HAS_OPENING, side) == 0 => None,
             Side::Low => Some(low),
             Side::High => Some(high),
         }
@@ -136,10 +156,10 @@ impl Entry {
     }
 }
 
-/// The flag that says whether the opening of an end is known.
-pub(super) const fn opening_flag(side: Side) -> u8 {
+/// Of the flags of both ends, of which this is the low end's, the one of an end.
+pub(super) const fn flag_of(low: u8, side: Side) -> u8 {
     match side {
-        Side::Low => HAS_OPENING,
-        Side::High => HAS_OPENING << 1,
+        Side::Low => low,
+        Side::High => low << 1,
     }
 }

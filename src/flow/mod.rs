@@ -11,6 +11,7 @@
     clippy::indexing_slicing
 )]
 
+mod closed;
 pub mod datagram;
 mod entry;
 mod halves;

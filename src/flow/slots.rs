@@ -4,6 +4,7 @@
 //! those that are watched in a [`Watched`] beside it. With each packet a [`Hand`] moves over a few
 //! entries, and it is also the hand that says who goes when a bound is reached.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::hint::select_unpredictable;
 use std::time::Duration;
@@ -48,7 +49,7 @@ const LARGEST: u32 = JOINED - 2;
 pub(super) struct Slots<E> {
     index: Index,
     entries: List<E>,
-    free: Vec<u32>,
+    free: VecDeque<u32>,
     pub(super) hand: Hand,
     /// How often something was added to the index; it wraps.
     added: u32,
@@ -61,7 +62,7 @@ impl<E: Slot> Slots<E> {
         Self {
             index: Index::new(),
             entries: List::new(),
-            free: Vec::new(),
+            free: VecDeque::new(),
             hand: Hand::new(patience),
             added: 0,
             hash: RandomState::default(),
@@ -132,7 +133,7 @@ impl<E: Slot> Slots<E> {
 
     /// A place for an entry that needs no look until after this second.
     pub(super) fn insert(&mut self, entry: E, hash: u64, until: u32) -> Option<u32> {
-        let slot = if let Some(slot) = self.free.pop() {
+        let slot = if let Some(slot) = self.free.pop_front() {
             *self.entries.get_mut(slot as usize)? = entry;
             slot
         } else {
@@ -166,7 +167,7 @@ impl<E: Slot> Slots<E> {
             self.unindex(slot | JOINED, &joined);
         }
         if self.unindex(slot, &key) {
-            self.free.push(slot);
+            self.free.push_back(slot);
         }
     }
 

@@ -207,6 +207,12 @@ impl TcpFlags {
         self.0 & Self::RST != 0
     }
 
+    /// Something begins with it, or ends.
+    #[inline]
+    pub const fn begins_or_ends(self) -> bool {
+        self.0 & (Self::FIN | Self::SYN | Self::RST) != 0
+    }
+
     /// The urgent pointer is valid.
     pub const fn urg(self) -> bool {
         self.0 & Self::URG != 0

@@ -6,11 +6,14 @@
 //! leaves what was said on it to the one that it may go on as.
 
 mod ahead;
+#[cfg(test)]
+mod tests;
 
 use std::mem;
 
 use crate::clock::Timestamp;
-use crate::flow::entry::{Entry, HAS_JOINED, SEEN, opening_flag};
+use crate::flow::closed::Closed;
+use crate::flow::entry::{Entry, HAS_JOINED, HAS_OPENING, SEEN, flag_of};
 use crate::flow::halves::Halves;
 use crate::flow::hand;
 use crate::flow::keepsake::Keepsakes;
@@ -37,6 +40,7 @@ pub struct FlowTable<C> {
     syns: SynCache,
     halves: Halves,
     keepsakes: Keepsakes,
+    closed: Closed,
     stats: TableStats,
 }
 
@@ -59,6 +63,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             syns: SynCache::new(),
             halves: Halves::new(),
             keepsakes: Keepsakes::new(limits.kept_cleartexts),
+            closed: Closed::new(limits.closed_flows),
             stats: TableStats::default(),
         }
     }
@@ -136,7 +141,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     #[inline]
     fn passes(&mut self, segment: &Segment<'_>, place: &Place, now: u32) -> bool {
         if place.state != SHUNTED
-            || segment.flags.syn()
+            || segment.flags.begins_or_ends()
             || C::opening(segment.payload) != Opening::None
         {
             return false;
@@ -175,6 +180,8 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.stats.shunted_segments = self.stats.shunted_segments.saturating_add(1);
             if segment.flags.syn() || C::opening(segment.payload) != Opening::None {
                 self.reopen(slot, before, segment, place, at, finish);
+            } else if segment.flags.fin() || segment.flags.rst() {
+                self.end(slot, segment, place.side);
             }
         } else if place.is_bare
             && let Some(flow) = self.watched.get_mut(state)
@@ -231,6 +238,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.give_up(slot, FlowEnd::EndOfCapture, finish);
         }
         self.slots.clear();
+        self.closed.clear();
     }
 
     /// The flow of another VLAN that a packet without a flow is a part of, if there is one.
@@ -411,6 +419,18 @@ impl<C: StreamConsumer> FlowTable<C> {
         }
     }
 
+    /// A packet with which an end ends a shunted flow, or cuts it off.
+    fn end(&mut self, slot: u32, segment: &Segment<'_>, side: Side) {
+        let Some(entry) = self.slots.get_mut(slot).filter(|entry| !entry.is_over()) else { return };
+        entry.end(side);
+        if segment.flags.rst() {
+            entry.end(side.other());
+        }
+        if entry.is_over() {
+            self.closed.add(slot, &mut self.slots);
+        }
+    }
+
     /// A packet of a watched flow.
     fn feed(
         &mut self,
@@ -467,20 +487,29 @@ impl<C: StreamConsumer> FlowTable<C> {
     fn give_up(&mut self, slot: u32, end: FlowEnd, finish: &mut impl FnMut(Over<'_, C>)) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let Some(mut flow) = self.watched.remove(entry.state) else { return };
-        entry.state = SHUNTED;
+        let (key, stood) = (entry.key, flow.stands());
+        entry.shunt();
         if end == FlowEnd::Shunted && flow.consumer.begun() {
             entry.flags |= SEEN;
         }
+        let is_closed = flow.meta.reset || flow.heard.closed.is_some();
         for side in [Side::Low, Side::High] {
             let start = side.of(&flow.streams).start().or_else(|| *side.of(&flow.first_seq));
             if let Some(start) = start {
-                entry.flags |= opening_flag(side);
+                entry.flags |= flag_of(HAS_OPENING, side);
                 *side.of_mut(&mut entry.openings) = start;
                 *side.of_mut(&mut entry.ttl) = *side.of(&flow.heard.ttl);
             }
+            // Who was never seen need not be heard of again.
+            let is_unseen = start.is_none() && !flow.heard.has(side);
+            if is_closed || is_unseen || *side.of(&flow.meta.fin) {
+                entry.end(side);
+            }
+        }
+        if entry.is_over() {
+            self.closed.add(slot, &mut self.slots);
         }
         self.held_bytes = self.held_bytes.saturating_sub(flow.held_bytes());
-        let (key, stood) = (entry.key, flow.stands());
         let guessed = u64::from(flow.heard.guessed_starts);
         self.stats.guessed_starts = self.stats.guessed_starts.saturating_add(guessed);
         flow.finish(end, &self.limits, &mut self.spares);
