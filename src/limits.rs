@@ -148,7 +148,8 @@ pub struct Limits {
     pub linger: Duration,
     /// A watched flow without a packet for this long is given up.
     pub watched_idle: Duration,
-    /// A shunted flow without a packet for this long is forgotten.
+    /// A shunted stream without a packet for this long is forgotten; what came as datagrams is so after
+    /// `reorder_wait`.
     pub shunted_idle: Duration,
     /// Handshake bytes that are kept of one flow, both directions together.
     pub transcript_bytes: usize,

@@ -62,12 +62,22 @@ impl<M: Copy> Slot for Entry<M> {
     }
 }
 
+impl<M> Entry<M> {
+    /// The last second in which the flow is not over, if nothing more comes. One of which nothing more is
+    /// wanted only serves to know copies of its datagrams.
+    fn calm_until(&self, limits: &Limits) -> u32 {
+        let patience =
+            if self.state == SHUNTED { limits.reorder_wait } else { limits.watched_idle };
+        self.last_seen.saturating_add(in_seconds(patience))
+    }
+}
+
 impl<C: DatagramConsumer> DatagramTable<C> {
     /// An empty table.
     pub fn new(limits: &Limits) -> Self {
         Self {
             limits: limits.clone(),
-            slots: Slots::new(limits.shunted_idle.max(limits.watched_idle)),
+            slots: Slots::new(limits.reorder_wait.max(limits.watched_idle)),
             watched: Watched::new(),
             connections: 0,
             held_bytes: 0,
@@ -168,12 +178,11 @@ impl<C: DatagramConsumer> DatagramTable<C> {
             },
             None => return,
         };
-        let late = self.limits.reorder_wait.as_secs();
         let Some(entry) = self.slots.get_mut(slot) else { return };
         if entry.state == SHUNTED {
-            // By now no copy of an earlier beginning comes any more: who begins with the same numbers
-            // begins anew.
-            if u64::from(seconds(at).saturating_sub(entry.last_seen)) > late {
+            // By now no copy of an earlier beginning comes any more, though the hand has not come by: who
+            // begins with the same numbers begins anew.
+            if seconds(at) > entry.calm_until(&self.limits) {
                 entry.memory = C::Memory::default();
             }
             if known.is_some() {
@@ -265,7 +274,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
             Some(flow) => flow.add(connection),
             None => entry.state = self.watched.insert(Box::new(Connections::new(connection))),
         }
-        let until = entry.last_seen.saturating_add(in_seconds(self.limits.watched_idle));
+        let until = entry.calm_until(&self.limits);
         self.slots.hand.hasten(slot, until);
         self.connections = self.connections.saturating_add(1);
         self.stats.flows = self.stats.flows.saturating_add(1);
@@ -389,6 +398,8 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         }
         let Some(Connection { consumer, meta }) = one else { return };
         entry.memory = consumer.remember(entry.memory);
+        let until = entry.calm_until(&self.limits);
+        self.slots.hand.hasten(slot, until);
         self.connections = self.connections.saturating_sub(1);
         self.held_bytes = self.held_bytes.saturating_sub(consumer.held_bytes());
         finish(Finished { meta, consumer, end });
@@ -410,15 +421,12 @@ impl<C: DatagramConsumer> DatagramTable<C> {
         let (now, mut steps) = (seconds(at), hand::STEPS);
         while let Some(slot) = self.slots.hand.step(&mut steps, now) {
             let Some(entry) = self.slots.get(slot) else { return };
-            let Limits { shunted_idle, watched_idle, .. } = self.limits;
-            let is_shunted = entry.state == SHUNTED;
-            let patience = in_seconds(if is_shunted { shunted_idle } else { watched_idle });
-            let until = entry.last_seen.saturating_add(patience);
+            let until = entry.calm_until(&self.limits);
             if entry.state == VACANT {
                 self.slots.hand.pass_by(slot, now);
             } else if now <= until {
                 self.slots.hand.put_off(slot, until);
-            } else if is_shunted {
+            } else if entry.state == SHUNTED {
                 self.slots.forget(slot);
             } else {
                 self.give_up(slot, FlowEnd::Idle, finish);

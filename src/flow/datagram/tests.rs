@@ -121,9 +121,9 @@ fn both_directions_are_one_flow_and_its_end_is_remembered() {
     run.push(2, 1, false, b"e");
     // Ten seconds later nothing is a copy any more.
     run.push(12, 1, false, b"oB");
-    assert_eq!(run.table.stats().reopened, 1);
+    assert_eq!((run.table.stats().reopened, run.table.stats().flows), (1, 2));
     run.push(13, 1, false, b"oB");
-    assert_eq!(run.table.stats().reopened, 2);
+    assert_eq!((run.table.stats().reopened, run.table.stats().flows), (1, 3));
     assert_eq!(
         run.end(),
         [
@@ -159,6 +159,23 @@ fn silence_ends_a_flow_on_capture_time() {
         run.table.tick(later, &mut |finished| ended.push(finished.end));
     }
     assert_eq!((ended.len(), run.table.len()), (1, 0));
+}
+
+#[test]
+fn what_is_over_is_remembered_as_long_as_copies_of_it_may_come() {
+    let limits = Limits::default();
+    let late = limits.reorder_wait.as_secs();
+    let mut run = Run::new(&limits);
+    run.push(0, 1, false, b"oA");
+    run.push(0, 2, false, b"oB");
+    run.push(5, 1, false, b"e");
+    run.push(5 + late, 1, false, b"oA");
+    assert_eq!((run.table.len(), run.table.stats().flows), (2, 2));
+    run.push(6 + late, 3, false, b"oC");
+    run.push(7 + late, 3, false, b"l");
+    assert_eq!((run.table.len(), run.table.watched()), (2, 2));
+    run.push(7 + late, 1, false, b"oA");
+    assert_eq!((run.table.len(), run.table.stats().flows), (3, 4));
 }
 
 #[test]
