@@ -182,8 +182,8 @@ struct Embedded {
 impl Embedded {
     /// What a policy of the program says of it, if that is that it has expired or was dropped.
     ///
-    /// All policies are read for that, which takes longer than everything else at the start: so
-    /// only once a chain ends there.
+    /// All policies are read for that, which takes as long as reading Mozilla's roots: so only once a
+    /// chain ends there.
     fn over(&self) -> Option<&'static Root> {
         *self.over.get_or_init(|| {
             let mut roots = Policy::builtin().iter().flat_map(|policy| &policy.roots);
