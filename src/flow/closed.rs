@@ -8,39 +8,41 @@ use std::collections::VecDeque;
 use super::entry::Entry;
 use super::slots::Slots;
 
-/// Slots of closed connections, in the order in which they were closed.
+/// Where closed connections are, in the order in which they were closed.
 #[derive(Debug)]
 pub(super) struct Closed {
-    slots: VecDeque<u32>,
+    /// The slot, and the mark by which the connection is known there: others come to be in it.
+    places: VecDeque<(u32, u32)>,
     most: usize,
 }
 
 impl Closed {
     /// So many of them stay.
     pub(super) const fn new(most: usize) -> Self {
-        Self { slots: VecDeque::new(), most }
+        Self { places: VecDeque::new(), most }
     }
 
     /// The connection in this slot is closed. The one that was closed longest ago is forgotten, if there are
     /// too many.
     pub(super) fn add(&mut self, slot: u32, slots: &mut Slots<Entry>) {
-        self.slots.push_back(slot);
-        if self.slots.len() <= self.most {
+        let Some(mark) = slots.get(slot).map(Entry::mark) else { return };
+        self.places.push_back((slot, mark));
+        if self.places.len() <= self.most {
             return;
         }
-        // By now there may be something else, or nothing.
-        if let Some(oldest) = self.slots.pop_front()
-            && slots.get(oldest).is_some_and(Entry::is_over)
+        // By now there may be another one, or nothing.
+        if let Some((oldest, mark)) = self.places.pop_front()
+            && slots.get(oldest).is_some_and(|entry| entry.is_over() && entry.mark() == mark)
         {
             slots.forget(oldest);
         }
-        if let Some(next) = self.slots.front() {
+        if let Some((next, _)) = self.places.front() {
             slots.prefetch(*next);
         }
     }
 
     /// None is left.
     pub(super) fn clear(&mut self) {
-        self.slots.clear();
+        self.places.clear();
     }
 }

@@ -95,6 +95,13 @@ impl Entry {
         self.state == SHUNTED && self.flags & both == both
     }
 
+    /// What tells a connection of which nothing more is wanted from others that were or will be in its slot:
+    /// as good as surely, as ends choose where their streams begin at random.
+    pub(super) const fn mark(&self) -> u32 {
+        let [SeqNumber(low), SeqNumber(high)] = self.openings;
+        low ^ high.rotate_left(16)
+    }
+
     /// Whether packets of this key are of this flow.
     #[inline]
     pub(super) fn is_of(&self, key: &FlowKey) -> bool {

@@ -187,8 +187,7 @@ impl Follower {
         let taken = contain(|| {
             self.look_at(frame, &mut ahead);
             if let Some(place) = &mut ahead.place {
-                self.tables.flows.find(place);
-                self.tables.flows.is_wanted(place);
+                self.tables.flows.look_up(place);
             }
             self.follow(frame, &ahead, batcher);
         });
@@ -400,7 +399,7 @@ impl Tables {
         match packet {
             Packet::Segment(segment) => {
                 let mut place = self.flows.place(segment);
-                self.flows.find(&mut place);
+                self.flows.look_up(&mut place);
                 self.segment(segment, &place, at, batcher);
             }
             Packet::Datagram(datagram) => {

@@ -54,6 +54,13 @@ impl<C: StreamConsumer> FlowTable<C> {
         (place.slot.is_none() && place.size > 0) | self.watched.reaches(place.state)
     }
 
+    /// Find the entry of a segment whose turn it is.
+    #[inline]
+    pub fn look_up(&self, place: &mut Place) {
+        self.find(place);
+        self.is_wanted(place);
+    }
+
     /// Ask for the flow of a segment.
     #[inline]
     pub fn prefetch(&self, place: &Place) {

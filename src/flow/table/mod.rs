@@ -113,8 +113,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         finish: &mut impl FnMut(Over<'_, C>),
     ) {
         let mut place = self.place(segment);
-        self.find(&mut place);
-        self.is_wanted(&mut place);
+        self.look_up(&mut place);
         self.push_at(segment, &place, at, finish);
     }
 

@@ -229,6 +229,23 @@ fn whose_ports_are_used_again_is_not_closed() {
     assert_eq!(table.stats().flows, 5, "it went on");
 }
 
+#[test]
+fn of_connections_in_one_place_each_has_its_own_turn() {
+    let mut table = table_with(1);
+    send(&mut table, 0, Side::High, RST, b"");
+    let data = segment(LOW, HIGH, 9_001, 1_001, b"hello");
+    let syn = Segment { seq: SeqNumber(9_000), payload: b"", flags: TcpFlags(SYN), ..data };
+    for segment in [syn, data] {
+        table.push(&segment, Timestamp::new(1, 0), &mut |_| {});
+    }
+    send(&mut table, 0, Side::High, RST, b"");
+    // There were three that were closed, and of the first nothing is left to forget.
+    send(&mut table, 1, Side::Low, FIN, b"hello");
+    assert_eq!(table.len(), 2);
+    send(&mut table, 2, Side::Low, FIN, b"hello");
+    assert_eq!(table.len(), 2);
+}
+
 #[cfg(feature = "live")]
 #[test]
 fn a_clock_that_is_put_forward_does_not_change_where_a_closed_connection_began() {

@@ -26,7 +26,6 @@ pub fn limits() -> Limits {
         pieces: 16,
         quic_keys: 6,
         watched_idle: Duration::from_secs(20),
-        shunted_idle: Duration::from_secs(30),
         ..Limits::default()
     }
 }

@@ -32,6 +32,7 @@ pub fn limits() -> Limits {
         linger: Duration::from_millis(500),
         watched_idle: Duration::from_secs(20),
         shunted_idle: Duration::from_secs(30),
+        closed_flows: 2,
         transcript_bytes: 8 << 10,
         transcript_records: 24,
         preamble_bytes: 256,
