@@ -7,14 +7,15 @@
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::hint::select_unpredictable;
+use std::ops::Range;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::FlowKey;
 use super::hand::Hand;
 use super::index::Index;
 use super::list::List;
+use super::{FlowKey, short};
 use crate::clock::Timestamp;
 
 /// What a table keeps of every flow.
@@ -189,10 +190,9 @@ impl<E: Slot> Slots<E> {
         self.entries.prefetch(slot as usize);
     }
 
-    /// All slots that are taken, oldest place first.
-    pub(super) fn taken(&self) -> Vec<u32> {
-        let numbered = self.entries.iter().zip(0..);
-        numbered.filter(|(entry, _)| entry.state() != VACANT).map(|(_, slot)| slot).collect()
+    /// All slots, oldest place first, whether an entry is in them or not.
+    pub(super) fn all(&self) -> Range<u32> {
+        0..short(self.entries.len())
     }
 
     /// Who goes when there are too many: the entry under the hand, a shunted one if one is near.

@@ -147,7 +147,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
 
     /// The capture is over: give up all that is watched, oldest entry first, and forget all flows.
     pub fn finish_all(&mut self, finish: &mut impl FnMut(Finished<C>)) {
-        for slot in self.slots.taken() {
+        for slot in self.slots.all() {
             self.give_up(slot, FlowEnd::EndOfCapture, finish);
         }
         self.slots.clear();
@@ -408,7 +408,7 @@ impl<C: DatagramConsumer> DatagramTable<C> {
     /// The clock was put forward, or back, by so many seconds: nothing was silent for that reason.
     #[cfg(feature = "live")]
     pub fn shift(&mut self, by: i64) {
-        for slot in self.slots.taken() {
+        for slot in self.slots.all() {
             if let Some(entry) = self.slots.get_mut(slot) {
                 entry.last_seen = shifted(entry.last_seen, by);
             }

@@ -233,7 +233,7 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// The capture is over: give up all that is watched, oldest entry first, and forget all flows.
     pub fn finish_all(&mut self, finish: &mut impl FnMut(Over<'_, C>)) {
-        for slot in self.slots.taken() {
+        for slot in self.slots.all() {
             self.give_up(slot, FlowEnd::EndOfCapture, finish);
         }
         self.slots.clear();
@@ -530,7 +530,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// The clock was put forward, or back, by so many seconds: nothing was silent for that reason.
     #[cfg(feature = "live")]
     pub fn shift(&mut self, by: i64) {
-        for slot in self.slots.taken() {
+        for slot in self.slots.all() {
             let Some(entry) = self.slots.get_mut(slot) else { continue };
             entry.shift(by);
             let state = entry.state;
