@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &["ascii"]),
     ("json", &["ascii"]),
     ("limits", &[]),
+    ("memory", &[]),
     ("prefetch", &[]),
     ("capture", &["bytes", "clock", "limits", "prefetch"]),
     ("packet", &["ascii", "bytes", "clock", "limits", "capture"]),

@@ -34,8 +34,11 @@ use args::{Args, Command};
 use exit::{Exit, Failure};
 use words::Words;
 
+use crate::memory;
+
 /// Run the program with the process's own arguments.
 pub fn main() -> ExitCode {
+    memory::use_small_pages();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

@@ -201,9 +201,6 @@ fn read_watched(
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&asked))?;
         signal_hook::flag::register(signal, Arc::clone(&asked))?;
     }
-    if plan.settings.threads > 1 {
-        use_small_pages();
-    }
     let inputs = &plan.expansion.inputs;
     let total: Option<u64> = inputs.iter().map(Input::size).sum();
     let bar = progress::bar(total, words.quiet);
@@ -228,14 +225,6 @@ fn read_watched(
     });
     bar.finish_and_clear();
     finished
-}
-
-/// Take memory in small pages from now on. Threads that take it in turn touch more huge ones than they fill, and
-/// the system has to clear them all.
-fn use_small_pages() {
-    // Where it cannot be asked for, all works as well.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Read input by input, each into a census of its own that is saved when it is whole: facts are

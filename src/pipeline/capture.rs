@@ -18,8 +18,13 @@ use crate::census::{Notes, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::flow::TableStats;
 use crate::flow::datagram::DatagramStats;
+use crate::memory;
 use crate::packet::PacketStats;
 use crate::tls::starttls::login::LoginStats;
+
+/// Connections watched at once from which on huge pages of memory are worth what they cost: what is kept of so
+/// many lies in more small ones than a processor remembers the places of.
+const MANY: u64 = 2_048;
 
 /// What was read of one input.
 #[derive(Debug)]
@@ -154,7 +159,13 @@ fn read_one(
     };
     let mut filter = settings.filter.clone().map(Filter::start);
     let mut provoked = Provoked::of("reader");
+    // Several threads that take memory in turn would touch more of huge pages than they fill.
+    let mut is_decided = settings.threads > 1;
     loop {
+        if !is_decided && follower.open() >= MANY {
+            memory::use_huge_pages();
+            is_decided = true;
+        }
         let polled = contain(|| {
             provoked.step();
             poll(&mut source, &mut filter, &mut follower, batcher)

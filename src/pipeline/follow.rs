@@ -341,7 +341,6 @@ impl Follower {
     }
 
     /// Handshakes that are being watched: begun and not over, or not known yet to be none.
-    #[cfg(feature = "live")]
     pub(super) fn open(&self) -> u64 {
         self.tables.flows.watched().saturating_add(self.tables.datagrams.watched()) as u64
     }
