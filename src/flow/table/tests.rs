@@ -149,6 +149,19 @@ fn table_with(connections: u16) -> FlowTable<Middle> {
     table
 }
 
+/// Such a table, and in it one that is open, on the ports of another, which was closed.
+fn table_with_another() -> FlowTable<Middle> {
+    let mut table = table_with(1);
+    send(&mut table, 0, Side::High, RST, b"");
+    let data = segment(LOW, HIGH, 9_001, 1_001, b"hello");
+    let syn = Segment { seq: SeqNumber(9_000), payload: b"", flags: TcpFlags(SYN), ..data };
+    for segment in [syn, data] {
+        table.push(&segment, Timestamp::new(1, 0), &mut |_| {});
+    }
+    assert_eq!((table.len(), table.stats().reopened), (1, 1));
+    table
+}
+
 /// The client, or the server, of connection `n` sends a segment.
 fn send<C: StreamConsumer>(
     table: &mut FlowTable<C>,
@@ -211,14 +224,7 @@ fn a_connection_is_closed_by_a_reset_or_by_the_only_end_that_was_seen() {
 
 #[test]
 fn whose_ports_are_used_again_is_not_closed() {
-    let mut table = table_with(1);
-    send(&mut table, 0, Side::High, RST, b"");
-    let data = segment(LOW, HIGH, 9_001, 1_001, b"hello");
-    let syn = Segment { seq: SeqNumber(9_000), payload: b"", flags: TcpFlags(SYN), ..data };
-    for segment in [syn, data] {
-        table.push(&segment, Timestamp::new(1, 0), &mut |_| {});
-    }
-    assert_eq!((table.len(), table.stats().reopened), (1, 1));
+    let mut table = table_with_another();
     for n in 1..3 {
         send(&mut table, n, Side::Low, FIN, b"hello");
     }
@@ -231,13 +237,7 @@ fn whose_ports_are_used_again_is_not_closed() {
 
 #[test]
 fn of_connections_in_one_place_each_has_its_own_turn() {
-    let mut table = table_with(1);
-    send(&mut table, 0, Side::High, RST, b"");
-    let data = segment(LOW, HIGH, 9_001, 1_001, b"hello");
-    let syn = Segment { seq: SeqNumber(9_000), payload: b"", flags: TcpFlags(SYN), ..data };
-    for segment in [syn, data] {
-        table.push(&segment, Timestamp::new(1, 0), &mut |_| {});
-    }
+    let mut table = table_with_another();
     send(&mut table, 0, Side::High, RST, b"");
     // There were three that were closed, and of the first nothing is left to forget.
     send(&mut table, 1, Side::Low, FIN, b"hello");
