@@ -162,8 +162,7 @@ pub fn read<C>(
         established: None,
         refused: false,
         late_alerts: Vec::new(),
-        early_ended: false,
-        early_finished: None,
+        early: EarlyData::default(),
     };
     for event in events {
         reading.event(event, certificate);
@@ -221,10 +220,20 @@ struct Reading<'p, C> {
     /// Where in the history an encrypted alert stands that came after its end's part of the
     /// handshake.
     late_alerts: Vec<usize>,
-    /// The client's last record before the answer was of an EndOfEarlyData's size.
-    early_ended: bool,
-    /// When what can be a Finished followed such a record, before the answer.
-    early_finished: Option<Timestamp>,
+    early: EarlyData,
+}
+
+/// What the client encrypts before the answer (RFC 8446 §4.2.10).
+#[derive(Debug, Default)]
+struct EarlyData {
+    /// There was some since the hello.
+    seen: bool,
+    /// A second hello, which cannot announce any, ended it.
+    refused: bool,
+    /// The last record was of an EndOfEarlyData's size.
+    ended: bool,
+    /// When what can be a Finished followed such a record.
+    finished: Option<Timestamp>,
 }
 
 /// How far one end has come.
@@ -321,6 +330,7 @@ impl<C> Reading<'_, C> {
                 self.summary.client_hello = self.parser.client_hello(body, self.transport, whole);
                 self.hello_at = Some(at);
             }
+            (Role::Client, H::CLIENT_HELLO) => self.early.refused = true,
             (Role::Server, H::SERVER_HELLO | H::HELLO_RETRY_REQUEST_DRAFT) => {
                 self.server_hello(hello);
             }
@@ -429,7 +439,13 @@ impl<C> Reading<'_, C> {
             self.summary.server_hello.as_ref().is_some_and(|hello| {
                 hello.version.is_tls13() || hello.version.judged_as().is_none()
             });
-        let first = !self.progress(role).encrypted;
+        // Data before the answer is early data, a retry being none; where no answer was seen that
+        // cannot be told, and what both ends send decides.
+        let announced = self.summary.client_hello.as_ref().is_some_and(|hello| hello.early_data);
+        let retried = self.summary.server_hello.as_ref().is_some_and(|hello| hello.retry_only);
+        let early =
+            role == Role::Client && announced && !self.early.refused && (!answered || retried);
+        let first = !if early { self.early.seen } else { self.progress(role).encrypted };
         match content_type {
             ALERT => {
                 if self.progress(role).settled {
@@ -441,19 +457,17 @@ impl<C> Reading<'_, C> {
             APPLICATION_DATA if first => self.letter(role, 'D'),
             _ => {}
         }
-        // Data before the answer is early data; where no answer was seen that cannot be told, and
-        // what both ends send decides.
-        let early = self.summary.client_hello.as_ref().is_some_and(|hello| hello.early_data);
-        let progress = self.progress(role);
-        if role == Role::Client && early && !answered {
+        if early {
+            self.early.seen = true;
             // The answer may only be captured late: an EndOfEarlyData and what can hold a Finished
             // tell (RFC 8446 §4.5), should the answer come.
-            if size >= FINISHED_BODY && self.early_ended {
-                self.early_finished.get_or_insert(at);
+            if size >= FINISHED_BODY && self.early.ended {
+                self.early.finished.get_or_insert(at);
             }
-            self.early_ended = size == END_OF_EARLY_DATA_BODY;
+            self.early.ended = size == END_OF_EARLY_DATA_BODY && !retried;
             return;
         }
+        let progress = self.progress(role);
         progress.encrypted = true;
         match content_type {
             HANDSHAKE | 0 => progress.settled |= progress.changed_cipher || content_type == 0,
@@ -468,9 +482,9 @@ impl<C> Reading<'_, C> {
             _ => {}
         }
         let [client, server] = &mut self.progress;
-        client.settled |= server.settled && tls13 && self.early_finished.is_some();
+        client.settled |= server.settled && tls13 && self.early.finished.is_some();
         if client.settled && server.settled && self.established.is_none() && !self.refused {
-            self.established = Some(self.early_finished.map_or(at, |finished| finished.max(at)));
+            self.established = Some(self.early.finished.map_or(at, |finished| finished.max(at)));
         }
     }
 

@@ -5,10 +5,10 @@
 use serde_json::{Value, json};
 
 use super::code::{Exchange, REFUSALS, REJECTIONS, SIGNATURES, SUITES, Suite, message, sized};
-use super::handshake::{Server, application, list_of_certificates, prints};
 use super::hello::{Client, share_size};
 use super::pool::Pool;
 use super::random::Random;
+use super::server::{Server, application, list_of_certificates, prints};
 
 /// A datagram, and who sends it.
 #[derive(Clone)]

@@ -3,19 +3,11 @@
 use serde_json::{Value, json};
 
 use super::clear::Clear;
-use super::code::{
-    Exchange, PROTOCOLS, REFUSALS, REJECTIONS, SIGNATURES, SUITES, Suite, dashed, hex, hexes, md5,
-    message, sha256, sized, version_name,
-};
+use super::code::{Exchange, REFUSALS, REJECTIONS, SIGNATURES, SUITES, Suite, message, sized};
 use super::hello::{Client, share_size, sslv2};
 use super::pool::Pool;
 use super::random::Random;
-
-/// The random of a ServerHello that is a HelloRetryRequest (RFC 8446 §4.1.3): SHA-256 of that word.
-pub fn retry_random() -> Vec<u8> {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"HelloRetryRequest");
-    digest.as_ref().to_vec()
-}
+use super::server::{Server, application, list_of_certificates, prints, retry_random};
 
 /// How the connection ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,79 +88,25 @@ impl Making<'_> {
         self.letters(client, "f");
     }
 
+    /// What a client sends before the server has answered (RFC 8446 §2.3).
+    fn early(&mut self, compatible: bool) {
+        self.record_version = 0x303;
+        if compatible {
+            self.change(true);
+        }
+        let count = *self.random.pick(&[1, 1, 2, 5, 11, 12, 13, 40]);
+        // A type and a tag of 16 are in each; one of 21 could be an EndOfEarlyData.
+        let sizes: Vec<usize> = (0..count).map(|_| self.random.within(22, 900)).collect();
+        self.data(true, &sizes);
+        self.letters(true, "d");
+    }
+
     fn data(&mut self, client: bool, sizes: &[usize]) {
         for size in sizes {
             let body = self.random.bytes(*size);
             self.record(client, 23, &body);
         }
     }
-}
-
-/// The server's part in the hellos.
-pub struct Server {
-    pub version: u16,
-    pub suite: Suite,
-    pub group: Option<u16>,
-    pub session: Vec<u8>,
-    pub extensions: Vec<(u16, Vec<u8>)>,
-    pub protocol: Option<String>,
-    pub sentinel: Option<u16>,
-    pub retry: bool,
-}
-
-impl Server {
-    pub fn message(&self, random: &[u8]) -> Vec<u8> {
-        let mut body = self.version.clamp(0x300, 0x303).to_be_bytes().to_vec();
-        if self.version >= 0xfe00 {
-            body = self.version.to_be_bytes().to_vec();
-        }
-        body.extend(random);
-        body.extend(sized(&self.session, 1));
-        body.extend(self.suite.0.to_be_bytes());
-        body.push(0);
-        if !self.extensions.is_empty() {
-            let list: Vec<u8> = self
-                .extensions
-                .iter()
-                .flat_map(|(kind, body)| [&kind.to_be_bytes()[..], &sized(body, 2)].concat())
-                .collect();
-            body.extend(sized(&list, 2));
-        }
-        message(2, &body)
-    }
-
-    pub fn truth(&self) -> Value {
-        let kinds: Vec<u16> = self.extensions.iter().map(|(kind, _)| *kind).collect();
-        let field = if self.version >= 0xfe00 { self.version } else { self.version.min(0x303) };
-        json!({
-            "version": version_name(self.version),
-            "cipher_suite": hex(self.suite.0),
-            "cipher_suite_name": self.suite.1,
-            "group": self.group.map(hex),
-            "extensions": hexes(&kinds),
-            "alpn": self.protocol,
-            "downgrade_sentinel": self.sentinel.map(version_name),
-            "hello_retry": self.retry,
-            "ja3s": md5(&format!("{field},{},{}", self.suite.0, dashed(&kinds))),
-        })
-    }
-}
-
-pub fn list_of_certificates(chain: &[Vec<u8>]) -> Vec<u8> {
-    let list: Vec<u8> = chain.iter().flat_map(|der| sized(der, 3)).collect();
-    message(11, &sized(&list, 3))
-}
-
-pub fn prints(chain: &[Vec<u8>]) -> Vec<String> {
-    chain.iter().map(|der| sha256(der)).collect()
-}
-
-pub fn application(names: &[String]) -> Option<&'static str> {
-    let mut meanings = names
-        .iter()
-        .map(|name| PROTOCOLS.iter().find(|(known, _)| known == name).map(|(_, meaning)| *meaning));
-    let first = meanings.next()??;
-    meanings.all(|meaning| meaning == Some(first)).then_some(first)
 }
 
 /// A conversation over TCP.
@@ -203,6 +141,9 @@ pub fn over_tcp(random: &mut Random, pool: &Pool) -> Conversation {
     } else {
         making.flights.push((true, Vec::new()));
         making.messages(true, &[('c', client.message())]);
+        if client.offers(42) {
+            making.early(!client.session.is_empty());
+        }
         let truth = client.truth();
         play(making, &client, truth, resumes, pool)
     };
@@ -262,7 +203,7 @@ fn play(
         3 => return finish(making, truth, End::Nothing, "incomplete"),
         _ => {}
     }
-    let tls13 = client.versions.is_some() && making.random.chance(75);
+    let tls13 = client.offers(42) || client.versions.is_some() && making.random.chance(75);
     if tls13 {
         thirteen(making, client, &base, resumes)
     } else {
@@ -282,6 +223,7 @@ fn thirteen(mut making: Making<'_>, client: &Client, base: &Value, resumes: bool
     let retry = other.is_some() && making.random.chance(25);
     let group = if retry { other.unwrap() } else { *client.shares.last().unwrap() };
     let compatible = !client.session.is_empty();
+    let early = client.offers(42);
     making.record_version = 0x303;
     let selected = (43, vec![3, 4]);
     let mut server = Server {
@@ -298,7 +240,14 @@ fn thirteen(mut making: Making<'_>, client: &Client, base: &Value, resumes: bool
         making.messages(false, &[('j', server.message(&retry_random()))]);
         if compatible {
             making.change(false);
-            making.change(true);
+            if !early {
+                making.change(true);
+            }
+        }
+        if early && making.random.chance(30) {
+            // It was on its way when the retry was.
+            let more = making.random.within(100, 900);
+            making.data(true, &[more, more]);
         }
         let again = client.retried(making.random, group);
         making.messages(true, &[('c', again.message())]);
@@ -335,8 +284,14 @@ fn thirteen(mut making: Making<'_>, client: &Client, base: &Value, resumes: bool
             (End::Fin, "refused")
         }
         _ => {
-            if compatible && !retry {
+            if compatible && !retry && !early {
                 making.change(true);
+            }
+            if takes && early && !retry && making.random.chance(70) {
+                // It was accepted: some more, and an EndOfEarlyData.
+                let more = making.random.within(22, 900);
+                let records = making.random.below(3);
+                making.data(true, &[vec![more; records], vec![21]].concat());
             }
             making.data(true, &[53]);
             making.letters(true, "d");
@@ -357,7 +312,9 @@ fn thirteen(mut making: Making<'_>, client: &Client, base: &Value, resumes: bool
 fn sides(history: &str, base: &Value, truth: &Value) -> [Value; 2] {
     let mut client = base.clone();
     client["client_certificates"] = truth["client_certificates"].clone();
-    client["history"] = json!(history.chars().filter(char::is_ascii_uppercase).collect::<String>());
+    // Where nobody is seen to answer, early data does not end.
+    let letters: String = history.chars().filter(char::is_ascii_uppercase).collect();
+    client["history"] = json!(letters.replace("DD", "D"));
     let mut server = truth.clone();
     server["client_hello"] = Value::Null;
     server["sni"] = Value::Null;

@@ -185,6 +185,9 @@ impl Client {
             }
             all.push((other, vec![0]));
         }
+        if tls13 && resumes && self.carrier != 'd' && random.chance(40) {
+            all.push((42, Vec::new()));
+        }
         if tls13 && resumes {
             // RFC 8446 §4.2.11: the last one.
             let identity = [&sized(&random.bytes(100), 2)[..], &random.bytes(4)].concat();
@@ -216,6 +219,7 @@ impl Client {
         again.shares = vec![group];
         let mut extensions = std::mem::take(&mut again.extensions);
         again.put_shares(random, &mut extensions);
+        extensions.retain(|(kind, _)| *kind != 42);
         again.extensions = extensions;
         again
     }

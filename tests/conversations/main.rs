@@ -30,6 +30,7 @@ mod quic;
 mod random;
 #[path = "../fuzz/src/seal.rs"]
 mod seal;
+mod server;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};

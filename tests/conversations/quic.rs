@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::code::{Exchange, REFUSALS, SUITES, Suite, sized};
 use super::datagrams::{Conversation, Sent};
-use super::handshake::{Server, application, retry_random};
 use super::hello::{Client, share_size};
 use super::random::Random;
 use super::seal::{Initial, number, seal};
+use super::server::{Server, application, retry_random};
 
 /// One end: its ids, and what its packets and its stream have come to.
 struct End {

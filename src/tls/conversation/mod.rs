@@ -273,7 +273,7 @@ impl Conversation {
             match &mut record.body {
                 Body::Skipped => {}
                 Body::Handshake => {
-                    track.spoke = true;
+                    let track = self.speak(side);
                     if track.past == Past::Changed {
                         track.unfinished.take(body);
                     }
@@ -289,18 +289,18 @@ impl Conversation {
                     let size = if is_whole { whole } else { record.size() };
                     if record::is_clear(track.past, now.bytes, size) {
                         record.body = Body::Handshake;
-                        track.spoke = true;
+                        let track = self.speak(side);
                         if track.past == Past::Torn {
                             track.past = Past::Clear;
-                        }
-                        if std::mem::take(&mut track.holed) {
-                            self.transcript.note(side, Kind::Resumed, at, limits);
                         }
                         // What was probed in earlier segments is no longer in this slice.
                         let head = early.there();
                         if track.past == Past::Changed {
                             track.unfinished.take(head);
                             track.unfinished.take(body);
+                        }
+                        if std::mem::take(&mut track.holed) {
+                            self.transcript.note(side, Kind::Resumed, at, limits);
                         }
                         if !head.is_empty() {
                             self.transcript.append(side, Kind::Handshake, at, head, limits);
@@ -316,6 +316,21 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// An end says something in the clear: what it encrypted before was early data that a retry
+    /// refused, and what the other one did before its first word was early data too (RFC 8446 §4.2.10).
+    /// Of the handshake's own records as many are noted as ever.
+    fn speak(&mut self, side: Side) -> &mut Track {
+        let track = side.of_mut(&mut self.tracks);
+        let begins = !std::mem::replace(&mut track.spoke, true);
+        if track.encrypted > 0 {
+            (track.encrypted, track.settled) = (0, false);
+        }
+        if begins {
+            side.other().of_mut(&mut self.tracks).encrypted = 0;
+        }
+        side.of_mut(&mut self.tracks)
     }
 
     /// Keep bytes of messages: where they lie, or a copy of them.

@@ -277,6 +277,32 @@ fn tls_1_3_with_a_retry_and_early_data() {
 }
 
 #[test]
+fn early_data_does_not_use_up_what_is_noted_of_the_handshake() {
+    let early = record(23, &[7; 60]).repeat(40);
+    let first = [hello(), early.clone()].concat();
+    let end = [record(23, &[7; 21]), record(23, &[7; 53])].concat();
+    let answer = [server_hello(), record(23, &[7; 900])].concat();
+    let noted = "E ".repeat(usize::try_from(NOTED_RECORDS).unwrap());
+    let fed = [data(CLIENT, &first), data(SERVER, &answer), data(CLIENT, &end)];
+    assert_eq!(seen(&fed), format!("M1 {noted}m2 e E E"));
+    assert_eq!(converse(&fed).1, Control::Shunt);
+    // On its way when a retry refused it: the handshake is not over.
+    let retry = server_hello();
+    let second = hello();
+    let fed = [
+        data(CLIENT, &first),
+        data(SERVER, &retry),
+        data(CLIENT, &early),
+        data(CLIENT, &second),
+        data(SERVER, &answer),
+        data(CLIENT, &end),
+    ];
+    assert!(seen(&fed).ends_with("M1 m2 e E E"), "{}", seen(&fed));
+    assert_eq!(converse(&fed[..5]).1, Control::Continue);
+    assert_eq!(converse(&fed).1, Control::Shunt);
+}
+
+#[test]
 fn a_connection_joined_in_its_middle_is_told_by_its_records() {
     let encrypted = record(23, &[7; 600]);
     let fed = [data(CLIENT, &encrypted), data(SERVER, &encrypted)];
