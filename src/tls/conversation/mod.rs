@@ -125,10 +125,11 @@ impl Conversation {
         let track = side.of_mut(&mut self.tracks);
         let waited = std::mem::take(&mut track.doubt);
         let joined;
+        let now = part;
         let part = if waited.is_empty() {
-            part
+            now
         } else {
-            joined = waited.joined(part.bytes);
+            joined = waited.joined(now.bytes);
             Part { bytes: &joined, place: None }
         };
         let bytes = part.bytes;
@@ -155,7 +156,12 @@ impl Conversation {
         let expected = if context == Context::Expected { record_within(bytes) } else { None };
         let found = expected.map_or_else(|| hello_within(bytes, DEEP_SEARCH), Within::Hello);
         let (Within::Hello(start) | Within::Perhaps(start)) = found else {
-            return self.cleartext(side, bytes, limits);
+            if waited.is_empty() {
+                return self.cleartext(side, bytes, limits);
+            }
+            // Those that waited begin nothing; the others may.
+            self.cleartext(side, waited.bytes(), limits);
+            return self.bare(side, at, now, limits);
         };
         let (clear, rest) = bytes.split_at(start.min(bytes.len()));
         self.cleartext(side, clear, limits);

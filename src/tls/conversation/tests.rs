@@ -303,6 +303,17 @@ fn early_data_does_not_use_up_what_is_noted_of_the_handshake() {
 }
 
 #[test]
+fn an_answer_behind_a_byte_that_could_begin_another_is_found() {
+    let hello = hello();
+    let alert = record(21, &[2, 71]);
+    // The last byte of a proxy's answer, by itself.
+    for byte in [&[0x90][..], &[22], &[21, 3]] {
+        let fed = [data(CLIENT, &hello), data(SERVER, byte), data(SERVER, &alert)];
+        assert_eq!(seen(&fed), "M1 a", "{byte:x?}");
+    }
+}
+
+#[test]
 fn a_connection_joined_in_its_middle_is_told_by_its_records() {
     let encrypted = record(23, &[7; 600]);
     let fed = [data(CLIENT, &encrypted), data(SERVER, &encrypted)];
