@@ -150,6 +150,30 @@ fn a_hole_in_one_direction_costs_nothing_of_the_other() {
 }
 
 #[test]
+fn what_closes_a_session_of_tls_1_3_is_no_refusal_where_its_handshake_was_not_seen() {
+    for name in ["curl.pcap", "gnutls.pcap", "go.pcap", "java17-default.pcap", "node.pcap"] {
+        let whole = of(name);
+        let (client, server) = (hello(&whole, 1), hello(&whole, 2));
+        let from = whole[client].from;
+        let of_server: Vec<Packet> =
+            whole.iter().filter(|packet| packet.from != from).cloned().collect();
+        let finished = whole
+            .iter()
+            .skip(server)
+            .find(|packet| packet.from == from && matches!(packet.payload[..], [20 | 23, ..]));
+        let lost = finished.unwrap().tcp;
+        // A close_notify may be all that is left of what the client encrypts.
+        let mut unfinished = whole.clone();
+        unfinished.retain(|packet| packet.from != from || packet.tcp != lost);
+        for packets in [of_server, unfinished] {
+            let record = &records(&packets)[0];
+            assert_eq!(record["alerts"], json!([]), "{name}: {record}");
+            assert_ne!(record["outcome"], "refused", "{name}");
+        }
+    }
+}
+
+#[test]
 fn what_tcpdump_writes_is_read_while_it_writes() {
     let capture = common::project("captures/office-network.pcap");
     let tcpdump = Command::new("tcpdump")

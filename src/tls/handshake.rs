@@ -244,7 +244,7 @@ struct Progress {
     /// An encrypted record that can only come after its part of the handshake.
     settled: bool,
     encrypted: bool,
-    /// Body size of the last encrypted record of TLS 1.3, and how many there were.
+    /// Body size of the last encrypted record of TLS 1.3.
     last_size: Option<u16>,
     key_exchange: bool,
     done: bool,
@@ -514,8 +514,11 @@ impl<C> Reading<'_, C> {
             };
         }
         let tls13 = summary.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13());
+        // What closes a session is as long as an alert that refuses one: only where the handshake was
+        // seen up to there does it tell that this was not finished.
+        let both_seen = summary.client_hello.is_some() && !client.lost && !server.lost;
         let hidden_alert = |progress: &Progress| {
-            tls13 && progress.last_size.is_some_and(|size| size < FINISHED_BODY)
+            tls13 && both_seen && progress.last_size.is_some_and(|size| size < FINISHED_BODY)
         };
         summary.outcome = if self.established.is_some() {
             Outcome::Established

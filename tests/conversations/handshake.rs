@@ -297,19 +297,21 @@ fn thirteen(mut making: Making<'_>, client: &Client, base: &Value, resumes: bool
             making.letters(true, "d");
             let later = making.random.within(25, 2_000);
             making.data(true, &[later]);
-            making.data(false, &[later, 300]);
+            // As long as an alert that refuses: a close_notify.
+            making.data(false, &[later, 300, 19]);
+            making.data(true, &[19]);
             (End::Fin, "established")
         }
     };
-    let one_sided =
-        (outcome != "refused" && outcome != "reset").then(|| sides(&making.history, base, &truth));
+    let one_sided = (outcome != "refused" && outcome != "reset")
+        .then(|| sides(&making.history, base, &truth, end));
     truth["history"] = json!(making.history);
     truth["outcome"] = json!(outcome);
     Conversation { flights: making.flights, clear: 0, end, truth, one_sided }
 }
 
 /// What is true where one direction was not captured: the client's alone, and the server's.
-fn sides(history: &str, base: &Value, truth: &Value) -> [Value; 2] {
+fn sides(history: &str, base: &Value, truth: &Value, end: End) -> [Value; 2] {
     let mut client = base.clone();
     client["client_certificates"] = truth["client_certificates"].clone();
     // Where nobody is seen to answer, early data does not end.
@@ -324,7 +326,7 @@ fn sides(history: &str, base: &Value, truth: &Value) -> [Value; 2] {
     server["application"] = json!(application(chosen.as_slice()));
     server["history"] = json!(history.chars().filter(char::is_ascii_lowercase).collect::<String>());
     for side in [&mut client, &mut server] {
-        side["outcome"] = json!("incomplete");
+        side["outcome"] = json!(if end == End::Fin { "reset" } else { "incomplete" });
     }
     [client, server]
 }
@@ -528,7 +530,7 @@ fn older(
 }
 
 fn established(making: Making<'_>, base: &Value, mut truth: Value) -> Conversation {
-    let one_sided = Some(sides(&making.history, base, &truth));
+    let one_sided = Some(sides(&making.history, base, &truth, End::Fin));
     truth["history"] = json!(making.history);
     truth["outcome"] = json!("established");
     Conversation { flights: making.flights, clear: 0, end: End::Fin, truth, one_sided }

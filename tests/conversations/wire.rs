@@ -270,8 +270,7 @@ pub fn frames(
         let start = u32::try_from(random.next() >> 32).unwrap();
         end.next = if near { u32::MAX - start % 3_000 } else { start };
     }
-    let end = if only.is_some() { End::Nothing } else { conversation.end };
-    let clear = conversation.clear;
+    let (clear, end) = (conversation.clear, conversation.end);
     let mut segments = Vec::new();
     stream(random, &conversation.flights, &weather, end, &mut ends, &mut segments);
     disturb(random, &weather, &mut segments);
