@@ -73,6 +73,7 @@ fn classify_record(bytes: &[u8], context: Context) -> Found {
     let body = reader.peek();
     let found = match (content_type, body) {
         (_, []) => return Found::TooShort,
+        (HANDSHAKE, _) if strict && major == 3 && minor > 4 => false,
         (HANDSHAKE, [1 | 2, ..]) => return classify_hello(bytes, size, strict),
         // Joined in the middle of a handshake.
         (HANDSHAKE, _) if !strict && is_message_record(bytes) => true,

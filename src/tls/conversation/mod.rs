@@ -566,7 +566,7 @@ impl StreamConsumer for Conversation {
 #[inline(never)]
 fn opening(payload: &[u8]) -> Opening {
     match payload {
-        [HANDSHAKE, 3, 0..=4, _, _, 1, 0, _, _, 3, 0..=4, ..] => Opening::Sought,
+        [HANDSHAKE, 3, _, _, _, 1, 0, _, _, 3, 0..=4, ..] => Opening::Sought,
         [HANDSHAKE, ..] => Opening::None,
         [0x80..=0xff, _, 1, 0 | 3, ..]
             if matches!(classify(payload, Context::Cleartext), Found::SslV2) =>

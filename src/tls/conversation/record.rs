@@ -246,9 +246,13 @@ pub(super) fn is_clear(past: Past, first: [u8; PROBE], size: u16) -> bool {
     }
 }
 
-/// Whether this is the header of a TLS record (or of one of the Chinese TLCP, version 1.1).
+/// Whether this is the header of a TLS record (or of one of the Chinese TLCP, version 1.1). Servers
+/// answer a hello whatever minor version its record has (RFC 8446 §5.1: it must be ignored).
 pub(super) const fn is_record(content_type: u8, major: u8, minor: u8, size: usize) -> bool {
     matches!(content_type, CHANGE_CIPHER_SPEC..=HEARTBEAT)
-        && matches!((major, minor), (3, 0..=4) | (1, 1) | (0x7f, _))
+        && matches!(
+            (content_type, major, minor),
+            (_, 3, 0..=4) | (HANDSHAKE, 3, _) | (_, 1, 1) | (_, 0x7f, _)
+        )
         && size <= MAX_BODY
 }

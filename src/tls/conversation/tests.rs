@@ -303,6 +303,20 @@ fn early_data_does_not_use_up_what_is_noted_of_the_handshake() {
 }
 
 #[test]
+fn the_version_of_the_record_that_brings_a_hello_says_nothing() {
+    for minor in [5, 0x7f, 0xff] {
+        let mut parts = parts();
+        parts[0][2] = minor;
+        assert_eq!(seen(&handshake(&parts)), WHOLE, "{minor}");
+        assert_eq!(Conversation::opening(&parts[0]), Opening::Sought);
+        // Within other words it has to look right in every byte.
+        let mixed = [b"220 ready\r\n".as_slice(), &parts[0]];
+        let fed: Vec<_> = mixed.iter().map(|bytes| data(CLIENT, bytes)).collect();
+        assert_eq!(seen(&fed), "");
+    }
+}
+
+#[test]
 fn an_answer_behind_a_byte_that_could_begin_another_is_found() {
     let hello = hello();
     let alert = record(21, &[2, 71]);
