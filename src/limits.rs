@@ -39,6 +39,8 @@
 //! | `search_bytes` | `notes.searched_in_vain` |
 //! | `search_bytes_unknown` | `notes.searched_in_vain` |
 //! | `search_bytes_proxied` | `notes.searched_in_vain` |
+//! | `alerts` | `truncated` |
+//! | `history` | `truncated` |
 //! | `message_bytes` | `truncated` |
 //! | `datagram_messages` | `truncated` |
 //! | `pieces` | `truncated` |
@@ -168,6 +170,10 @@ pub struct Limits {
     pub search_bytes_unknown: usize,
     /// The same for what a proxy sends on a connection on which it may yet be asked for a tunnel.
     pub search_bytes_proxied: usize,
+    /// Alerts of one handshake that are kept, beside one that ends it.
+    pub alerts: usize,
+    /// Letters of the history of one handshake.
+    pub history: usize,
     /// Largest handshake message that is put together (a Certificate message can be large).
     pub message_bytes: usize,
     /// DTLS handshake messages of one direction that are put together.
@@ -265,6 +271,8 @@ impl Default for Limits {
             search_bytes: 64 << 10,
             search_bytes_unknown: 4 << 10,
             search_bytes_proxied: 16 << 20,
+            alerts: 32,
+            history: 256,
             message_bytes: 1 << 20,
             datagram_messages: 64,
             pieces: 2_048,

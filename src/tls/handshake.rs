@@ -265,6 +265,10 @@ impl<C> Reading<'_, C> {
     }
 
     fn letter(&mut self, role: Role, letter: char) {
+        if self.summary.history.len() >= self.limits.history {
+            self.summary.truncated = true;
+            return;
+        }
         self.summary.history.push(match role {
             Role::Client => letter,
             Role::Server => letter.to_ascii_lowercase(),
@@ -282,11 +286,15 @@ impl<C> Reading<'_, C> {
             What::Alert { level, description } => {
                 self.letter(role, 'L');
                 let fatal = *level != 1;
-                let description = AlertDescription(*description);
-                self.summary
-                    .alerts
-                    .push(Alert { from: role, body: AlertBody::Plain { fatal, description } });
-                self.refused |= fatal && self.established.is_none();
+                let ends = fatal && self.established.is_none();
+                if self.summary.alerts.len() < self.limits.alerts || ends && !self.refused {
+                    let description = AlertDescription(*description);
+                    let body = AlertBody::Plain { fatal, description };
+                    self.summary.alerts.push(Alert { from: role, body });
+                } else {
+                    self.summary.truncated = true;
+                }
+                self.refused |= ends;
             }
             What::ChangeCipherSpec => {
                 self.letter(role, 'I');
@@ -448,7 +456,7 @@ impl<C> Reading<'_, C> {
         let first = !if early { self.early.seen } else { self.progress(role).encrypted };
         match content_type {
             ALERT => {
-                if self.progress(role).settled {
+                if self.progress(role).settled && self.summary.history.len() < self.limits.history {
                     self.late_alerts.push(self.summary.history.len());
                 }
                 self.letter(role, 'L');

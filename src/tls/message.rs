@@ -72,10 +72,13 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
             Kind::Handshake => of_side.push(entry, bytes, limits, &mut events),
             Kind::Alert => {
                 let (pairs, _) = bytes.as_chunks::<2>();
+                // Of more than are kept only one that ends the handshake still matters.
+                let kept = limits.alerts.saturating_add(1);
+                let (first, others) = pairs.split_at(kept.min(pairs.len()));
+                let ends = others.iter().find(|[level, _]| *level != 1);
+                let alerts = first.iter().chain(ends);
                 events.extend(
-                    pairs
-                        .iter()
-                        .map(|&[level, description]| event(What::Alert { level, description })),
+                    alerts.map(|&[level, description]| event(What::Alert { level, description })),
                 );
             }
             Kind::ChangeCipherSpec => events.push(event(What::ChangeCipherSpec)),

@@ -3,7 +3,11 @@
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use super::*;
+use crate::record::Outcome;
+use crate::tls::Transport;
+use crate::tls::handshake::{self, Circumstances};
 use crate::tls::message::{What, events};
+use crate::tls::parse::HelloParser;
 
 const AT: Timestamp = Timestamp::from_nanos(1);
 use Side::{High as SERVER, Low as CLIENT};
@@ -300,6 +304,28 @@ fn early_data_does_not_use_up_what_is_noted_of_the_handshake() {
     assert!(seen(&fed).ends_with("M1 m2 e E E"), "{}", seen(&fed));
     assert_eq!(converse(&fed[..5]).1, Control::Continue);
     assert_eq!(converse(&fed).1, Control::Shunt);
+}
+
+#[test]
+fn very_many_alerts_make_no_long_record() {
+    let limits = Limits::default();
+    let warnings = record(21, &[1, 112]).repeat(50_000);
+    let refused = record(21, &[2, 40]);
+    let hello = hello();
+    let fed = [data(CLIENT, &hello), data(SERVER, &warnings), data(SERVER, &refused)];
+    let (conversation, _) = converse(&fed);
+    let events = events(conversation.transcript(), &limits);
+    let circumstances = Circumstances {
+        transport: Transport::Tcp,
+        initiator: None,
+        lower_port: SERVER,
+        closed: true,
+    };
+    let parser = &mut HelloParser::new(&limits);
+    let summary = handshake::read(&events, circumstances, parser, &limits, &mut |_| ()).unwrap();
+    assert_eq!(summary.alerts.len(), limits.alerts + 1);
+    assert!(summary.history.len() <= limits.history, "{}", summary.history.len());
+    assert_eq!((summary.outcome, summary.truncated), (Outcome::Refused, true));
 }
 
 #[test]

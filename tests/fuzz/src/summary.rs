@@ -37,6 +37,9 @@ pub fn read(
             })?;
         // Each end sends one chain; a renegotiation may send another.
         assert!(certificates <= 64 * limits.chain_length);
+        // One more ends the handshake, and one may be hidden.
+        assert!(summary.alerts.len() <= limits.alerts + 2);
+        assert!(summary.history.len() <= limits.history);
         if let Some(hello) = &summary.client_hello {
             json::faithful(&*hello.offer);
         }
