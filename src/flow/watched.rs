@@ -320,7 +320,11 @@ impl<C: StreamConsumer> Flow<C> {
             *side.of_mut(&mut meta.fin) = true;
         }
         if segment.flags.rst() {
-            meta.reset = true;
+            // The other end believes none that is not where its sender stands (RFC 5961 §3): that was
+            // sent by somebody else, who would have what follows overlooked.
+            let stands = stream.next().or_else(|| *side.of(&self.first_seq));
+            meta.reset |= stands
+                .is_none_or(|at| seq.offset_from(at).unsigned_abs() < syn::REACH.unsigned_abs());
         }
         // One end that closed is enough where the other was never seen.
         let [low, high] = &self.streams;

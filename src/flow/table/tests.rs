@@ -74,6 +74,27 @@ fn bytes_that_the_other_end_does_not_wait_for_are_no_beginning() {
     }
 }
 
+#[test]
+fn a_reset_far_from_where_its_sender_stands_closes_nothing() {
+    for (seq, believed) in [(1_005, true), (0x4000_0000, false)] {
+        let hello = segment(LOW, HIGH, 1_000, 5_000, b"hello");
+        let reset = Segment { flags: TcpFlags(0x14), ..segment(LOW, HIGH, seq, 5_000, b"") };
+        let answer = segment(HIGH, LOW, 5_000, 1_005, b"abc");
+        let mut table = FlowTable::<Everything>::new(&Limits::default());
+        let mut ends = Vec::new();
+        for (second, segment) in [(1, hello), (2, reset), (6, answer)] {
+            table.push(&segment, Timestamp::new(second, 0), &mut |finished| {
+                ends.push((finished.meta.reset, finished.consumer.0.to_vec()));
+            });
+        }
+        table.finish_all(&mut |finished| {
+            ends.push((finished.meta.reset, finished.consumer.0.to_vec()));
+        });
+        let whole = (false, vec![b"hello".to_vec(), b"abc".to_vec()]);
+        assert_eq!(ends == [whole], !believed, "{ends:?}");
+    }
+}
+
 /// Wants no more than the first bytes, whatever they are, which look like the middle of something.
 #[derive(Default)]
 struct Middle;
