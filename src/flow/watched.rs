@@ -161,6 +161,13 @@ impl<C: StreamConsumer> Flow<C> {
         Syn { isn, ack: false, reset: false }.fits(number) && (begins || !own.is_some_and(near))
     }
 
+    /// Whether an end answers the last strange SYN of the other one: it knows of nothing that went on.
+    pub(super) fn takes_another(&self, side: Side, segment: &Segment<'_>) -> bool {
+        let answered =
+            |(sender, isn): (Side, SeqNumber)| sender != side && segment.ack == isn.plus(1);
+        segment.flags.syn() && segment.flags.ack() && self.heard.challenge.is_some_and(answered)
+    }
+
     /// Whether a segment that was captured with other VLAN tags is of this connection all the same.
     ///
     /// Address spaces overlap, so that the same addresses and ports prove nothing. Either nothing was

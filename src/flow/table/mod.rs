@@ -451,14 +451,12 @@ impl<C: StreamConsumer> FlowTable<C> {
             return;
         }
         if is_strange || flow.heard.challenge.is_some() && flow.is_of_another(side, segment) {
-            if is_bare && !is_strange {
-                self.note_bare(segment, place);
-                return;
+            if is_strange || !is_bare || flow.takes_another(side, segment) {
+                self.give_up(slot, FlowEnd::Reused, finish);
+                self.slots.forget(slot);
             }
-            self.give_up(slot, FlowEnd::Reused, finish);
-            self.slots.forget(slot);
             if is_bare {
-                self.note_syn(segment, place);
+                self.note_bare(segment, place);
             } else {
                 self.open(segment, place, at, finish);
             }

@@ -95,6 +95,25 @@ fn a_reset_far_from_where_its_sender_stands_closes_nothing() {
     }
 }
 
+#[test]
+fn a_syn_that_the_other_end_takes_begins_another_connection() {
+    let hello = segment(LOW, HIGH, 1_000, 5_000, b"hello");
+    let syn = Segment { flags: TcpFlags(0x02), ..segment(LOW, HIGH, 6_000, 0, b"") };
+    let answer = Segment { flags: TcpFlags(0x12), ..segment(HIGH, LOW, 9_000, 6_001, b"") };
+    // Its numbers are near those of the one before.
+    let second = segment(LOW, HIGH, 6_004, 9_001, b"def");
+    let first = segment(LOW, HIGH, 6_001, 9_001, b"abc");
+    let mut table = FlowTable::<Everything>::new(&Limits::default());
+    let mut sent = Vec::new();
+    for segment in [hello, syn, answer, second, first] {
+        table.push(&segment, Timestamp::new(1, 0), &mut |finished| {
+            sent.push(finished.consumer.0[0].clone());
+        });
+    }
+    table.finish_all(&mut |finished| sent.push(finished.consumer.0[0].clone()));
+    assert_eq!(sent, [b"hello".to_vec(), b"abcdef".to_vec()]);
+}
+
 /// Wants no more than the first bytes, whatever they are, which look like the middle of something.
 #[derive(Default)]
 struct Middle;
