@@ -138,9 +138,9 @@ pub struct SourceEntry {
     pub name: Arc<str>,
     /// What proves two sources to be the same one, whatever they are called.
     pub id: Option<String>,
-    /// Time of its first packet.
+    /// Time of its earliest packet.
     pub first: Option<Timestamp>,
-    /// Time of its last packet.
+    /// Time of its latest packet.
     pub last: Option<Timestamp>,
     /// Packets read.
     pub packets: u64,

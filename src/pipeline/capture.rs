@@ -35,7 +35,7 @@ pub struct SourceReport {
     pub error: Option<Error>,
     /// The run was asked to stop before its end.
     pub stopped: bool,
-    /// Time of the first and of the last packet.
+    /// Time of the earliest and of the latest packet.
     pub span: Option<(Timestamp, Timestamp)>,
     /// What was read.
     pub capture: CaptureStats,

@@ -1,5 +1,6 @@
 //! [`Follower`]: what a capture thread does with a frame, whatever source it comes from.
 
+use std::slice;
 use std::sync::Arc;
 
 use super::batch::{Batcher, Job};
@@ -30,6 +31,8 @@ pub(super) struct Follower {
     decoder: Decoder,
     tables: Tables,
     span: Option<(Timestamp, Timestamp)>,
+    #[cfg(feature = "live")]
+    now: Option<Timestamp>,
     /// Packets that a fault of this program lost.
     faults: u64,
     provoked: Provoked,
@@ -103,7 +106,7 @@ impl Wanted {
 /// What a follower has counted so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Followed {
-    /// Time of the first and of the last packet.
+    /// Time of the earliest and of the latest packet.
     pub(super) span: Option<(Timestamp, Timestamp)>,
     pub(super) packets: PacketStats,
     pub(super) flows: TableStats,
@@ -133,6 +136,8 @@ impl Follower {
             decoder: Decoder::new(limits),
             tables,
             span: None,
+            #[cfg(feature = "live")]
+            now: None,
             faults: 0,
             provoked: Provoked::of("packet"),
         }
@@ -155,7 +160,7 @@ impl Follower {
         names.take_unanswered();
     }
 
-    /// Time of the first packet, of whichever source, and of the last one.
+    /// Time of the first packet, of whichever source, and of the latest one.
     pub(super) fn whole_span(&self) -> Option<(Timestamp, Timestamp)> {
         Some((self.tables.sources.begun()?, self.span?.1))
     }
@@ -182,7 +187,7 @@ impl Follower {
 
     /// One frame. A fault costs no more than it.
     pub(super) fn take(&mut self, frame: &Frame<'_>, batcher: &mut Batcher<'_>) {
-        self.see(frame, frame);
+        self.see(slice::from_ref(frame));
         let mut ahead = Ahead::default();
         let taken = contain(|| {
             self.look_at(frame, &mut ahead);
@@ -202,8 +207,7 @@ impl Follower {
     /// they hold is read: it lies anywhere in much memory, which is so waited for only once.
     pub(super) fn take_all(&mut self, frames: &[Frame<'_>], batcher: &mut Batcher<'_>) {
         for frames in frames.chunks(BATCH) {
-            let ([first, ..], [.., last]) = (frames, frames) else { return };
-            self.see(first, last);
+            self.see(frames);
             let mut ahead = [Ahead::default(); BATCH];
             let mut wanted = Wanted::default();
             if contain(|| self.look_ahead(frames, &mut ahead, &mut wanted)).is_none() {
@@ -219,12 +223,19 @@ impl Follower {
         }
     }
 
-    /// These are the first and the last of some frames whose turn it is.
+    /// Some frames whose turn it is. They need not be in order of time, so that each is looked at.
     #[inline]
-    fn see(&mut self, first: &Frame<'_>, last: &Frame<'_>) {
+    fn see(&mut self, frames: &[Frame<'_>]) {
+        let [first, ..] = frames else { return };
         self.tables.sources.see(first.timestamp);
-        let (begin, _) = self.span.unwrap_or((first.timestamp, first.timestamp));
-        self.span = Some((begin, last.timestamp));
+        #[cfg(feature = "live")]
+        {
+            self.now = frames.last().map(|last| last.timestamp);
+        }
+        let span = self.span.unwrap_or((first.timestamp, first.timestamp));
+        self.span = Some(frames.iter().fold(span, |(begin, end), frame| {
+            (begin.min(frame.timestamp), end.max(frame.timestamp))
+        }));
     }
 
     /// Decode the usual frames and fetch what their packets will need.
@@ -338,6 +349,12 @@ impl Follower {
     pub(super) fn shunted(&self) -> (u64, u64) {
         let stats = self.tables.flows.stats();
         (stats.shunted_segments, stats.reopened)
+    }
+
+    /// Time of the last packet: of a clock that was put back it is not the latest.
+    #[cfg(feature = "live")]
+    pub(super) const fn now(&self) -> Option<Timestamp> {
+        self.now
     }
 
     /// Handshakes that are being watched: begun and not over, or not known yet to be none.
@@ -472,5 +489,37 @@ fn login(finished: FinishedLogin, sources: &Names, batcher: &mut Batcher<'_>) {
         let carried = Some(carried);
         let transport = Transport::Tcp;
         batcher.push(source, |job| *job = Job { transport, carried, meta, transcript });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::LinkType;
+
+    #[test]
+    fn a_span_is_from_the_earliest_packet_to_the_latest() {
+        let frame = |seconds| Frame {
+            timestamp: Timestamp::new(seconds, 0),
+            link: LinkType::ETHERNET,
+            wire_len: 0,
+            bytes: &[],
+        };
+        let mut follower = Follower::new("a".into(), &Limits::default());
+        assert_eq!(follower.followed().span, None);
+        for (frames, first, last) in [
+            (&[30, 50, 10, 40][..], 10, 50),
+            (&[20], 10, 50),
+            (&[60, 0], 0, 60),
+            (&[7, 70, 8], 0, 70),
+        ] {
+            let frames: Vec<_> = frames.iter().map(|seconds| frame(*seconds)).collect();
+            follower.see(&frames);
+            let span = (Timestamp::new(first, 0), Timestamp::new(last, 0));
+            assert_eq!(follower.followed().span, Some(span));
+        }
+        follower.go_on("b".into());
+        follower.see(&[frame(33)]);
+        assert_eq!(follower.followed().span, Some((Timestamp::new(33, 0), Timestamp::new(33, 0))));
     }
 }

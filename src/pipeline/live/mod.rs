@@ -218,7 +218,7 @@ impl<'a> CaptureThread<'a> {
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
                 // Capture time goes on from the last packet, whatever clock stamps packets.
-                if let Some((_, last)) = self.follower.followed().span {
+                if let Some(last) = self.follower.now() {
                     self.follower.tick(last.plus(now.duration_since(heard)), &mut self.batcher);
                 }
                 self.count_lost();

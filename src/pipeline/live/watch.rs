@@ -26,7 +26,7 @@ pub struct InterfaceReport {
     pub condition: Condition,
     /// Why it is captured on no more.
     pub fault: Option<String>,
-    /// Time of the first and of the last packet.
+    /// Time of the earliest and of the latest packet.
     pub span: Option<(Timestamp, Timestamp)>,
     /// What was read.
     pub capture: CaptureStats,
