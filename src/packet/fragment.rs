@@ -42,6 +42,8 @@ struct Key {
 struct Entry {
     /// Tells this entry from earlier ones of the same key in the queues.
     serial: u64,
+    /// Frames that are counted as held for it.
+    held: u64,
     state: State,
 }
 
@@ -155,16 +157,18 @@ impl FragmentTable {
             return Err(Skip::FragmentLost);
         }
         self.evict(stats);
-        if self.entries.contains_key(&key) {
-            Err(Skip::FragmentHeld)
-        } else {
-            Err(Skip::FragmentLost)
+        match self.entries.get_mut(&key) {
+            Some(Entry { held, .. }) => {
+                add(held, 1);
+                Err(Skip::FragmentHeld)
+            }
+            None => Err(Skip::FragmentLost),
         }
     }
 
     /// Give up all that is incomplete, as no more will come.
     pub(super) fn finish(&mut self, stats: &mut PacketStats) {
-        while self.drop_oldest() {
+        while self.drop_oldest(stats) {
             add(&mut stats.fragments_expired, 1);
         }
         while !self.closed.is_empty() {
@@ -199,7 +203,7 @@ impl FragmentTable {
             let ticket = Ticket { key, serial: self.serial, since: now };
             enqueue(&mut self.waiting, ticket, &self.entries, self.waiting_count);
             self.held_bytes = self.held_bytes.saturating_add(begun.cost());
-            let entry = Entry { serial: self.serial, state: State::Waiting(begun) };
+            let entry = Entry { serial: self.serial, held: 0, state: State::Waiting(begun) };
             self.entries.insert(key, entry);
             self.waiting_count = self.waiting_count.saturating_add(1);
         }
@@ -218,13 +222,13 @@ impl FragmentTable {
             }
             if stale {
                 self.waiting.pop_front();
-            } else if self.drop_oldest() {
+            } else if self.drop_oldest(stats) {
                 add(&mut stats.fragments_expired, 1);
             }
         }
         while let Some(ticket) = self.closed.front() {
             let over = match self.entries.get(&ticket.key) {
-                Some(Entry { serial, state: State::Closed { since, .. } }) => {
+                Some(Entry { serial, state: State::Closed { since, .. }, .. }) => {
                     *serial != ticket.serial || now.since(*since) > COPIES_TRAIL
                 }
                 _ => true,
@@ -242,21 +246,22 @@ impl FragmentTable {
             self.forget_oldest_closed();
         }
         while (self.held_bytes > self.max_bytes || self.waiting_count > self.max_datagrams)
-            && self.drop_oldest()
+            && self.drop_oldest(stats)
         {
             add(&mut stats.fragments_evicted, 1);
         }
     }
 
-    /// Forget the oldest incomplete datagram; `false` if there is none.
-    fn drop_oldest(&mut self) -> bool {
+    /// Give up the oldest incomplete datagram, and what was held of it; `false` if there is none.
+    fn drop_oldest(&mut self, stats: &mut PacketStats) -> bool {
         while let Some(ticket) = self.waiting.pop_front() {
             if !is_current(&self.entries, &ticket) {
                 continue;
             }
-            if let Some(Entry { state: State::Waiting(partial), .. }) =
+            if let Some(Entry { held, state: State::Waiting(partial), .. }) =
                 self.entries.remove(&ticket.key)
             {
+                stats.lose_fragments(held);
                 self.held_bytes = self.held_bytes.saturating_sub(partial.cost());
                 self.waiting_count = self.waiting_count.saturating_sub(1);
                 return true;
@@ -305,7 +310,7 @@ impl FragmentTable {
 fn is_current(entries: &HashMap<Key, Entry, RandomState>, ticket: &Ticket) -> bool {
     matches!(
         entries.get(&ticket.key),
-        Some(Entry { serial, state: State::Waiting(_) }) if *serial == ticket.serial
+        Some(Entry { serial, state: State::Waiting(_), .. }) if *serial == ticket.serial
     )
 }
 

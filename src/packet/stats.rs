@@ -9,9 +9,9 @@ pub enum Skip {
     NotIp,
     /// The IP packet carries neither TCP nor UDP.
     NotTcpOrUdp,
-    /// A fragment whose datagram is handed out with another of its fragments, or given up later.
+    /// A fragment whose datagram was handed out with another of its fragments, or may yet be.
     FragmentHeld,
-    /// A fragment that was given up as the bounds were reached.
+    /// A fragment of a datagram that was given up: it was held until then, or had no room.
     FragmentLost,
     /// The capture cut the frame before the named layer's header was whole.
     Truncated(Layer),
@@ -164,6 +164,18 @@ impl PacketStats {
     pub(super) fn count_skip(&mut self, skip: Skip) {
         if let Some(count) = self.skipped.get_mut(skip.index()) {
             add(count, 1);
+        }
+    }
+
+    /// So many fragments that were held are given up. Those that were held before the counters began anew
+    /// are not counted again: each frame is counted once.
+    pub(super) fn lose_fragments(&mut self, count: u64) {
+        let held = Skip::FragmentHeld.index();
+        let lost = Skip::FragmentLost.index();
+        if let Ok([held, lost]) = self.skipped.get_disjoint_mut([held, lost]) {
+            let count = count.min(*held);
+            *held = held.saturating_sub(count);
+            add(lost, count);
         }
     }
 

@@ -45,6 +45,12 @@ fn all(decoder: &mut Decoder, frames: &[Vec<u8>]) -> Vec<Seen> {
     frames.iter().filter_map(|bytes| feed(decoder, &raw(bytes)).ok()).collect()
 }
 
+/// Frames that are counted as fragments of datagrams that came together, or may yet, and of others.
+fn held_and_lost(decoder: &Decoder) -> (u64, u64) {
+    let stats = decoder.stats();
+    (stats.skipped(Skip::FragmentHeld), stats.skipped(Skip::FragmentLost))
+}
+
 #[test]
 fn two_fragments_in_both_orders() {
     let whole = datagram(100);
@@ -237,8 +243,10 @@ fn what_waits_for_too_long_is_given_up() {
     assert_eq!(feed(&mut decoder, &raw(&first)), Err(Skip::FragmentHeld));
     assert_eq!(feed(&mut decoder, &late), Err(Skip::FragmentHeld));
     assert_eq!(decoder.stats().fragments_expired, 1);
+    assert_eq!(held_and_lost(&decoder), (1, 1));
     decoder.finish();
     assert_eq!((decoder.stats().fragments_expired, decoder.fragment_bytes()), (2, 0));
+    assert_eq!(held_and_lost(&decoder), (0, 2));
 }
 
 #[test]
@@ -292,12 +300,61 @@ fn a_flood_stays_within_the_bounds_and_costs_the_oldest() {
         assert!(decoder.fragment_bytes() <= limits.fragment_bytes);
     }
     assert!(decoder.stats().fragments_evicted > 4_900);
+    let (held, lost) = held_and_lost(&decoder);
+    assert_eq!((held + lost, lost), (5_000, decoder.stats().fragments_evicted));
+    decoder.finish();
+    assert_eq!(held_and_lost(&decoder), (0, 5_000));
     // More than the bound by itself.
     let limits = Limits { fragment_bytes: 1_000, ..limits };
     let mut decoder = Decoder::new(&limits);
     let bytes = fragment4(1, 17, (8, &[1; 2_000]), true);
     assert_eq!(feed(&mut decoder, &raw(&bytes)), Err(Skip::FragmentLost));
     assert_eq!((decoder.fragment_bytes(), decoder.stats().fragments_evicted), (0, 1));
+    assert_eq!(held_and_lost(&decoder), (0, 1));
+}
+
+/// Of a flood of first fragments, one a second, each of these bounds keeps the last two. The counter that
+/// the table of bounds names has all others.
+#[test]
+fn each_bound_is_counted_where_the_table_says() {
+    let wide = Limits { fragment_wait: Duration::MAX, ..Limits::default() };
+    for (bound, limits) in [
+        ("fragment_bytes", Limits { fragment_bytes: 700, ..wide.clone() }),
+        ("fragment_datagrams", Limits { fragment_datagrams: 2, ..wide.clone() }),
+        ("fragment_wait", Limits { fragment_wait: Duration::from_secs(1), ..wide }),
+    ] {
+        let row = format!("//! | `{bound}` | `packets.skipped.fragment_lost` |\n");
+        assert!(include_str!("../../limits.rs").contains(&row), "{row}");
+        let mut decoder = Decoder::new(&limits);
+        for id in 0..100 {
+            let bytes = fragment4(id, 17, (0, &[0; 8]), true);
+            let mut frame = raw(&bytes);
+            frame.timestamp = frame.timestamp.plus(Duration::from_secs(id.into()));
+            assert_eq!(feed(&mut decoder, &frame), Err(Skip::FragmentHeld));
+        }
+        assert_eq!(held_and_lost(&decoder), (2, 98), "{bound}");
+    }
+}
+
+#[test]
+fn only_fragments_that_were_put_together_stay_held() {
+    let whole = datagram(100);
+    let first = fragment4(9, 17, (0, &whole[..48]), true);
+    let mut decoder = decoder();
+    // One that is put together; of the other come three of which two are copies, and no end.
+    let frames = [first.clone(), fragment4(9, 17, (48, &whole[48..]), false)];
+    assert_eq!(all(&mut decoder, &frames).len(), 1);
+    let other = fragment4(10, 17, (0, &whole[..48]), true);
+    assert!(all(&mut decoder, &[other.clone(), other.clone(), other]).is_empty());
+    assert_eq!(held_and_lost(&decoder), (4, 0));
+    decoder.finish();
+    assert_eq!(held_and_lost(&decoder), (1, 3));
+    // What was counted for the file before is taken from no other reason of this one.
+    assert!(feed(&mut decoder, &raw(&first)).is_err());
+    decoder.take_stats();
+    decoder.finish();
+    assert_eq!(held_and_lost(&decoder), (0, 0));
+    assert_eq!(decoder.stats().frames(), 0);
 }
 
 #[test]
