@@ -19,6 +19,11 @@ pub enum Skip {
     Malformed(Layer),
     /// More headers are stacked than the limit allows.
     TooDeep,
+    /// The file does not describe the interface that it is of, so that what its first byte belongs to is
+    /// not known: no frame is made of it, and its [reader] counts it.
+    ///
+    /// [reader]: crate::capture::CaptureStats::orphans
+    UnknownInterface,
 }
 
 /// A layer of a frame, for [`Skip`].
@@ -35,7 +40,7 @@ pub enum Layer {
 }
 
 /// How many reasons there are.
-const SKIPS: usize = 14;
+const SKIPS: usize = 15;
 
 impl Skip {
     /// Every reason, in the order of reports.
@@ -54,6 +59,7 @@ impl Skip {
         Self::Malformed(Layer::Tunnel),
         Self::Malformed(Layer::Transport),
         Self::TooDeep,
+        Self::UnknownInterface,
     ];
 
     /// The name in reports.
@@ -73,6 +79,7 @@ impl Skip {
             Self::Malformed(Layer::Tunnel) => "malformed-tunnel",
             Self::Malformed(Layer::Transport) => "malformed-transport",
             Self::TooDeep => "too-deep",
+            Self::UnknownInterface => "unknown-interface",
         }
     }
 
@@ -95,6 +102,7 @@ impl Skip {
             Self::Truncated(layer) => of(layer).saturating_add(5),
             Self::Malformed(layer) => of(layer).saturating_add(9),
             Self::TooDeep => 13,
+            Self::UnknownInterface => 14,
         }
     }
 }
@@ -228,7 +236,7 @@ mod tests {
         for (count, skip) in (1..).zip(Skip::ALL) {
             assert_eq!(stats.skipped(skip), count, "{}", skip.name());
         }
-        assert_eq!(stats.frames(), 14 * 15 / 2);
+        assert_eq!(stats.frames(), 15 * 16 / 2);
         let names: std::collections::BTreeSet<_> = stats.iter().map(|(name, _)| name).collect();
         assert_eq!(names.len(), stats.iter().count());
     }

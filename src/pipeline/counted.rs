@@ -33,13 +33,16 @@ impl Counted<'_> {
         let mut entry = SourceEntry::new(Arc::clone(sensor), kind, Arc::clone(name));
         entry.first = self.span.map(|(first, _)| first);
         entry.last = self.span.map(|(_, last)| last);
-        entry.packets = self.capture.frames;
+        entry.packets = self.capture.frames.saturating_add(self.capture.orphans);
         entry.bytes = self.capture.frame_bytes;
         entry.cut = self.capture.cut_frames;
         entry.dropped = self.capture.dropped;
         entry.skipped = Skip::ALL
             .into_iter()
-            .map(|skip| (skip, self.packets.skipped(skip)))
+            .map(|skip| match skip {
+                Skip::UnknownInterface => (skip, self.capture.orphans),
+                _ => (skip, self.packets.skipped(skip)),
+            })
             .filter(|(_, count)| *count > 0)
             .collect();
         entry.flows = [self.flows.flows, self.datagrams.flows, self.logins.logins]
@@ -62,5 +65,28 @@ impl Counted<'_> {
         ]
         .into_iter()
         .fold(0, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_an_unknown_interface_were_read_and_skipped() {
+        let counted = Counted {
+            span: None,
+            capture: &CaptureStats { frames: 5, orphans: 3, ..CaptureStats::default() },
+            packets: &PacketStats::default(),
+            flows: &TableStats::default(),
+            datagrams: &DatagramStats::default(),
+            logins: &LoginStats::default(),
+            joined_late: 0,
+            notes: Notes::default(),
+        };
+        let entry = counted.entry(&"sensor".into(), SourceKind::File, &"name".into());
+        let skipped: Vec<_> =
+            entry.skipped.iter().map(|(skip, count)| (skip.name(), *count)).collect();
+        assert_eq!((entry.packets, skipped), (8, vec![("unknown-interface", 3)]));
     }
 }

@@ -257,5 +257,6 @@ const fn word(skip: Skip) -> &'static str {
         Skip::Malformed(Layer::Tunnel) => "malformed_tunnel",
         Skip::Malformed(Layer::Transport) => "malformed_transport",
         Skip::TooDeep => "too_deep",
+        Skip::UnknownInterface => "unknown_interface",
     }
 }

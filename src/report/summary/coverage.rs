@@ -253,6 +253,9 @@ fn skipped(reason: &str) -> (&'static str, bool) {
         "fragment_held" => ("held: fragments that were put together", true),
         "fragment_lost" => ("not decoded: fragments of datagrams that stayed incomplete", false),
         "too_deep" => ("not decoded: too many tags and tunnels", false),
+        "unknown_interface" => {
+            ("not decoded: the file does not describe the interface that they are of", false)
+        }
         _ if reason.starts_with("truncated") => {
             ("not decoded: the capture cut them within a header", false)
         }
