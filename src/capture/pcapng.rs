@@ -35,6 +35,12 @@ const ENHANCED_PACKET: u32 = 6;
 const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
 
+/// Option of an enhanced packet block.
+const EPB_DROPCOUNT: u16 = 4;
+
+/// What an obsolete packet block says where the number of losses is not known.
+const UNKNOWN_DROPS: u16 = 0xffff;
+
 /// Options of interface statistics.
 const ISB_IFDROP: u16 = 5;
 const ISB_OSDROP: u16 = 7;
@@ -57,7 +63,17 @@ struct Interface {
     link: LinkType,
     snaplen: u32,
     clock: Clock,
+    /// Losses by its last statistics.
     dropped: u64,
+    /// Losses by its packets, of which each counts those since the one before.
+    dropped_between: u64,
+}
+
+impl Interface {
+    /// What is lost may be counted in both ways, or in one of them only.
+    fn all_dropped(&self) -> u64 {
+        self.dropped.max(self.dropped_between)
+    }
 }
 
 /// How an interface counts time.
@@ -94,11 +110,11 @@ impl Pcapng {
         }
     }
 
-    /// Packets lost, by the last statistics of each interface.
+    /// Packets lost, by the last statistics of each interface or by its packets.
     pub(super) fn dropped(&self) -> u64 {
         self.interfaces
             .iter()
-            .fold(self.dropped_before, |sum, interface| sum.saturating_add(interface.dropped))
+            .fold(self.dropped_before, |sum, interface| sum.saturating_add(interface.all_dropped()))
     }
 
     /// Packets of unknown interfaces.
@@ -225,7 +241,7 @@ impl Pcapng {
         });
         // Without its options an interface may have a wrong clock: no guess is made.
         options.ok_or("an option of the interface description is longer than the block")?;
-        self.interfaces.push(Interface { link, snaplen, clock, dropped: 0 });
+        self.interfaces.push(Interface { link, snaplen, clock, dropped: 0, dropped_between: 0 });
         Ok(())
     }
 
@@ -265,7 +281,36 @@ impl Pcapng {
     ) -> Result<(), Refused> {
         let mut fields = Fields::<O>::new(body);
         let interface = fields.u32().ok_or(SHORT)?;
-        self.packet(interface, &mut fields, tally, sink)
+        self.packet(interface, &mut fields, tally, sink)?;
+        // Less than a word is padding. Few writers have more to say.
+        if fields.rest().len() >= 4 {
+            self.options::<O>(interface, fields.rest());
+        }
+        Ok(())
+    }
+
+    /// What is behind a packet in its block.
+    #[cold]
+    fn options<O: Order>(&mut self, interface: u32, rest: &[u8]) {
+        // Blocks are whole words, as options are: what is over is the packet's padding.
+        let options = rest.get(rest.len() % 4..).unwrap_or_default();
+        let mut dropped = 0_u64;
+        // An option that is too long ends the list; the counter before it holds.
+        let _ = each_option::<O>(options, |code, value| {
+            if code == EPB_DROPCOUNT
+                && let Some(count) = Fields::<O>::new(value).u64()
+            {
+                dropped = count;
+            }
+        });
+        self.drop_between(interface, dropped);
+    }
+
+    /// So many packets of an interface were lost between two of them.
+    fn drop_between(&mut self, interface: u32, count: u64) {
+        if let Some(interface) = self.interfaces.get_mut(interface as usize) {
+            interface.dropped_between = interface.dropped_between.saturating_add(count);
+        }
     }
 
     /// The packet block that the enhanced one replaced.
@@ -276,9 +321,13 @@ impl Pcapng {
         sink: &mut impl FnMut(Frame<'a>),
     ) -> Result<(), Refused> {
         let mut fields = Fields::<O>::new(body);
-        let interface = fields.u16().ok_or(SHORT)?;
-        let _dropped = fields.u16().ok_or(SHORT)?;
-        self.packet(u32::from(interface), &mut fields, tally, sink)
+        let interface = u32::from(fields.u16().ok_or(SHORT)?);
+        let dropped = fields.u16().ok_or(SHORT)?;
+        self.packet(interface, &mut fields, tally, sink)?;
+        if dropped != UNKNOWN_DROPS {
+            self.drop_between(interface, u64::from(dropped));
+        }
+        Ok(())
     }
 
     /// What both of these have: time, lengths, and the packet.

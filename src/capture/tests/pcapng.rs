@@ -156,6 +156,64 @@ fn the_last_statistics_of_each_interface_are_added_up() {
 }
 
 #[test]
+fn losses_before_a_packet_count_where_no_statistics_say_more() {
+    let with_options = |maker: &mut Maker, interface: u32, options: &dyn Fn(&mut Maker)| {
+        maker.block(6, |body| {
+            body.u32(interface).u32(0).u32(1).u32(3).u32(3).raw(b"abc").pad();
+            options(body);
+        });
+    };
+    let lost = |end: End, count: u64| match end {
+        End::Big => count.to_be_bytes(),
+        End::Little => count.to_le_bytes(),
+    };
+    let statistics = |maker: &mut Maker, interface: u32, by_interface: u64| {
+        maker.block(5, |body| {
+            body.u32(interface).u64(0).u16(5).u16(8).u64(by_interface).u32(0);
+        });
+    };
+    for end in [End::Little, End::Big] {
+        let mut maker = section(end);
+        maker.interface(1, |_| {}).interface(1, |_| {});
+        for count in [50, 0, 7] {
+            with_options(&mut maker, 0, &|body| {
+                body.option(1, b"a comment").option(4, &lost(end, count)).u32(0);
+            });
+        }
+        // An option that is too long ends the list.
+        with_options(&mut maker, 0, &|body| {
+            body.option(4, &lost(end, 1)).u16(1).u16(99);
+        });
+        // Statistics that say more, and some that say less.
+        with_options(&mut maker, 1, &|body| {
+            body.option(4, &lost(end, 100));
+        });
+        statistics(&mut maker, 1, 103);
+        with_options(&mut maker, 2, &|body| {
+            body.option(4, &lost(end, 1_000));
+        });
+        statistics(&mut maker, 2, 10);
+        // The obsolete packet block's, of which the highest means that it is not known; and an interface
+        // that there is not.
+        for (interface, count) in [(0, 10_000), (0, 0xffff), (9, 5)] {
+            maker.block(2, |body| {
+                body.u16(interface).u16(count).u32(0).u32(1).u32(3).u32(3).raw(b"old");
+            });
+        }
+        let outcome = read(&maker.bytes);
+        assert!(outcome.end.is_ok(), "{outcome:?}");
+        assert_eq!(outcome.stats.dropped, 50 + 7 + 1 + 103 + 1_000 + 10_000);
+        assert_eq!((outcome.stats.frames, outcome.stats.orphans), (8, 1));
+        // A section of its own has interfaces of its own.
+        maker.section(end).interface(1, |_| {});
+        with_options(&mut maker, 0, &|body| {
+            body.option(4, &lost(end, 4));
+        });
+        assert_eq!(read(&maker.bytes).stats.dropped, 11_161 + 4);
+    }
+}
+
+#[test]
 fn other_blocks_are_stepped_over() {
     let mut maker = section(End::Little);
     for kind in [4, 10, 0x0bad, 0x4000_0bad, 0x7fff_ffff, 0x8000_0001] {
