@@ -78,7 +78,7 @@ pub(super) fn is_ip(cursor: &Cursor<'_>) -> bool {
 }
 
 /// Whether an Ethernet frame with such a packet seems to begin here.
-fn is_ip_in_ethernet(cursor: &Cursor<'_>) -> bool {
+pub(super) fn is_ip_in_ethernet(cursor: &Cursor<'_>) -> bool {
     let mut ahead = *cursor;
     let kind = ahead.bytes.skip(12).and_then(|()| ahead.bytes.u16());
     matches!(kind, Some(0x0800 | 0x86dd)) && is_ip(&ahead)

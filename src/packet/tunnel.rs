@@ -73,13 +73,19 @@ pub(super) fn strip_dtls_preamble(cursor: &mut Cursor<'_>, source: u16, target: 
 }
 
 /// RFC 7348 §5, with the group policy bits that an extension of it puts in reserved fields.
+///
+/// Others put there what they like, and receivers ignore it. With no more than one bit to go by DTLS and QUIC
+/// would look like that too, so that then an IP packet has to be there.
 fn vxlan(cursor: &mut Cursor<'_>) -> Option<Inside> {
-    let id = match cursor.bytes.array()? {
-        [0x08, 0, 0, 0, x, y, z, 0] | [0x88, _, _, _, x, y, z, 0] => {
-            u32::from_be_bytes([0, x, y, z])
+    const HAS_ID: u8 = 0x08;
+    let [x, y, z] = match cursor.bytes.array()? {
+        [0x08, 0, 0, 0, x, y, z, 0] | [0x88, _, _, _, x, y, z, 0] => [x, y, z],
+        [flags, _, _, _, x, y, z, _] if flags & HAS_ID != 0 && mpls::is_ip_in_ethernet(cursor) => {
+            [x, y, z]
         }
         _ => return None,
     };
+    let id = u32::from_be_bytes([0, x, y, z]);
     Some(Inside { tunnel: Tunnel::Vxlan, network: Some(id), next: Next::Ethernet })
 }
 

@@ -150,6 +150,24 @@ fn vxlan_on_its_ports() {
         // With a group policy.
         assert_tunnels(&over_udp(port, &[0x88, 8, 0, 5, 0, 0, 42, 0], &inner()), &["vxlan"]);
     }
+    // Reserved fields are ignored, where an IP packet in a frame is what follows.
+    for head in [[8, 0, 0, 0, 0, 0, 42, 1], [8, 1, 2, 3, 0, 0, 42, 0], [0xff, 0, 0, 0, 0, 0, 42, 7]]
+    {
+        for port in [4789, 8472] {
+            let seen = assert_tunnels(&over_udp(port, &head, &inner()), &["vxlan"]);
+            assert_eq!(seen.domain, Domain::of_network(Tunnel::Vxlan, 42));
+        }
+        assert_tunnels(&over_udp(4789, &head, &eth(IPV6, &tcp6())), &["vxlan"]);
+        // One whose length does not fit, among others.
+        let longer = eth(IPV4, &[&tcp4()[..2], &[0xff], &tcp4()[3..]].concat());
+        for no_frame in [HELLO, &eth([8, 6], &[0; 28]), &longer, &tcp4()] {
+            let payload = [&head[..], no_frame].concat();
+            assert_outer(&over_udp(4789, &[], &payload), &payload);
+        }
+    }
+    // But the one bit that says that there is a network is none of them.
+    let payload = [&[0xf7, 0, 0, 0, 0, 0, 42, 0][..], &inner()].concat();
+    assert_outer(&over_udp(4789, &[], &payload), &payload);
     // What is inside has the last word: no IP, so nothing.
     let arp = over_udp(4789, &[8, 0, 0, 0, 0, 0, 42, 0], &eth([8, 6], &[0; 28]));
     assert_eq!(ethernet(&arp), Err(Skip::NotIp));
