@@ -21,7 +21,7 @@ use super::progress;
 use super::publish;
 use super::words::Words;
 use crate::capture::paths::{self, Expansion, Input};
-use crate::census::{Census, SourceEntry, SourceKind, Store};
+use crate::census::{Census, SourceEntry, Store};
 use crate::limits::Limits;
 use crate::pipeline::{self, Carried, Finished, Progress, Settings, SourceReport};
 use crate::report::{Format, Inventory};
@@ -377,12 +377,7 @@ fn hint(source: &SourceReport) -> Option<&'static str> {
 
 /// What the census keeps of an input.
 fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
-    let kind = if &*source.name == "-" { SourceKind::Stream } else { SourceKind::File };
-    let mut entry = source.entry(sensor, kind);
-    if kind == SourceKind::File {
-        // A file that cannot be read has no identity, and needs none: nothing was read of it.
-        entry.id = paths::file_id(Path::new(&*source.name)).ok().map(|id| id.to_string());
-    }
+    let mut entry = source.entry(sensor);
     let lost = Some(source.faults).filter(|faults| !faults.is_none());
     entry.fault =
         source.error.as_ref().map(ToString::to_string).or_else(|| lost.map(|it| it.to_string()));

@@ -12,7 +12,7 @@ use super::stdin::Stdin;
 use super::{Progress, Settings};
 use crate::capture::file::FileSource;
 use crate::capture::filter::{Filter, Filtering};
-use crate::capture::paths::Input;
+use crate::capture::paths::{FileId, Input, file_id};
 use crate::capture::{CaptureStats, Error, Offset, Poll, Source};
 use crate::census::{Notes, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
@@ -31,6 +31,10 @@ const MANY: u64 = 2_048;
 pub struct SourceReport {
     /// Its name in records.
     pub name: Arc<str>,
+    /// What it was read from.
+    pub kind: SourceKind,
+    /// What tells a file from all others, whatever it is called; streams have nothing of the kind.
+    pub id: Option<FileId>,
     /// Whether it was read at all, and to its end.
     pub error: Option<Error>,
     /// The run was asked to stop before its end.
@@ -59,7 +63,7 @@ pub struct SourceReport {
 
 impl SourceReport {
     /// As a source of a census: what the filter left out was not read.
-    pub fn entry(&self, sensor: &Arc<str>, kind: SourceKind) -> SourceEntry {
+    pub fn entry(&self, sensor: &Arc<str>) -> SourceEntry {
         let counted = Counted {
             span: self.span,
             capture: &self.capture,
@@ -70,7 +74,8 @@ impl SourceReport {
             joined_late: self.joined_late,
             notes: self.notes,
         };
-        let mut entry = counted.entry(sensor, kind, &self.name);
+        let mut entry = counted.entry(sensor, self.kind, &self.name);
+        entry.id = self.id.map(|id| id.to_string());
         entry.packets = entry.packets.saturating_sub(self.filtered);
         entry
     }
@@ -113,8 +118,14 @@ fn read_one(
     before: (u64, u64),
 ) -> SourceReport {
     let name: Arc<str> = input.name().to_string_lossy().into();
+    let kind = match input {
+        Input::File { .. } => SourceKind::File,
+        Input::Stdin => SourceKind::Stream,
+    };
     let mut report = SourceReport {
         name: Arc::clone(&name),
+        kind,
+        id: None,
         error: None,
         stopped: false,
         span: None,
@@ -146,6 +157,15 @@ fn read_one(
             return report;
         }
     };
+    // By its path: what it is called in records need not be the whole truth.
+    let mut unidentified = None;
+    if let Input::File { path, size: Some(_) } = input {
+        match file_id(path) {
+            Ok(id) => report.id = Some(id),
+            // Reading it may fail at the same place, and says more.
+            Err(error) => unidentified = Some(error),
+        }
+    }
     // With other cores at hand, what is read and unpacked is so beside what follows it.
     if settings.threads > 1 {
         source.read_ahead();
@@ -191,6 +211,7 @@ fn read_one(
             }
         }
     }
+    report.error = report.error.or(unidentified);
     let goes_on =
         !report.stopped && contain(|| goes_on(&follower, next, &settings.limits)) == Some(true);
     if !goes_on {
