@@ -66,3 +66,78 @@ fn a_file_with_any_name_is_the_same_source_each_time() {
     assert_eq!(code(&program().args(of_census).arg(&census).output().unwrap()), 0);
     assert_eq!(json(&report)["sources"].as_array().unwrap().len(), 1);
 }
+
+/// Run with the rest of a capture held back until the run was asked to stop.
+#[cfg(target_os = "linux")]
+fn stopped(mut command: Command, to: impl FnOnce(&mut std::process::Child) -> fs::File) -> Output {
+    use std::io::Write;
+    let bytes = fs::read(common::project(CURL)).unwrap();
+    let (begin, rest) = bytes.split_at(bytes.len() / 2);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stream = to(&mut child);
+    stream.write_all(begin).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    // A run that has its answer reads no more.
+    let _ = stream.write_all(rest);
+    drop(stream);
+    child.wait_with_output().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_stopped_run_did_not_come_to_is_said() {
+    for with_census in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let [pipe, report, census] = ["p", "r.json", "c.db"].map(|name| folder.path().join(name));
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut command = program();
+        command.arg("read").arg(&pipe).args([OFFICE, "captures/wget.pcap", "--report"]);
+        command.arg(&report);
+        if with_census {
+            command.arg("--census").arg(&census);
+        }
+        let open = |_: &mut std::process::Child| fs::File::create(&pipe).unwrap();
+        let output = stopped(command, open);
+        assert_eq!(code(&output), 4, "{}", stderr(&output));
+        assert!(stderr(&output).contains("2 inputs were not read"), "{}", stderr(&output));
+        assert!(stderr(&output).contains(OFFICE), "{}", stderr(&output));
+        let words = "`captures/wget.pcap` was not opened: the run was stopped before";
+        assert!(stdout(&output).contains(words), "{}", stdout(&output));
+        let faults = faults(&json(&report));
+        let names: Vec<_> = faults.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, [OFFICE, "captures/wget.pcap"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stream_that_is_ended_is_whole() {
+    let mut command = program();
+    command.args(["read", "-"]).stdin(Stdio::piped());
+    let stdin = |child: &mut std::process::Child| {
+        std::os::fd::OwnedFd::from(child.stdin.take().unwrap()).into()
+    };
+    let output = stopped(command, stdin);
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    assert!(!stdout(&output).contains("stopped"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_file_in_whose_middle_a_run_is_stopped_says_where() {
+    use tlscensus::pipeline::{self, Progress};
+    let settings = common::settings(1, &["dataverse"]);
+    let inputs = tlscensus::capture::paths::expand(&[common::project(OFFICE)]).inputs;
+    let progress = std::sync::Arc::new(Progress::default());
+    progress.stop();
+    let none = None::<&mut tlscensus::sink::FlowSink>;
+    let finished = pipeline::read(&inputs, &settings, None, none, &progress);
+    let [source] = &finished.sources[..] else { unreachable!("one was read") };
+    assert!(source.stopped && source.capture.frames > 0);
+    let size = fs::metadata(common::project(OFFICE)).unwrap().len();
+    let error = source.error.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert!(error.contains("was read to byte "), "{error}");
+    assert!(error.ends_with(&format!("of {size}: the run was stopped")), "{error}");
+}

@@ -224,6 +224,12 @@ pub enum Error {
         /// The interface.
         name: String,
     },
+    /// The run was stopped before it was opened.
+    #[error("`{}` was not opened: the run was stopped before", path.display())]
+    NotReached {
+        /// The file.
+        path: PathBuf,
+    },
     /// Reading failed, or the compressed data is damaged.
     #[error("cannot read `{}` beyond {offset}: {cause}", path.display())]
     Read {
@@ -233,6 +239,16 @@ pub enum Error {
         offset: Offset,
         /// What the system or the decompressor says.
         cause: io::Error,
+    },
+    /// The run was stopped in its middle.
+    #[error("`{}` was read to byte {read} of {size}: the run was stopped", path.display())]
+    Stopped {
+        /// The file.
+        path: PathBuf,
+        /// How many of its bytes were read.
+        read: u64,
+        /// How many it has.
+        size: u64,
     },
     /// The file ends in the middle of a block or packet.
     #[error("`{}` is cut short at {offset}, in the middle of {within}", path.display())]

@@ -105,7 +105,7 @@ fn read(
             words.error(&anyhow!("{error}"), None);
             whole = false;
         }
-        read |= !source.error.as_ref().is_some_and(pipeline::is_unread);
+        read |= !source.is_unread();
     }
     read.then(|| (census.snapshot(), whole))
 }

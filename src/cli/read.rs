@@ -20,6 +20,7 @@ use super::plan::{Judging, filter, reports, window};
 use super::progress;
 use super::publish;
 use super::words::Words;
+use crate::capture::Error;
 use crate::capture::paths::{self, Expansion, Input};
 use crate::census::{Census, SourceEntry, Store};
 use crate::limits::Limits;
@@ -224,7 +225,12 @@ fn read_watched(
         finished
     });
     bar.finish_and_clear();
-    finished
+    let mut finished = finished?;
+    if finished.sources.last().is_some_and(|source| source.stopped) {
+        let ahead = inputs.iter().skip(finished.sources.len());
+        finished.sources.extend(ahead.map(SourceReport::not_reached));
+    }
+    Ok(finished)
 }
 
 /// Read input by input, each into a census of its own that is saved when it is whole: facts are
@@ -251,7 +257,7 @@ fn read_into(
         );
         progress.go_on();
         for source in &part.sources {
-            if !source.error.as_ref().is_some_and(pipeline::is_unread) {
+            if !source.is_unread() {
                 let entry = identified(entry(source, &settings.sensor));
                 store.save(&entry, &census.snapshot())?;
             }
@@ -293,18 +299,27 @@ fn conclude(
     words: &Words,
 ) -> Result<Exit, Failure> {
     let named = plan.expansion.errors.len();
+    let (mut not_reached, mut first) = (0_u64, None);
     for source in &finished.sources {
-        if let Some(error) = &source.error {
-            words.error(&anyhow!("{error}"), hint(source));
+        match &source.error {
+            Some(Error::NotReached { .. }) => {
+                not_reached = not_reached.saturating_add(1);
+                first.get_or_insert(&source.name);
+            }
+            Some(error) => words.error(&anyhow!("{error}"), hint(source)),
+            None => {}
         }
+    }
+    // There may be thousands of them.
+    if let Some(first) = first {
+        let inputs = if not_reached == 1 { "input was" } else { "inputs were" };
+        let left = format!("{not_reached} {inputs} not read, from `{first}` on");
+        words.error(&anyhow!("the run was stopped: {left}"), None);
     }
     if !finished.faults.is_none() {
         words.warn(&finished.faults.to_string(), Some("the capture helps, if you may pass it on"));
     }
-    let unread = finished
-        .sources
-        .iter()
-        .filter(|source| source.error.as_ref().is_some_and(pipeline::is_unread));
+    let unread = finished.sources.iter().filter(|source| source.is_unread());
     if plan.expansion.inputs.is_empty() || unread.count() == finished.sources.len() {
         return Err(Failure::impossible(anyhow!("nothing could be read")));
     }
@@ -333,12 +348,20 @@ fn judge(
     words: &Words,
 ) -> Result<bool, Failure> {
     for source in &finished.sources {
-        census.source(entry(source, &plan.settings.sensor));
+        // What was read is in the census file, if there is one; what was not belongs to this run.
+        if store.is_none() || source.is_unread() {
+            census.source(entry(source, &plan.settings.sensor));
+        }
     }
-    let snapshot = match store {
-        None => census.into_snapshot(),
-        Some(store) => Store::merged(&mut [store], |part| part)?,
-    };
+    let mut snapshot = census.into_snapshot();
+    if let Some(store) = store {
+        let unread = mem::take(&mut snapshot.sources);
+        snapshot = Store::merged(&mut [store], |part| part)?;
+        snapshot.sources.extend(unread);
+        snapshot
+            .sources
+            .sort_by(|a, b| (&a.sensor, a.kind, &a.name).cmp(&(&b.sensor, b.kind, &b.name)));
+    }
     let inventory = Inventory::judge(&snapshot, &plan.judging.question(&plan.settings.limits));
     let written = publish::reports(&plan.reports, &inventory);
     publish::summary(&inventory, plan.streams_to_stdout(), global, words)?;
@@ -362,7 +385,6 @@ fn open_sink(path: Option<&Path>) -> Result<Option<FlowSink>, Failure> {
 
 /// The cure for what is wrong with an input, where it is known.
 fn hint(source: &SourceReport) -> Option<&'static str> {
-    use crate::capture::Error;
     match source.error.as_ref()? {
         Error::Truncated { .. } => {
             Some("everything before that was read; was the capture still being written?")

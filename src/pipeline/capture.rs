@@ -37,7 +37,7 @@ pub struct SourceReport {
     pub id: Option<FileId>,
     /// Whether it was read at all, and to its end.
     pub error: Option<Error>,
-    /// The run was asked to stop before its end.
+    /// The run was asked to stop: nothing after it is read.
     pub stopped: bool,
     /// Time of the earliest and of the latest packet.
     pub span: Option<(Timestamp, Timestamp)>,
@@ -62,6 +62,50 @@ pub struct SourceReport {
 }
 
 impl SourceReport {
+    /// Of an input of which nothing was read yet.
+    fn new(input: &Input) -> Self {
+        Self {
+            name: input.name().to_string_lossy().into(),
+            kind: match input {
+                Input::File { .. } => SourceKind::File,
+                Input::Stdin => SourceKind::Stream,
+            },
+            id: None,
+            error: None,
+            stopped: false,
+            span: None,
+            capture: CaptureStats::default(),
+            filtered: 0,
+            packets: PacketStats::default(),
+            flows: TableStats::default(),
+            datagrams: DatagramStats::default(),
+            logins: LoginStats::default(),
+            joined_late: 0,
+            notes: Notes::default(),
+            faults: Faults::default(),
+        }
+    }
+
+    /// Of an input that the run was stopped before.
+    pub fn not_reached(input: &Input) -> Self {
+        let error = Error::NotReached { path: input.name().to_owned() };
+        Self { error: Some(error), ..Self::new(input) }
+    }
+
+    /// Whether nothing of it was read: it is no capture at all, or was not opened.
+    pub const fn is_unread(&self) -> bool {
+        matches!(
+            self.error,
+            Some(
+                Error::Open { .. }
+                    | Error::NotACapture { .. }
+                    | Error::Empty { .. }
+                    | Error::NotReached { .. }
+                    | Error::Unsupported { .. }
+            )
+        )
+    }
+
     /// As a source of a census: what the filter left out was not read.
     pub fn entry(&self, sensor: &Arc<str>) -> SourceEntry {
         let counted = Counted {
@@ -117,28 +161,8 @@ fn read_one(
     progress: &Arc<Progress>,
     before: (u64, u64),
 ) -> SourceReport {
-    let name: Arc<str> = input.name().to_string_lossy().into();
-    let kind = match input {
-        Input::File { .. } => SourceKind::File,
-        Input::Stdin => SourceKind::Stream,
-    };
-    let mut report = SourceReport {
-        name: Arc::clone(&name),
-        kind,
-        id: None,
-        error: None,
-        stopped: false,
-        span: None,
-        capture: CaptureStats::default(),
-        filtered: 0,
-        packets: PacketStats::default(),
-        flows: TableStats::default(),
-        datagrams: DatagramStats::default(),
-        logins: LoginStats::default(),
-        joined_late: 0,
-        notes: Notes::default(),
-        faults: Faults::default(),
-    };
+    let mut report = SourceReport::new(input);
+    let name = Arc::clone(&report.name);
     let opened = match input {
         Input::Stdin => {
             let stdin = Stdin { progress: Arc::clone(progress) };
@@ -198,10 +222,13 @@ fn read_one(
             before.1.saturating_add(stats.frames),
         );
         match polled {
-            Ok(Poll::End) => break,
-            // Of a stream that is left in its middle nothing is wrong.
-            Ok(_) | Err(_) if progress.is_stopping() => {
+            Ok(Poll::End) => {
+                report.stopped = progress.is_stopping();
+                break;
+            }
+            polled if progress.is_stopping() => {
                 report.stopped = true;
+                report.error = left(input, polled, &stats);
                 break;
             }
             Ok(Poll::Frames(_) | Poll::Idle) => {}
@@ -249,6 +276,14 @@ fn poll(
         Err(error) => fault = Some(error),
     });
     fault.map_or(polled, Err)
+}
+
+/// What is wrong with an input that is left in its middle. A file has an end that was not come to. A stream
+/// ends when it is told to: Ctrl-C in `tcpdump -w - | tlscensus read -` goes to both.
+fn left(input: &Input, polled: Result<Poll, Error>, stats: &CaptureStats) -> Option<Error> {
+    let size = input.size()?;
+    let stopped = || Error::Stopped { path: input.name().to_owned(), read: stats.read_bytes, size };
+    Some(polled.err().unwrap_or_else(stopped))
 }
 
 /// A fault of this program in reading a source.

@@ -32,7 +32,6 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::capture::Error;
 use crate::capture::filter::Filter;
 use crate::capture::paths::Input;
 use crate::census::Census;
@@ -225,15 +224,4 @@ impl Settings {
     fn wants(&self, at: Timestamp) -> bool {
         self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
     }
-}
-
-/// Whether an error means that the input was not a capture at all, or could not be opened.
-pub(crate) const fn is_unread(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Open { .. }
-            | Error::NotACapture { .. }
-            | Error::Empty { .. }
-            | Error::Unsupported { .. }
-    )
 }
