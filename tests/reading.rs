@@ -141,3 +141,27 @@ fn a_file_in_whose_middle_a_run_is_stopped_says_where() {
     assert!(error.contains("was read to byte "), "{error}");
     assert!(error.ends_with(&format!("of {size}: the run was stopped")), "{error}");
 }
+
+#[test]
+fn what_cannot_be_opened_is_in_summary_and_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (missing, report, census) = (at("nosuch.pcap"), at("r.json"), at("c.db"));
+    for census in [&[][..], &["--census", &census]] {
+        let output =
+            run(&[&["read", &missing, CURL, "--report", &report, "-v"][..], census].concat());
+        assert_eq!(code(&output), 4);
+        assert_eq!(stderr(&output).matches("nosuch.pcap").count(), 1, "{}", stderr(&output));
+        let text = stdout(&output);
+        let (_, unseen) = text.split_once("What could not be seen").unwrap();
+        assert!(unseen.contains("nosuch.pcap"), "{text}");
+        assert!(unseen.contains("in 1 source,"), "{text}");
+        let report = json(Path::new(&report));
+        assert_eq!(report["coverage"]["faulty_sources"], 1);
+        assert_eq!(faults(&report).first().unwrap().0, missing);
+    }
+    // It has no identity by which it could be known again.
+    let output = run(&["report", &census, "-v"]);
+    assert_eq!(code(&output), 0);
+    assert!(!stdout(&output).contains("nosuch.pcap"), "{}", stdout(&output));
+}

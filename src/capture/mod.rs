@@ -33,7 +33,7 @@ mod walk;
 
 use std::fmt::{self, Write as _};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -268,6 +268,28 @@ pub enum Error {
         /// Which kind it is, and what can be done.
         reason: &'static str,
     },
+}
+
+impl Error {
+    /// The file or directory that it is about, if it is about one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Empty { path }
+            | Self::Malformed { path, .. }
+            | Self::NoCapture { path }
+            | Self::NotACapture { path, .. }
+            | Self::Open { path, .. }
+            | Self::NotReached { path }
+            | Self::Read { path, .. }
+            | Self::Stopped { path, .. }
+            | Self::Truncated { path, .. }
+            | Self::Unsupported { path, .. } => Some(path),
+            Self::Filter { .. }
+            | Self::Interface { .. }
+            | Self::NoInterface { .. }
+            | Self::Permission { .. } => None,
+        }
+    }
 }
 
 /// Bytes as a person reads them in an error message.

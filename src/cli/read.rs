@@ -22,7 +22,7 @@ use super::publish;
 use super::words::Words;
 use crate::capture::Error;
 use crate::capture::paths::{self, Expansion, Input};
-use crate::census::{Census, SourceEntry, Store};
+use crate::census::{Census, SourceEntry, SourceKind, Store};
 use crate::limits::Limits;
 use crate::pipeline::{self, Carried, Finished, Progress, Settings, SourceReport};
 use crate::report::{Format, Inventory};
@@ -353,6 +353,9 @@ fn judge(
             census.source(entry(source, &plan.settings.sensor));
         }
     }
+    for error in &plan.expansion.errors {
+        census.source(unopened(error, &plan.settings.sensor));
+    }
     let mut snapshot = census.into_snapshot();
     if let Some(store) = store {
         let unread = mem::take(&mut snapshot.sources);
@@ -403,6 +406,15 @@ fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
     let lost = Some(source.faults).filter(|faults| !faults.is_none());
     entry.fault =
         source.error.as_ref().map(ToString::to_string).or_else(|| lost.map(|it| it.to_string()));
+    entry
+}
+
+/// What a report says of a path behind which no input was found. It has no identity by which it could be
+/// known again, so a census file has nothing of it.
+fn unopened(error: &Error, sensor: &Arc<str>) -> SourceEntry {
+    let name = error.path().map(Path::to_string_lossy).unwrap_or_default().into();
+    let mut entry = SourceEntry::new(Arc::clone(sensor), SourceKind::File, name);
+    entry.fault = Some(error.to_string());
     entry
 }
 

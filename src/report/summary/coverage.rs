@@ -41,9 +41,16 @@ pub(in crate::report) fn seen(inventory: &Inventory) -> Option<String> {
     Some(format!(
         "Seen: {} in {}, {}.",
         count(coverage.connections.connections, "TLS connection", "TLS connections"),
-        count(inventory.sources.len() as u64, "source", "sources"),
+        count(read(inventory), "source", "sources"),
         span(coverage.first_seen?, coverage.last_seen?),
     ))
+}
+
+/// Sources of which anything was read.
+fn read(inventory: &Inventory) -> u64 {
+    let unread = |source: &&SourceLine| source.error.is_some() && source.packets == 0;
+    let sources = inventory.sources.len();
+    sources.saturating_sub(inventory.sources.iter().filter(unread).count()) as u64
 }
 
 /// Blind spots by the share of connections.
