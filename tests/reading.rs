@@ -165,3 +165,25 @@ fn what_cannot_be_opened_is_in_summary_and_reports() {
     assert_eq!(code(&output), 0);
     assert!(!stdout(&output).contains("nosuch.pcap"), "{}", stdout(&output));
 }
+
+#[cfg(unix)]
+#[test]
+fn what_was_passed_over_in_a_directory_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let captures = folder.path().join("captures");
+    fs::create_dir(&captures).unwrap();
+    fs::copy(common::project(CURL), captures.join("curl.pcap")).unwrap();
+    for name in ["README.md", "notes.txt"] {
+        fs::write(captures.join(name), "no capture").unwrap();
+    }
+    std::os::unix::fs::symlink(common::project(OFFICE), captures.join("office.pcap")).unwrap();
+    let report = folder.path().join("r.json");
+    let [captures, written] = [&captures, &report].map(|path| path.to_string_lossy());
+    let output = run(&["read", &captures, "--report", &written]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    let words = "In directories, 2 files that are no captures were skipped, and 1 link was not \
+                 followed";
+    assert!(stdout(&output).contains(words), "{}", stdout(&output));
+    let passed_over = &json(&report)["coverage"]["passed_over"];
+    assert_eq!(passed_over, &serde_json::json!({ "files": 2, "links": 1 }));
+}

@@ -25,6 +25,7 @@ use crate::capture::paths::{self, Expansion, Input};
 use crate::census::{Census, SourceEntry, SourceKind, Store};
 use crate::limits::Limits;
 use crate::pipeline::{self, Carried, Finished, Progress, Settings, SourceReport};
+use crate::report::inventory::PassedOver;
 use crate::report::{Format, Inventory};
 use crate::sink::{FlowSink, LargeFile, OutputFile, Sink, Stdout};
 
@@ -365,7 +366,10 @@ fn judge(
             .sources
             .sort_by(|a, b| (&a.sensor, a.kind, &a.name).cmp(&(&b.sensor, b.kind, &b.name)));
     }
-    let inventory = Inventory::judge(&snapshot, &plan.judging.question(&plan.settings.limits));
+    let mut inventory = Inventory::judge(&snapshot, &plan.judging.question(&plan.settings.limits));
+    let Expansion { skipped: files, links, .. } = plan.expansion;
+    inventory.coverage.passed_over =
+        (files > 0 || links > 0).then_some(PassedOver { files, links });
     let written = publish::reports(&plan.reports, &inventory);
     publish::summary(&inventory, plan.streams_to_stdout(), global, words)?;
     written.map_err(Failure::impossible)?;

@@ -9,7 +9,7 @@ use std::io;
 use super::exceptions::Excepted;
 use super::inventory::{Inventory, Remedy};
 use super::summary::answer;
-use super::summary::coverage::{bounds, packets};
+use super::summary::coverage::{bounds, packets, passed_over};
 use super::text::{count, minute, printable, span, unglued};
 use crate::policy::Outcome;
 
@@ -194,7 +194,7 @@ impl Inventory {
             let _ = writeln!(text, "* {}: {number}", name.replace('_', " "));
         }
         let lines = bounds(coverage, true).into_iter().chain(packets(coverage, true));
-        for line in lines {
+        for line in lines.chain(passed_over(coverage)) {
             let _ = writeln!(text, "* {}", unglued(&line));
         }
         if let Some(sentence) = &coverage.watch.sentence {

@@ -12,6 +12,7 @@ pub(super) fn section(inventory: &Inventory) -> Markup {
     blind.extend(coverage::bounds(&inventory.coverage, true));
     blind.extend(coverage::packets(&inventory.coverage, true));
     blind.extend(coverage::interfaces(inventory));
+    blind.extend(coverage::passed_over(&inventory.coverage));
     html! {
         section #seen aria-labelledby="seen-h" {
             h2 #seen-h { "What was seen, and what was not" }

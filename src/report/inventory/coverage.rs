@@ -123,6 +123,9 @@ pub struct CoverageLine {
     pub packets: PacketCoverage,
     /// Sources that could not be opened, or not be read to their end.
     pub faulty_sources: u64,
+    /// What a run over directories did not look into; absent where there was nothing of the kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<PassedOver>,
     /// Connections that are counted, but for which a bound left no room in the lists.
     pub unlisted: UnlistedLine,
     /// Lists that are as long as a bound lets them be.
@@ -135,6 +138,15 @@ pub struct CoverageLine {
     pub handshake_ms: Option<HandshakeTimes>,
     /// How long was watched, and how many legacy stacks may not have been seen yet.
     pub watch: WatchLine,
+}
+
+/// What was found in directories and not read.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PassedOver {
+    /// Files that begin like no capture.
+    pub files: u64,
+    /// Links, none of which is followed.
+    pub links: u64,
 }
 
 /// Packets, and what became of them.

@@ -42,7 +42,7 @@ use crate::x509::{Certificate, Fingerprint, StoreSummary};
 
 use super::exceptions::{Excepted, ExceptionLine};
 
-pub use coverage::{CoverageLine, LostLine, PacketCoverage, SourceLine, UnlistedLine};
+pub use coverage::{CoverageLine, LostLine, PacketCoverage, PassedOver, SourceLine, UnlistedLine};
 use lines::Lines;
 
 pub use identity::NamedBy;

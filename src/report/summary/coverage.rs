@@ -1,7 +1,7 @@
 //! What could not be seen, in words.
 
 use super::page::{Ink, Page};
-use crate::report::inventory::{CoverageLine, Inventory, LostLine, SourceLine};
+use crate::report::inventory::{CoverageLine, Inventory, LostLine, PassedOver, SourceLine};
 use crate::report::text::{count, grouped, percent, printable, span};
 
 /// Faulty sources that are named without `verbose`.
@@ -13,6 +13,7 @@ pub(super) fn write(page: &mut Page, inventory: &Inventory, verbose: bool) {
     lines.extend(bounds(&inventory.coverage, verbose));
     lines.extend(packets(&inventory.coverage, verbose));
     lines.extend(interfaces(inventory));
+    lines.extend(passed_over(&inventory.coverage));
     let faults = faults(inventory, verbose);
     if !(lines.is_empty() && faults.is_empty()) {
         page.heading("What could not be seen");
@@ -208,6 +209,23 @@ pub(in crate::report) fn packets(coverage: &CoverageLine, verbose: bool) -> Vec<
         }
     }
     lines
+}
+
+/// What was found in directories and not read.
+pub(in crate::report) fn passed_over(coverage: &CoverageLine) -> Option<String> {
+    let PassedOver { files, links } = coverage.passed_over?;
+    let files = count(
+        files,
+        "file that is no capture was skipped",
+        "files that are no captures were skipped",
+    );
+    let links = count(links, "link was not followed", "links were not followed");
+    let parts = match coverage.passed_over? {
+        PassedOver { links: 0, .. } => files,
+        PassedOver { files: 0, .. } => links,
+        PassedOver { .. } => format!("{files}, and {links}"),
+    };
+    Some(format!("In directories, {parts}"))
 }
 
 /// What each interface lost, and whether that can have cost handshakes.
