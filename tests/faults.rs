@@ -152,6 +152,28 @@ fn a_disk_that_fills_up_keeps_what_was_there_before() {
 }
 
 #[test]
+fn a_full_disk_under_the_census_costs_neither_records_nor_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = at(&folder, "disk");
+    fs::create_dir(&disk).unwrap();
+    // The census is begun there, and there is room for some of the sources.
+    let setting = format!("mount -t tmpfs -o size=800k none {disk} && ");
+    let run = |name: &str, census: &str| {
+        let [flows, report] = ["ndjson", "json"].map(|end| at(&folder, &format!("{name}.{end}")));
+        let outputs = ["--flows", &flows, "--report", &report, "--census", census];
+        let output = within(&setting, &[&["read", "captures"], &outputs[..]].concat())?;
+        Some((output, fs::read(flows).unwrap(), fs::read(report).unwrap()))
+    };
+    let Some((full, flows, report)) = run("full", &format!("{disk}/c.db")) else { return };
+    assert_eq!(code(&full), 1, "{}", words(&full));
+    assert!(words(&full).starts_with("error: cannot save census"), "{}", words(&full));
+    assert_eq!(words(&full).matches("error:").count(), 1, "{}", words(&full));
+    let (with_room, all_flows, all) = run("room", &at(&folder, "c.db")).unwrap();
+    assert_eq!((code(&with_room), page(&with_room)), (0, page(&full)));
+    assert!(flows == all_flows && report == all);
+}
+
+#[test]
 fn a_place_that_cannot_be_written_to_is_told_before_anything_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let missing = at(&folder, "no/such/flows.ndjson");

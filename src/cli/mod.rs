@@ -11,6 +11,7 @@ mod host;
 #[cfg(feature = "live")]
 mod interfaces;
 mod internal;
+mod kept;
 #[cfg(feature = "serve")]
 mod listen;
 #[cfg(feature = "live")]

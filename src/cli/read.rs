@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::{FailOn, Global, Read};
 use super::exit::{Exit, Failure};
+use super::kept::Kept;
 use super::places::{keep_apart, tidy};
 use super::plan::{Judging, filter, reports, window};
 use super::progress;
@@ -22,7 +23,7 @@ use super::publish;
 use super::words::Words;
 use crate::capture::Error;
 use crate::capture::paths::{self, Expansion, Input};
-use crate::census::{Census, SourceEntry, SourceKind, Store};
+use crate::census::{Census, SourceEntry, SourceKind};
 use crate::limits::Limits;
 use crate::pipeline::{self, Carried, Finished, Progress, Settings, SourceReport};
 use crate::report::inventory::PassedOver;
@@ -52,24 +53,28 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
         let (copy, first) = (copy.display(), first.display());
         words.warn(&format!("`{copy}` is the same capture as `{first}`: it counts once"), None);
     }
+    // Where only records are asked for, nothing is added up.
+    let judged = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();
     // Whether all that is to be written can be is known before anything is read.
-    let store = plan.census.as_deref().map(|path| Store::open(path, &plan.settings.limits));
-    let mut store = store.transpose()?;
+    let kept = plan.census.as_deref().map(|path| Kept::open(path, &plan.settings.limits, judged));
+    let mut kept = kept.transpose()?;
     let files = plan.reports.iter().map(|(path, _)| path).chain(&plan.flows);
     tidy(files.map(PathBuf::as_path), words);
     let mut sink = open_sink(plan.flows.as_deref())?;
-    // Where only records are asked for, nothing is added up.
-    let judged = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();
     let census = judged.then(|| Census::new(&plan.settings.limits));
-    let finished = read_watched(&plan, census.as_ref(), store.as_mut(), sink.as_mut(), words)?;
+    let finished = read_watched(&plan, census.as_ref(), kept.as_mut(), sink.as_mut(), words)?;
+    let unsaved = kept.as_mut().and_then(Kept::take_failure);
     let written = finish_records(sink, &plan, finished.output.as_ref());
     // What could not be written in one place is no reason to leave out the others.
-    let reported = conclude(&plan, census, store, &finished, global, words);
-    let Err(failure) = written else { return reported };
-    if let Err(other) = reported {
-        words.error(&other.error, other.hint.as_deref());
+    let mut ended = conclude(&plan, census, kept, &finished, global, words);
+    for failure in written.err().into_iter().chain(unsaved) {
+        // The last one is told when the program ends.
+        if let Err(other) = ended {
+            words.error(&other.error, other.hint.as_deref());
+        }
+        ended = Err(failure);
     }
-    Err(failure)
+    ended
 }
 
 /// Complete the records, if all of them could be written.
@@ -192,7 +197,7 @@ fn shared<K: Eq + Hash>(keys: impl Iterator<Item = Option<K>>) -> Vec<bool> {
 fn read_watched(
     plan: &Plan,
     census: Option<&Census>,
-    store: Option<&mut Store>,
+    kept: Option<&mut Kept>,
     sink: Option<&mut FlowSink>,
     words: &Words,
 ) -> Result<Finished, Failure> {
@@ -207,7 +212,7 @@ fn read_watched(
     let total: Option<u64> = inputs.iter().map(Input::size).sum();
     let bar = progress::bar(total, words.quiet);
     let over = AtomicBool::new(false);
-    let finished = thread::scope(|scope| {
+    let mut finished = thread::scope(|scope| {
         let watching = scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 if asked.load(Ordering::Relaxed) {
@@ -217,16 +222,15 @@ fn read_watched(
                 thread::park_timeout(progress::TICK);
             }
         });
-        let finished = match store {
-            None => Ok(pipeline::read(inputs, &plan.settings, census, sink, &progress)),
-            Some(store) => read_into(store, inputs, &plan.settings, sink, &progress),
+        let finished = match kept {
+            None => pipeline::read(inputs, &plan.settings, census, sink, &progress),
+            Some(kept) => read_into(kept, inputs, &plan.settings, sink, &progress),
         };
         over.store(true, Ordering::Relaxed);
         watching.thread().unpark();
         finished
     });
     bar.finish_and_clear();
-    let mut finished = finished?;
     if finished.sources.last().is_some_and(|source| source.stopped) {
         let ahead = inputs.iter().skip(finished.sources.len());
         finished.sources.extend(ahead.map(SourceReport::not_reached));
@@ -237,12 +241,12 @@ fn read_watched(
 /// Read input by input, each into a census of its own that is saved when it is whole: facts are
 /// kept per source, and memory holds one of them at a time.
 fn read_into(
-    store: &mut Store,
+    kept: &mut Kept,
     inputs: &[Input],
     settings: &Settings,
     mut sink: Option<&mut FlowSink>,
     progress: &Arc<Progress>,
-) -> Result<Finished, Failure> {
+) -> Finished {
     let mut all = Finished::default();
     let mut carried = Carried::default();
     for (n, input) in inputs.iter().enumerate() {
@@ -259,8 +263,7 @@ fn read_into(
         progress.go_on();
         for source in &part.sources {
             if !source.is_unread() {
-                let entry = identified(entry(source, &settings.sensor));
-                store.save(&entry, &census.snapshot())?;
+                kept.save(identified(entry(source, &settings.sensor)), census.snapshot());
             }
         }
         let stopped = part.sources.iter().any(|source| source.stopped);
@@ -275,7 +278,7 @@ fn read_into(
             break;
         }
     }
-    Ok(all)
+    all
 }
 
 /// A stream has no identity by which it could be known again: it is another one each time.
@@ -294,7 +297,7 @@ fn identified(mut entry: SourceEntry) -> SourceEntry {
 fn conclude(
     plan: &Plan,
     census: Option<Census>,
-    store: Option<Store>,
+    kept: Option<Kept>,
     finished: &Finished,
     global: &Global,
     words: &Words,
@@ -326,7 +329,7 @@ fn conclude(
     }
     let matched = match census {
         None => false,
-        Some(census) => judge(plan, census, store, finished, global, words)?,
+        Some(census) => judge(plan, census, kept, finished, global, words)?,
     };
     let broken = finished.sources.iter().any(|source| source.error.is_some());
     Ok(if matched {
@@ -343,14 +346,14 @@ fn conclude(
 fn judge(
     plan: &Plan,
     census: Census,
-    store: Option<Store>,
+    kept: Option<Kept>,
     finished: &Finished,
     global: &Global,
     words: &Words,
 ) -> Result<bool, Failure> {
     for source in &finished.sources {
         // What was read is in the census file, if there is one; what was not belongs to this run.
-        if store.is_none() || source.is_unread() {
+        if kept.is_none() || source.is_unread() {
             census.source(entry(source, &plan.settings.sensor));
         }
     }
@@ -358,9 +361,9 @@ fn judge(
         census.source(unopened(error, &plan.settings.sensor));
     }
     let mut snapshot = census.into_snapshot();
-    if let Some(store) = store {
+    if let Some(kept) = kept {
         let unread = mem::take(&mut snapshot.sources);
-        snapshot = Store::merged(&mut [store], |part| part)?;
+        snapshot = kept.merged()?;
         snapshot.sources.extend(unread);
         snapshot
             .sources
