@@ -187,3 +187,17 @@ fn what_was_passed_over_in_a_directory_is_counted() {
     let passed_over = &json(&report)["coverage"]["passed_over"];
     assert_eq!(passed_over, &serde_json::json!({ "files": 2, "links": 1 }));
 }
+
+#[test]
+fn only_what_can_fail_on_something_takes_the_option() {
+    let mut commands = vec![["host", "10.20.0.13"]];
+    if cfg!(feature = "serve") {
+        commands.push(["serve", "--listen=127.0.0.1:0"]);
+    }
+    for command in commands {
+        let output = run(&[&command[..], &["/nowhere.db", "--fail-on", "breaks"]].concat());
+        assert_eq!(code(&output), 2, "{command:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("--fail-on"), "{}", stderr(&output));
+        assert!(!stdout(&run(&[command[0], "--help"])).contains("--fail-on"), "{command:?}");
+    }
+}

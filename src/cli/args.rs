@@ -114,6 +114,8 @@ pub(super) struct Read {
     #[command(flatten)]
     pub(super) judgement: Judgement,
     #[command(flatten)]
+    pub(super) failing: Failing,
+    #[command(flatten)]
     pub(super) window: Window,
     /// Write one JSON object per TLS connection to FILE, or to standard output (-).
     #[arg(long, value_name = "FILE|-")]
@@ -141,6 +143,8 @@ pub(super) struct Report {
     #[command(flatten)]
     pub(super) judgement: Judgement,
     #[command(flatten)]
+    pub(super) failing: Failing,
+    #[command(flatten)]
     pub(super) window: Window,
     /// Write the inventory of hosts to FILE (.html, .json, .csv or .md). May be repeated.
     #[arg(long = "report", value_name = "FILE")]
@@ -164,6 +168,8 @@ pub(super) struct Diff {
     pub(super) new: PathBuf,
     #[command(flatten)]
     pub(super) judgement: Judgement,
+    #[command(flatten)]
+    pub(super) failing: Failing,
 }
 
 /// `tlscensus host`.
@@ -193,6 +199,8 @@ pub(super) struct Live {
     pub(super) filter: Option<String>,
     #[command(flatten)]
     pub(super) judgement: Judgement,
+    #[command(flatten)]
+    pub(super) failing: Failing,
     /// Add one JSON object per TLS connection to FILE, or write it to standard output (-).
     #[arg(long, value_name = "FILE|-")]
     pub(super) flows: Option<PathBuf>,
@@ -284,6 +292,11 @@ pub(super) struct Judgement {
     /// Owners of networks: CSV with network,owner[,site]. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) groups: Vec<PathBuf>,
+}
+
+/// What makes a run fail that was done.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Failing {
     /// Exit with 3 where a host in scope breaks, or a finding is medium or worse, and is not excepted.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) fail_on: Option<FailOn>,

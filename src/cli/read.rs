@@ -112,7 +112,7 @@ impl Plan {
             until,
             filter: filter(args.filter.as_deref())?,
         };
-        let fail_on = args.judgement.fail_on;
+        let fail_on = args.failing.fail_on;
         let census = args.census;
         let streams = args.flows.as_deref().filter(|path| *path != Path::new("-"));
         let outputs: Vec<&Path> = streams

@@ -43,9 +43,5 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
     tidy(files.iter().map(|(path, _)| path.as_path()), words);
     publish::reports(&files, &inventory).map_err(Failure::impossible)?;
     publish::summary(&inventory, false, global, words)?;
-    Ok(if publish::matches(args.judgement.fail_on, &inventory) {
-        Exit::Matched
-    } else {
-        Exit::Done
-    })
+    Ok(if publish::matches(args.failing.fail_on, &inventory) { Exit::Matched } else { Exit::Done })
 }

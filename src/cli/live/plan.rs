@@ -103,7 +103,7 @@ impl Plan {
             interfaces,
             options: Options { filter: args.filter, ring_bytes, members: args.capture_threads },
             settings,
-            fail_on: args.judgement.fail_on,
+            fail_on: args.failing.fail_on,
             judging: Arc::new(judging),
             flows: args.flows,
             rotation,
