@@ -201,3 +201,36 @@ fn only_what_can_fail_on_something_takes_the_option() {
         assert!(!stdout(&run(&[command[0], "--help"])).contains("--fail-on"), "{command:?}");
     }
 }
+
+#[test]
+fn a_window_or_filter_that_leaves_nothing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = folder.path().join("c.db").to_string_lossy().into_owned();
+    assert_eq!(code(&run(&["read", "-q", OFFICE, "--census", &census])), 0);
+    for args in [["read", OFFICE], ["report", &census]] {
+        let output = run(&[&args[..], &["--since", "2037-11-22"]].concat());
+        assert_eq!(code(&output), 0);
+        let text = stdout(&output);
+        assert!(text.contains("No handshake began in the time that was asked for"), "{text}");
+        assert!(!text.contains("mirror port"), "{text}");
+    }
+    if cfg!(feature = "live") {
+        let text = stdout(&run(&["read", OFFICE, "--filter", "tcp port 1"]));
+        assert!(text.contains("No packet matches the filter"), "{text}");
+        assert!(!text.contains("was the capture running"), "{text}");
+    }
+}
+
+#[test]
+fn a_window_that_ends_before_it_begins_is_wrong_usage() {
+    for args in
+        [["read", OFFICE, "-q"], ["report", "/nowhere.db", "-q"], ["host", "10.0.0.1", OFFICE]]
+    {
+        for until in ["2026-03-01", "2026-03-02"] {
+            let window = ["--since", "2026-03-02", "--until", until];
+            let output = run(&[&args[..], &window].concat());
+            assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
+            assert!(stderr(&output).contains("--until"), "{}", stderr(&output));
+        }
+    }
+}

@@ -9,9 +9,10 @@ use anyhow::anyhow;
 
 use super::args::{Global, Host};
 use super::exit::{Exit, Failure};
-use super::plan::{Judging, census_window};
+use super::plan::Judging;
 use super::publish;
 use super::read::drop_copies;
+use super::window::window;
 use super::words::Words;
 use crate::capture::paths::{self, Input};
 use crate::census::store::is_database;
@@ -26,7 +27,7 @@ use crate::sink::FlowSink;
 pub(super) fn run(args: &Host, global: &Global, words: &Words) -> Result<Exit, Failure> {
     let limits = Limits::default();
     let judging = Judging::new(&args.judgement)?;
-    let window = census_window(&args.window)?;
+    let window = window(&args.window)?;
     let (censuses, captures): (Vec<_>, Vec<_>) =
         args.paths.iter().cloned().partition(|path| is_database(path).unwrap_or(false));
     let mut merger = Merger::new(&limits);

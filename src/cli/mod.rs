@@ -25,6 +25,7 @@ mod read;
 mod report;
 #[cfg(feature = "serve")]
 mod serve;
+mod window;
 mod words;
 
 use std::process::ExitCode;

@@ -17,16 +17,17 @@ use super::args::{FailOn, Global, Read};
 use super::exit::{Exit, Failure};
 use super::kept::Kept;
 use super::places::{keep_apart, tidy};
-use super::plan::{Judging, filter, reports, window};
+use super::plan::{Judging, filter, reports};
 use super::progress;
 use super::publish;
+use super::window::window;
 use super::words::Words;
 use crate::capture::Error;
 use crate::capture::paths::{self, Expansion, Input};
 use crate::census::{Census, SourceEntry, SourceKind};
 use crate::limits::Limits;
 use crate::pipeline::{self, Carried, Finished, Progress, Settings, SourceReport};
-use crate::report::inventory::PassedOver;
+use crate::report::inventory::{Narrowed, PassedOver};
 use crate::report::{Format, Inventory};
 use crate::sink::{FlowSink, LargeFile, OutputFile, Sink, Stdout};
 
@@ -97,7 +98,7 @@ impl Plan {
     fn new(args: Read) -> Result<Self, Failure> {
         let limits = Limits::default();
         let judging = Judging::new(&args.judgement)?;
-        let (since, until) = window(&args.window)?;
+        let window = window(&args.window)?;
         let reports = reports(args.report)?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let mut expansion = paths::expand(&args.paths);
@@ -108,8 +109,8 @@ impl Plan {
             sensor: args.sensor.unwrap_or_else(host_name).into(),
             policies: judging.policies.clone(),
             trust: Arc::clone(&judging.trust),
-            since,
-            until,
+            since: window.since,
+            until: window.until,
             filter: filter(args.filter.as_deref())?,
         };
         let fail_on = args.failing.fail_on;
@@ -370,6 +371,10 @@ fn judge(
             .sort_by(|a, b| (&a.sensor, a.kind, &a.name).cmp(&(&b.sensor, b.kind, &b.name)));
     }
     let mut inventory = Inventory::judge(&snapshot, &plan.judging.question(&plan.settings.limits));
+    inventory.narrowed = Narrowed {
+        window: plan.settings.since.is_some() || plan.settings.until.is_some(),
+        filter: plan.settings.filter.is_some(),
+    };
     let Expansion { skipped: files, links, .. } = plan.expansion;
     inventory.coverage.passed_over =
         (files > 0 || links > 0).then_some(PassedOver { files, links });

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::args::{Global, Report};
 use super::exit::{Exit, Failure};
 use super::places::{keep_apart, tidy};
-use super::plan::{Judging, census_window, reports};
+use super::plan::{Judging, reports};
 use super::publish;
+use super::window::window;
 use super::words::Words;
 use crate::census::Store;
 use crate::limits::Limits;
@@ -21,7 +22,7 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
     }
     let limits = Limits::default();
     let judging = Judging::new(&args.judgement)?;
-    let window = census_window(&args.window)?;
+    let window = window(&args.window)?;
     let files = reports(args.files)?;
     let outputs: Vec<_> = files.iter().map(|(path, _)| path.as_path()).collect();
     keep_apart(args.censuses.iter().map(PathBuf::as_path), &outputs)?;
@@ -37,6 +38,7 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
     let snapshot = Store::merged(&mut stores, |part| part.between(window))?;
     drop(stores);
     let mut inventory = Inventory::judge(&snapshot, &judging.question(&limits));
+    inventory.narrowed.window = window.since.is_some() || window.until.is_some();
     if let Some(key) = &key {
         inventory.anonymize(key);
     }

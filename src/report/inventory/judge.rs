@@ -13,8 +13,8 @@ use super::identity::Identity;
 use super::outcomes::Judged;
 use super::totals::Summary;
 use super::{
-    CoverageLine, Inventory, PolicyLine, SCHEMA, TrustLine, clients, coverage, edges, joined,
-    servers, watch,
+    CoverageLine, Inventory, Narrowed, PolicyLine, SCHEMA, TrustLine, clients, coverage, edges,
+    joined, servers, watch,
 };
 use crate::report::exceptions::Exceptions;
 use crate::report::names::Names;
@@ -73,6 +73,7 @@ impl Inventory {
             },
             clients,
             servers,
+            narrowed: Narrowed::default(),
         };
         question.exceptions.apply(&mut inventory);
         inventory.summary.count_excepted(&inventory.clients, &inventory.servers);

@@ -83,6 +83,18 @@ pub struct Inventory {
     pub certificates: Vec<CertificateLine>,
     /// What could not be seen.
     pub coverage: CoverageLine,
+    /// What was left out as it was not asked for: a page with nothing on it says so.
+    #[serde(skip)]
+    pub narrowed: Narrowed,
+}
+
+/// What a question leaves out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Narrowed {
+    /// Handshakes that began at another time.
+    pub window: bool,
+    /// Packets that do not match a filter.
+    pub filter: bool,
 }
 
 impl Inventory {

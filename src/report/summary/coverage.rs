@@ -307,16 +307,34 @@ pub(super) fn nothing(page: &mut Page, inventory: &Inventory) {
         Ink::Bold,
         &format!(
             "No TLS handshake was seen in {} ({}, {}).",
-            count(inventory.sources.len() as u64, "source", "sources"),
+            count(read(inventory), "source", "sources"),
             count(packets.read, "packet", "packets"),
             count(coverage.flows, "flow", "flows"),
         ),
     );
-    if packets.read == 0 {
+    let narrowed = inventory.narrowed;
+    if packets.read == 0 && narrowed.filter {
+        page.paragraph(
+            Ink::Plain,
+            "No packet matches the filter. One with a VLAN tag matches only an expression that asks for \
+             it, as `vlan and tcp port 443`.",
+        );
+    } else if packets.read == 0 && !(narrowed.window && inventory.sources.is_empty()) {
         page.paragraph(
             Ink::Plain,
             "There is no packet in it: was the capture running, and on the right interface?",
         );
+    } else if packets.read > 0 && coverage.flows == 0 {
+        let worst = packets.skipped.iter().max_by_key(|(_, number)| **number);
+        let why = worst.map_or_else(
+            || "None of them belongs to a TCP or UDP conversation.".to_owned(),
+            |(reason, number)| {
+                format!("Most of them, {}, were {}.", grouped(*number), skipped(reason).0)
+            },
+        );
+        page.paragraph(Ink::Plain, &why);
+    } else if narrowed.window {
+        page.paragraph(Ink::Plain, &outside(inventory));
     } else if coverage.midstream > 0 {
         page.paragraph(
             Ink::Plain,
@@ -326,20 +344,22 @@ pub(super) fn nothing(page: &mut Page, inventory: &Inventory) {
                 count(coverage.midstream, "connection", "connections"),
             ),
         );
-    } else if coverage.flows == 0 {
-        let worst = packets.skipped.iter().max_by_key(|(_, number)| **number);
-        let why = worst.map_or_else(
-            || "None of them belongs to a TCP or UDP conversation.".to_owned(),
-            |(reason, number)| {
-                format!("Most of them, {}, were {}.", grouped(*number), skipped(reason).0)
-            },
-        );
-        page.paragraph(Ink::Plain, &why);
     } else {
         page.paragraph(
             Ink::Plain,
             "Packets were followed, but none of them begins TLS. Does the mirror port carry the \
              VLAN of the clients, and does a capture filter let their ports through?",
         );
+    }
+}
+
+/// Nothing in the time that was asked for, and of which time the packets are.
+fn outside(inventory: &Inventory) -> String {
+    let words = "No handshake began in the time that was asked for (--since, --until)";
+    let first = inventory.sources.iter().filter_map(|source| source.first_seen).min();
+    let last = inventory.sources.iter().filter_map(|source| source.last_seen).max();
+    match first.zip(last) {
+        Some((first, last)) => format!("{words}: the packets are of {}.", span(first, last)),
+        None => format!("{words}."),
     }
 }
