@@ -2,7 +2,8 @@
 //! what is new, and what has gone silent.
 //!
 //! It speaks of the first policy. Silence is no fix: a host that was not seen again may be switched
-//! off, or on holiday; and one that was seen but could not be judged is not fixed either.
+//! off, or on holiday; and one that was seen but could not be judged is not fixed either. Nor is one
+//! of which only what was able before was seen again.
 //!
 //! A host that changed its address is followed as within one inventory: by its MAC address, else by
 //! a name that it gave itself, as long as one host alone has it on either side.
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use super::exceptions::{ExceptionLine, ExceptionStatus};
 use super::inventory::{Client, Inventory, Server, ServerName};
+use super::mended;
 use super::summary::page::{Ink, Page};
 use super::summary::{self, Style};
 use super::text::{count, printable};
@@ -25,7 +27,7 @@ const LISTED: usize = 20;
 /// What became of things that break.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// They broke, were seen again, and do no more.
+    /// They broke, and what broke was seen to be able.
     pub fixed: Vec<Change>,
     /// They broke and do still.
     pub still: Vec<Change>,
@@ -33,7 +35,7 @@ pub struct Changes {
     pub new: Vec<Change>,
     /// They broke, and were not seen again.
     pub silent: Vec<Change>,
-    /// They broke, and what was seen since proves nothing.
+    /// They broke, and what was seen since does not prove that all of it is able.
     pub unproven: Vec<Change>,
 }
 
@@ -78,10 +80,16 @@ impl Diff {
                 .map(|((.., id), (name, _))| (name, id))
                 .collect()
         };
+        let mended = mended::clients(old, new, &followed);
+        let mended_servers = mended::servers(old, new);
         Self {
             policy: new.policies.first().map(|policy| policy.id.to_string()).unwrap_or_default(),
-            clients: changes(&clients(old, None), &clients(new, Some(&followed))),
-            servers: changes(&servers(old), &servers(new)),
+            clients: changes(
+                &clients(old, None),
+                &clients(new, Some(&followed)),
+                |who| matches!(who, Who::Before(address) if mended.contains(address)),
+            ),
+            servers: changes(&servers(old), &servers(new), |name| mended_servers.contains(&**name)),
             new_findings: fresh(false),
             excepted_findings: fresh(true),
             exceptions: new.exceptions.clone(),
@@ -102,16 +110,20 @@ impl Diff {
         page.paragraph(
             if new.is_empty() { Ink::Bold } else { Ink::Bad },
             &format!(
-                "Under {}: {} fixed, {} still, {} new, {} gone silent.",
+                "Under {}: {} fixed, {} still, {} new, {} gone silent{}.",
                 self.policy,
                 count(number(fixed), "client host", "client hosts"),
-                match number(still) + number(unproven) {
+                match number(still) {
                     0 => "none breaks".to_owned(),
                     1 => "1 breaks".to_owned(),
                     many => format!("{many} break"),
                 },
                 number(new),
                 number(silent),
+                match number(unproven) {
+                    0 => String::new(),
+                    some => format!(", {some} seen again but not proven to be fixed"),
+                },
             ),
         );
         for (what, changes) in [("Clients", &self.clients), ("Servers of ours", &self.servers)] {
@@ -279,7 +291,8 @@ fn servers(inventory: &Inventory) -> Judged<Arc<ServerName>> {
     inventory.servers.iter().filter(|server| server.internal).filter_map(line).collect()
 }
 
-fn changes<K: Ord>(old: &Judged<K>, new: &Judged<K>) -> Changes {
+/// What became of those that broke; `is_mended` says of which all that broke was seen to be able.
+fn changes<K: Ord>(old: &Judged<K>, new: &Judged<K>, is_mended: impl Fn(&K) -> bool) -> Changes {
     let mut changes = Changes::default();
     for (key, (outcome, change)) in old {
         if *outcome != Outcome::Breaks {
@@ -299,8 +312,8 @@ fn changes<K: Ord>(old: &Judged<K>, new: &Judged<K>) -> Changes {
         match now {
             // The list of the new ones is for what did not break before.
             Outcome::Breaks => changes.still.push(moved(later, "was", change)),
-            Outcome::Ready => changes.fixed.push(moved(change, "now", later)),
-            Outcome::AtRisk | Outcome::Unknown => {
+            Outcome::Ready if is_mended(key) => changes.fixed.push(moved(change, "now", later)),
+            Outcome::Ready | Outcome::AtRisk | Outcome::Unknown => {
                 changes.unproven.push(moved(change, "now", later));
             }
         }

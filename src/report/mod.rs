@@ -13,6 +13,7 @@ mod host;
 mod html;
 pub mod inventory;
 mod markdown;
+mod mended;
 pub mod names;
 #[cfg(test)]
 pub(crate) mod sample;

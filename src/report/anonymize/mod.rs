@@ -371,7 +371,7 @@ impl Server {
             *print = key.fingerprint(*print);
         }
         for verdict in &mut self.verdicts {
-            for sni in verdict.snis.iter_mut().flatten() {
+            for sni in verdict.snis.iter_mut().chain(&mut verdict.ready).flatten() {
                 *sni = key.name(sni);
             }
             verdict.snis.sort_unstable();

@@ -416,6 +416,9 @@ pub struct ServerVerdict {
     pub evidence: String,
     /// The names by which it is no better than that.
     pub snis: Vec<Option<String>>,
+    /// Where it is ready and has several names, those by which it is; no report lists them.
+    #[serde(skip)]
+    pub ready: Vec<Option<String>>,
     /// Who agreed to leave it as it is; absent where nobody did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excepted: Option<Arc<Excepted>>,

@@ -117,6 +117,7 @@ fn line<'f>(
                 reasons: judged.reasons.clone(),
                 evidence: judged.sentence(),
                 snis: worst_names(judged),
+                ready: names(judged, Outcome::Ready),
                 excepted: None,
             })
             .collect(),
@@ -140,10 +141,14 @@ fn worst_names(judged: &ServerOutcome) -> Vec<Option<String>> {
     if matches!(judged.outcome, Outcome::Ready | Outcome::Unknown) {
         return Vec::new();
     }
-    judged
-        .names
-        .iter()
-        .filter(|name| name.outcome == judged.outcome)
+    names(judged, judged.outcome)
+}
+
+/// The names by which a server is this, if that is its own outcome and it has several.
+fn names(judged: &ServerOutcome, outcome: Outcome) -> Vec<Option<String>> {
+    let all = if judged.is(outcome) { &*judged.names } else { &[] };
+    all.iter()
+        .filter(|name| name.outcome == outcome)
         .map(|name| name.name.as_deref().map(str::to_owned))
         .collect()
 }
