@@ -106,7 +106,11 @@ impl Reason {
     /// What answers it, for a reader who asks in general.
     pub const fn fixes(self) -> &'static [Fix] {
         match self {
-            Self::Version => &[Fix::ClientVersionBelowPolicy, Fix::ServerVersionBelowPolicy],
+            Self::Version => &[
+                Fix::ClientVersionBelowPolicy,
+                Fix::ClientVersionBeyondPolicy,
+                Fix::ServerVersionBelowPolicy,
+            ],
             Self::CipherSuite => {
                 &[Fix::ClientSuiteMissing, Fix::ServerSuiteMissing, Fix::ServerSuiteNotAllowed]
             }

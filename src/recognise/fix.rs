@@ -25,8 +25,10 @@ macro_rules! fixes {
 }
 
 fixes! {
-    /// The client offers no version of the policy.
+    /// The client offers no version of the policy, but lower ones.
     ClientVersionBelowPolicy = "client-version-below-policy",
+    /// The client offers nothing but versions above the policy's highest.
+    ClientVersionBeyondPolicy = "client-version-beyond-policy",
     /// The client offers no suite of the policy.
     ClientSuiteMissing = "client-suite-missing",
     /// The client names no group that will do.

@@ -371,7 +371,7 @@ mod tests {
             }
         }
         assert_eq!(Remediation::all().len(), count);
-        assert_eq!(count, 64);
+        assert_eq!(count, 65);
         let mut ids: Vec<_> =
             Remediation::all().iter().map(|remediation| &remediation.id).collect();
         ids.sort();

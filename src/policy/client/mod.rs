@@ -64,6 +64,12 @@ impl ClientOutcome {
     pub fn has(&self, reason: Reason) -> bool {
         self.reasons.contains(&reason)
     }
+
+    /// Whether it offers no version of the policy because all that it offers are higher.
+    pub fn is_beyond(&self) -> bool {
+        let highest = self.evidence.asked.as_ref().and_then(|asked| asked.versions.highest());
+        self.has(Reason::Version) && self.evidence.offered.lowest() > highest
+    }
 }
 
 /// The outcome of a client stack: one host, one transport, one offer.

@@ -137,7 +137,9 @@ impl FindingId {
                 Fix::ServerVersionBelowPolicy,
                 Fix::ServerAcceptsLegacyVersion,
             ],
-            Self::OfferMaxVersion => &[Fix::ClientVersionBelowPolicy],
+            Self::OfferMaxVersion => {
+                &[Fix::ClientVersionBelowPolicy, Fix::ClientVersionBeyondPolicy]
+            }
             Self::OfferNoSuite => {
                 &[Fix::ClientSuiteMissing, Fix::ClientGroupMissing, Fix::ClientSignatureMissing]
             }

@@ -166,7 +166,9 @@ fn client<'p>(case: &Case<'_>, verdict: &Verdict<'p>, found: &mut Found<'_, 'p>)
     let policy = Some(&*verdict.policy.id);
     let outcome = &verdict.client;
     if outcome.is(Outcome::Breaks) {
-        let (id, fixes): (_, &[Fix]) = if outcome.has(Reason::Version) {
+        let (id, fixes): (_, &[Fix]) = if outcome.is_beyond() {
+            (Id::OfferMaxVersion, &[Fix::ClientVersionBeyondPolicy])
+        } else if outcome.has(Reason::Version) {
             (Id::OfferMaxVersion, &[Fix::ClientVersionBelowPolicy])
         } else if outcome.has(Reason::CipherSuite) {
             (Id::OfferNoSuite, &[Fix::ClientSuiteMissing])

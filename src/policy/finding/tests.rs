@@ -333,3 +333,22 @@ fn an_sslv2_format_cipher_counts_by_its_two_lower_bytes() {
     // `0x00c02f` on the wire is 0xc02f.
     assert_eq!(CipherSuite(0x00_c02f), CipherSuite::new(0xc02f));
 }
+
+#[test]
+fn a_client_of_nothing_but_what_is_beyond_the_policy_is_told_to_allow_less_too() {
+    let only = |max| {
+        let mut offer = sample::offer(max, &[0x1301, 0xc02f]);
+        offer.supported_versions = Some(vec![max]);
+        Sample::new(1, 1).offers(&Arc::new(offer)).0
+    };
+    let fix = |record: &crate::record::FlowRecord| {
+        let evidence = record.evidence();
+        let case = record.case(&evidence);
+        let old = policy("only", "", &[(GCM, "allowed")]);
+        let found = findings(&case, &[judge(&old, &case)], &mut Vec::new);
+        let own = found.iter().find(|finding| finding.id == Id::OfferMaxVersion);
+        own.and_then(|finding| finding.remediation).map(|remedy| &*remedy.id)
+    };
+    assert_eq!(fix(&only(V::TLS1_3)), Some("client-allow-tls12"));
+    assert_eq!(fix(&only(V::SSL3)), Some("schannel-tls12-client"));
+}

@@ -259,6 +259,7 @@ pub(super) fn client_remedies(judged: &[ClientOutcome], software: &[Candidate]) 
     let mut fixes = Vec::new();
     for judged in judged.iter().filter(|judged| judged.is(Outcome::Breaks)) {
         fixes.extend(judged.reasons.iter().filter_map(|reason| match reason {
+            Reason::Version if judged.is_beyond() => Some(Fix::ClientVersionBeyondPolicy),
             Reason::Version => Some(Fix::ClientVersionBelowPolicy),
             Reason::CipherSuite => Some(Fix::ClientSuiteMissing),
             Reason::Group => Some(Fix::ClientGroupMissing),

@@ -268,3 +268,15 @@ fn the_exit_code_speaks_of_the_first_policy() {
     let both = judge(&snapshot(&[old]), &["mozilla-old-5.8", "rfc8996"], &[]);
     assert!(!both.breaks() && both.clients[0].verdicts[1].outcome == Outcome::Breaks);
 }
+
+#[test]
+fn a_client_of_tls13_alone_is_to_allow_tls12_too_where_the_policy_ends_there() {
+    let mut only = offer(V::TLS1_3, &[0x1301]);
+    only.supported_versions = Some(vec![V::TLS1_3]);
+    let stack =
+        inventory(&[Sample::new(1, 7).offers(&Arc::new(only)).0]).clients[0].stacks[0].clone();
+    assert_eq!(stack.verdicts[0].outcome, Outcome::Breaks);
+    let fixes: Vec<_> = stack.remediations.iter().map(|remedy| remedy.id).collect();
+    assert_eq!(fixes, ["client-allow-tls12"]);
+    assert_eq!(stack.findings[0].remediation, Some("client-allow-tls12"));
+}
