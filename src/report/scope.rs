@@ -178,7 +178,8 @@ impl Networks {
 impl Default for Networks {
     /// Private, link-local and loopback ranges (RFC 1918, 3927, 4193, 4291 §2.5.6).
     fn default() -> Self {
-        let v4 = |a, b, bits: u8| Network { address: Address::v4([a, b, 0, 0]), bits: 96 + bits };
+        let v4 =
+            |a, b, bits: u8| Network { address: Address::v4([a, b, 0, 0]), bits: V4_MAPPED + bits };
         let v6 = |a: u8, b: u8, bits| {
             let mut octets = [0; 16];
             [octets[0], octets[1]] = [a, b];
@@ -198,6 +199,9 @@ impl Default for Networks {
     }
 }
 
+/// The length of the prefix of IPv4-mapped addresses (RFC 4291 §2.5.5.2).
+const V4_MAPPED: u8 = 96;
+
 /// A network in CIDR notation; a single address is a network of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -212,8 +216,12 @@ impl Network {
         self.bits
     }
 
-    /// Whether the address lies in it.
+    /// Whether the address lies in it. One of IPv6 that is wider than all of the IPv4-mapped addresses
+    /// holds none of them: whoever writes `::/0` means IPv6.
     pub fn contains(self, address: Address) -> bool {
+        if self.bits < V4_MAPPED && address.to_ip().is_ipv4() {
+            return false;
+        }
         let bits = |address: Address| u128::from_be_bytes(address.octets());
         // A shift by the full width has no result: no bit counts.
         let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
@@ -336,6 +344,17 @@ mod tests {
         }
         assert!(!covers("[2001:db8::1]:8443", &v6, None));
         assert!(Scope::default().covers(&v6, None));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_holds_no_ipv4_unless_it_lies_among_the_mapped_ones() {
+        let (v4, v6) = (server("203.0.113.7", 443, None), server("::1", 443, None));
+        for pattern in ["::/0", "::/1", "::/64", "::/80", "::/95"] {
+            assert!(!covers(pattern, &v4, None) && covers(pattern, &v6, None), "{pattern}");
+        }
+        for pattern in ["::ffff:0:0/96", "::ffff:203.0.113.0/120", "0.0.0.0/0"] {
+            assert!(covers(pattern, &v4, None) && !covers(pattern, &v6, None), "{pattern}");
+        }
     }
 
     #[test]
