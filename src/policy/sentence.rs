@@ -161,14 +161,14 @@ impl ClientOutcome {
                 let groups: Vec<String> =
                     evidence.groups.iter().map(ToString::to_string).take(6).collect();
                 let names = if groups.is_empty() { "none".to_owned() } else { listed(&groups) };
-                format!("its suites need a group that {policy} accepts, and it names {names}")
+                format!("offers suites that need a group that {policy} accepts, and names {names}")
             }
             Reason::Signature => {
                 let kinds = asked.certificate_types.map(key_words).unwrap_or_default();
                 if !evidence.needs.is_empty() {
                     let needs = key_words(evidence.needs);
                     return format!(
-                        "its suites need {needs} certificates, and {policy} has {kinds} only"
+                        "offers suites that need {needs} certificates, and {policy} has {kinds} only"
                     );
                 }
                 format!("accepts no signature by {kinds} certificates, which are what {policy} has")
@@ -272,7 +272,10 @@ impl ServerEvidence {
                     tally.map_or(0, |tally| tally.connections)
                 };
                 let (able, unable) = (count(self.able) + count(self.risky), count(self.unable));
-                format!("{able} connections prove that it can, {unable} that it cannot, by turns")
+                let connections = if able == 1 { "connection" } else { "connections" };
+                format!(
+                    "showed in {able} {connections} that it can, in {unable} that it cannot, by turns"
+                )
             }
             Reason::Changed => {
                 let date = self.changed.map(|at| at.to_string()).unwrap_or_default();

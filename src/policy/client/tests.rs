@@ -292,7 +292,7 @@ fn a_suite_for_a_certificate_that_the_policy_does_not_have_is_of_no_use() {
     let none = changed(with(&[0xc02b]), |offer| offer.groups = Some(vec![NamedGroup(0x0100)]));
     assert_eq!(judged(&under(rsa), &none), breaks(Reason::Signature), "the group is no matter");
     let sentence = client(&under(rsa), Transport::Tcp, Some(&with(&[0xc02b])), &[]).sentence();
-    assert_eq!(sentence, "its suites need ECDSA certificates, and p has RSA only");
+    assert_eq!(sentence, "offers suites that need ECDSA certificates, and p has RSA only");
     // Mozilla's old profile asks servers for RSA and lists suites for ECDSA all the same.
     let old = Policy::by_id("mozilla-old-5.8").unwrap();
     assert_eq!(judged(&old, &with(&[0xc02b, 0xc02c])), breaks(Reason::Signature));

@@ -100,7 +100,7 @@ fn dates(case: &Case<'_>, leaf: &Certificate, found: &mut Found<'_, '_>) {
             told(found, Id::CertExpired, text, &[Fix::LeafExpired]);
         }
         (Left::Few(days), Some(end)) => {
-            let text = format!("the certificate expires on {end}, {days} days later");
+            let text = format!("the certificate expires on {end}, {}", later(days));
             told(found, Id::CertExpiresSoon, text, &[Fix::LeafExpiring]);
         }
         _ => {}
@@ -110,6 +110,15 @@ fn dates(case: &Case<'_>, leaf: &Certificate, found: &mut Found<'_, '_>) {
     {
         let text = format!("the certificate is valid only from {begin}");
         told(found, Id::CertNotYetValid, text, &[Fix::LeafNotYetValid]);
+    }
+}
+
+/// So many whole days later.
+fn later(days: i64) -> String {
+    match days {
+        0 => "less than a day later".to_owned(),
+        1 => "1 day later".to_owned(),
+        _ => format!("{days} days later"),
     }
 }
 
@@ -263,6 +272,11 @@ mod tests {
         roots
             .map(|finding| format!("{} [{}]", finding.text, finding.remediation.unwrap().id))
             .collect()
+    }
+
+    #[test]
+    fn days_that_are_left() {
+        assert_eq!([0, 1, 2].map(later), ["less than a day later", "1 day later", "2 days later"]);
     }
 
     fn ending_at(name: &str, status: ChainStatus) -> ChainReport {

@@ -224,6 +224,13 @@ fn server<'p>(verdict: &Verdict<'p>, found: &mut Found<'_, 'p>) {
         Outcome::AtRisk if outcome.has(Reason::Group) && !outcome.has(Reason::CipherSuite) => {
             (Id::ServerNoSuite, Severity::Medium, &[Fix::ServerGroupMissing])
         }
+        // Of evidence by turns: what it lacked where it could not.
+        Outcome::AtRisk if outcome.has(Reason::Mixed) && outcome.evidence.lacks_version() => {
+            (Id::ServerMaxVersion, Severity::Medium, &[Fix::ServerVersionBelowPolicy])
+        }
+        Outcome::AtRisk if outcome.has(Reason::Mixed) && !outcome.has(Reason::CipherSuite) => {
+            (Id::ServerNoSuite, Severity::Medium, &[Fix::ServerSuiteMissing])
+        }
         Outcome::AtRisk => (Id::ServerNoSuite, Severity::Medium, &[Fix::ServerSuiteNotAllowed]),
         Outcome::Ready | Outcome::Unknown => return,
     };

@@ -352,3 +352,27 @@ fn a_client_of_nothing_but_what_is_beyond_the_policy_is_told_to_allow_less_too()
     assert_eq!(fix(&only(V::TLS1_3)), Some("client-allow-tls12"));
     assert_eq!(fix(&only(V::SSL3)), Some("schannel-tls12-client"));
 }
+
+#[test]
+fn what_is_said_of_a_client_is_a_sentence() {
+    let text = |rest, change: fn(&mut Offer)| {
+        let policy = policy("only", rest, &[(GCM, "allowed")]);
+        let mut offer = sample::offer(V::TLS1_2, &[0xc02f]);
+        change(&mut offer);
+        let record = Sample::new(1, 1).offers(&Arc::new(offer)).0;
+        let evidence = record.evidence();
+        let case = record.case(&evidence);
+        let found = findings(&case, &[judge(&policy, &case)], &mut Vec::new);
+        let own = found.into_iter().find(|finding| finding.id == Id::OfferNoSuite);
+        own.map(|finding| finding.text).unwrap_or_default()
+    };
+    let no_curve = |offer: &mut Offer| offer.groups = Some(Vec::new());
+    assert_eq!(
+        text("", no_curve),
+        "the client offers suites that need a group that p accepts, and names none"
+    );
+    assert_eq!(
+        text("certificate_types = ['ecdsa']", |_| ()),
+        "the client offers suites that need RSA certificates, and p has ECDSA only"
+    );
+}

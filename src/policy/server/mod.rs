@@ -79,6 +79,15 @@ pub struct ServerEvidence {
     pub asked: Option<Asked>,
 }
 
+impl ServerEvidence {
+    /// Whether a connection proves that it lacks the version: by its choice, or by its refusal of an
+    /// offer of every version.
+    pub(crate) fn lacks_version(&self) -> bool {
+        let refuses = self.refusal == Some(AlertDescription::PROTOCOL_VERSION);
+        self.below.is_some() || self.unable.is_some() && refuses
+    }
+}
+
 impl ServerOutcome {
     /// Whether it is this.
     pub fn is(&self, outcome: Outcome) -> bool {

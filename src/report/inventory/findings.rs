@@ -276,10 +276,13 @@ pub(super) fn server_remedies(judged: &[ServerOutcome]) -> Vec<Remedy> {
     let mut fixes = Vec::new();
     for judged in judged {
         fixes.extend(judged.reasons.iter().filter_map(|reason| match (judged.outcome, reason) {
-            (Outcome::Breaks, Reason::Version) | (Outcome::AtRisk, Reason::Mixed) => {
+            (Outcome::Breaks, Reason::Version) => Some(Fix::ServerVersionBelowPolicy),
+            (Outcome::AtRisk, Reason::Mixed) if judged.evidence.lacks_version() => {
                 Some(Fix::ServerVersionBelowPolicy)
             }
-            (Outcome::Breaks, Reason::CipherSuite) => Some(Fix::ServerSuiteMissing),
+            (Outcome::Breaks, Reason::CipherSuite) | (Outcome::AtRisk, Reason::Mixed) => {
+                Some(Fix::ServerSuiteMissing)
+            }
             (Outcome::AtRisk, Reason::CipherSuite) => Some(Fix::ServerSuiteNotAllowed),
             (Outcome::AtRisk, Reason::Group) => Some(Fix::ServerGroupMissing),
             _ => None,

@@ -112,7 +112,10 @@ fn evidence_that_alternates_is_mixed_with_counts_and_a_day_makes_a_change_with_i
     let verdict = |records: &[FlowRecord]| inventory(records).servers[0].verdicts[0].clone();
     let mixed = verdict(&[good(0), bad(60_000), good(120_000)]);
     assert_eq!((mixed.outcome, &*mixed.reasons), (Outcome::AtRisk, &[Reason::Mixed][..]));
-    assert_eq!(mixed.evidence, "2 connections prove that it can, 1 that it cannot, by turns");
+    assert_eq!(
+        mixed.evidence,
+        "showed in 2 connections that it can, in 1 that it cannot, by turns"
+    );
     let fixed = verdict(&[bad(0), bad(1_000), good(DAY_MS + 1_000)]);
     assert_eq!((fixed.outcome, &*fixed.reasons), (Outcome::Ready, &[Reason::Changed][..]));
     assert!(fixed.evidence.contains("2026-03-02"), "{}", fixed.evidence);
@@ -279,4 +282,23 @@ fn a_client_of_tls13_alone_is_to_allow_tls12_too_where_the_policy_ends_there() {
     let fixes: Vec<_> = stack.remediations.iter().map(|remedy| remedy.id).collect();
     assert_eq!(fixes, ["client-allow-tls12"]);
     assert_eq!(stack.findings[0].remediation, Some("client-allow-tls12"));
+}
+
+#[test]
+fn a_server_of_which_versions_alternate_has_a_finding_of_versions() {
+    let at =
+        |ms, version, suite| Sample::new(1, 7).offers(&able()).at(ms).chooses(version, suite).0;
+    let records = [at(0, V::TLS1_2, 0xc02f), at(1_000, V::TLS1_0, 0x002f)];
+    let server = &inventory(&records).servers[0];
+    let of_server: Vec<_> =
+        server.findings.iter().filter(|finding| finding.id.starts_with("server.")).collect();
+    let [finding] = *of_server else { panic!("{of_server:?}") };
+    assert_eq!(
+        (finding.id, finding.severity, finding.remediation),
+        ("server.max_version", "medium", Some("schannel-tls12-server"))
+    );
+    assert_eq!(
+        &*finding.text,
+        "the server showed in 1 connection that it can, in 1 that it cannot, by turns"
+    );
 }

@@ -328,9 +328,7 @@ pub(super) fn nothing(page: &mut Page, inventory: &Inventory) {
         let worst = packets.skipped.iter().max_by_key(|(_, number)| **number);
         let why = worst.map_or_else(
             || "None of them belongs to a TCP or UDP conversation.".to_owned(),
-            |(reason, number)| {
-                format!("Most of them, {}, were {}.", grouped(*number), skipped(reason).0)
-            },
+            |(reason, number)| mostly(packets.read, *number, skipped(reason).0),
         );
         page.paragraph(Ink::Plain, &why);
     } else if narrowed.window {
@@ -361,5 +359,14 @@ fn outside(inventory: &Inventory) -> String {
     match first.zip(last) {
         Some((first, last)) => format!("{words}: the packets are of {}.", span(first, last)),
         None => format!("{words}."),
+    }
+}
+
+/// What became of most packets, of a capture that shows nothing else.
+fn mostly(read: u64, number: u64, why: &str) -> String {
+    match (read, number) {
+        (1, _) => format!("It was {}.", why.replace("they carry", "it carries")),
+        (_, 1) => format!("One of them was {}.", why.replace("they carry", "it carries")),
+        _ => format!("Most of them, {}, were {why}.", grouped(number)),
     }
 }

@@ -329,3 +329,17 @@ fn a_policy_that_names_its_servers_gives_a_hint() {
     inventory.scope = vec!["10.0.0.0/8".to_owned()];
     assert!(!inventory.summary(PLAIN).contains("hint:"));
 }
+
+#[test]
+fn a_capture_without_tls_says_what_most_of_its_packets_were() {
+    let mut inventory = judge(&snapshot(&[]), &["dataverse"], &[]);
+    inventory.coverage.flows = 0;
+    let mut said = |read, skipped| {
+        inventory.coverage.packets.read = read;
+        inventory.coverage.packets.skipped = [("not_ip", skipped)].into();
+        inventory.summary(PLAIN).lines().nth(1).unwrap().to_owned()
+    };
+    assert_eq!(said(1, 1), "It was not looked at: it carries no IP.");
+    assert_eq!(said(2, 1), "One of them was not looked at: it carries no IP.");
+    assert_eq!(said(2, 2), "Most of them, 2, were not looked at: they carry no IP.");
+}
