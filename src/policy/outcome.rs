@@ -80,7 +80,7 @@ pub enum Reason {
     Signature,
     /// It does not trust a root that the policy requires.
     Root,
-    /// The hello was a retry with a lowered version.
+    /// The hello was a retry with a lowered version, marked as one or not.
     Fallback,
     /// QUIC says nothing of the versions below TLS 1.3.
     Transport,
@@ -195,8 +195,10 @@ impl Reason {
                  with the alert unknown_ca: it does not trust that root."
             }
             Self::Fallback => {
-                "The hello is marked as a retry with a lowered version (TLS_FALLBACK_SCSV): the \
-                 client can do more than it says here. Its other hellos decide."
+                "The hello is a retry with a lowered version: it is marked as one \
+                 (TLS_FALLBACK_SCSV), or it came at most ten seconds after a hello with more that \
+                 the same server, asked for the same name, refused or left without an answer. The \
+                 client can do more than it says here: its other hellos decide."
             }
             Self::Transport => {
                 "Over QUIC there is no version below TLS 1.3, so a QUIC hello says nothing of what \

@@ -117,6 +117,17 @@ impl ClientOutcome {
     fn clause(&self, reason: Reason) -> String {
         let evidence = &self.evidence;
         let max = evidence.max_version.map_or("no known version", words);
+        // What is a retry is one whatever was asked: one that could do it itself has no such thing.
+        if reason == Reason::Fallback {
+            return if evidence.follows_failure {
+                format!(
+                    "a retry with a lowered version (at most {max}) after a hello with more that the \
+                     same server refused or left without an answer; that one decides"
+                )
+            } else {
+                format!("a retry with a lowered version (at most {max}); its other hellos decide")
+            };
+        }
         let Some(asked) = &evidence.asked else { return reason.explanation().to_owned() };
         let policy = &asked.policy;
         match reason {
@@ -178,9 +189,6 @@ impl ClientOutcome {
                 format!(
                     "answered a chain that verifies up to {root}, which {policy} requires, with unknown_ca"
                 )
-            }
-            Reason::Fallback => {
-                format!("a retry with a lowered version (at most {max}); its other hellos decide")
             }
             Reason::Transport => {
                 format!("QUIC has no version below TLS 1.3, of which {policy} says nothing")

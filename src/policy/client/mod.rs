@@ -48,6 +48,9 @@ pub struct ClientEvidence {
     pub needs: KeyKinds,
     /// An established connection was inside the policy: proof where the hello is missing.
     pub established: bool,
+    /// It follows a failed attempt with more at the same server: a retry, though nothing in the hello
+    /// says so.
+    pub follows_failure: bool,
     /// The common name of a required root that it rejected.
     pub rejected_root: Option<Box<str>>,
     /// What was asked, where the outcome has a reason.

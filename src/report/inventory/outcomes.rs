@@ -10,7 +10,7 @@ use std::thread;
 use foldhash::fast::RandomState;
 
 use crate::census::StackKey;
-use crate::policy::{self, ClientOutcome, Outcome, Policy, Reason, ServerOutcome};
+use crate::policy::{self, ClientEvidence, ClientOutcome, Outcome, Policy, Reason, ServerOutcome};
 use crate::record::Case;
 
 use super::chains::address;
@@ -89,7 +89,11 @@ fn stacks(facts: &Facts<'_>) -> Vec<StackJudged> {
 
 /// The outcome of a retry with less: the stack of which it is the echo decides.
 fn echo(outcome: ClientOutcome) -> ClientOutcome {
-    ClientOutcome { outcome: Outcome::Unknown, reasons: vec![Reason::Fallback], ..outcome }
+    ClientOutcome {
+        outcome: Outcome::Unknown,
+        reasons: vec![Reason::Fallback],
+        evidence: ClientEvidence { follows_failure: true, ..outcome.evidence },
+    }
 }
 
 /// Judge the servers, each by what all clients saw of it by the names in scope.

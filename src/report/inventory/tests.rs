@@ -110,6 +110,27 @@ fn a_retry_with_less_is_not_counted() {
 }
 
 #[test]
+fn a_retry_that_no_signal_marks_is_said_to_follow_what_failed() {
+    let low = Arc::new(offer(ProtocolVersion::TLS1_2, &[0xc02f, 0x002f]));
+    let refused = AlertDescription::PROTOCOL_VERSION;
+    let records = [
+        Sample::new(1, 1).offers(&modern()).refused(refused).0,
+        Sample::new(1, 1).offers(&low).at(300).chooses(ProtocolVersion::TLS1_2, 0xc02f).0,
+    ];
+    let inventory = inventory(&records);
+    let stacks = &inventory.clients[0].stacks;
+    let retry = stacks.iter().find(|stack| stack.fallback_of.is_some()).unwrap();
+    assert_eq!(*retry.verdicts[0].reasons, [Reason::Fallback]);
+    assert_eq!(
+        &*retry.verdicts[0].evidence,
+        "a retry with a lowered version (at most TLS 1.2) after a hello with more that the same \
+         server refused or left without an answer; that one decides"
+    );
+    let general = Reason::Fallback.explanation();
+    assert!(general.contains("TLS_FALLBACK_SCSV") && general.contains("refused"), "{general}");
+}
+
+#[test]
 fn in_doubt_a_lower_offer_stands_for_itself() {
     // One of them began too late; one before any failure; one too many.
     assert_eq!(fallbacks(&attempts(&[(0, 300), (60_000, 71_000)])), [None, None]);
