@@ -34,12 +34,7 @@ pub(super) struct Judging {
 
 impl Judging {
     pub(super) fn new(args: &Judgement) -> Result<Self, Failure> {
-        let policies = args
-            .policy
-            .iter()
-            .map(|word| Policy::resolve(word))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(Failure::usage)?;
+        let policies = policies(&args.policy)?;
         let specs = args
             .trust
             .iter()
@@ -80,6 +75,24 @@ impl Judging {
             limits,
         }
     }
+}
+
+/// The policies that these words name, each once: reports tell them apart by their ids.
+fn policies(words: &[String]) -> Result<Vec<Arc<Policy>>, Failure> {
+    let mut policies: Vec<Arc<Policy>> = Vec::new();
+    for word in words {
+        let policy = Policy::resolve(word).map_err(Failure::usage)?;
+        match policies.iter().find(|other| other.id == policy.id) {
+            None => policies.push(policy),
+            Some(same) if *same == policy => {}
+            Some(_) => {
+                let id = &policy.id;
+                let why = anyhow!("two policies are called {id}: give one of them another id");
+                return Err(Failure::usage(why));
+            }
+        }
+    }
+    Ok(policies)
 }
 
 /// Every value of an option that may be repeated.
@@ -147,6 +160,29 @@ fn moment(text: &str) -> anyhow::Result<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_counts_once_and_two_may_not_share_an_id() {
+        let ids = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            let named = policies(&words).map_err(|failure| format!("{:#}", failure.error));
+            named.map(|named| named.iter().map(|one| one.id.to_string()).collect::<Vec<_>>())
+        };
+        let file = "src/policy/builtin/dataverse.toml";
+        assert_eq!(
+            ids(&["dataverse", "rfc8996", "Dataverse", file, "dataverse"]).unwrap(),
+            ["dataverse", "rfc8996"]
+        );
+        let directory = tempfile::tempdir().unwrap();
+        let own = directory.path().join("own.toml");
+        let text =
+            std::fs::read_to_string(file).unwrap().replacen("title = \"", "title = \"Our ", 1);
+        std::fs::write(&own, text).unwrap();
+        assert_eq!(
+            ids(&["dataverse", own.to_str().unwrap()]).unwrap_err(),
+            "two policies are called dataverse: give one of them another id"
+        );
+    }
 
     #[test]
     fn dates_and_times() {

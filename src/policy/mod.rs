@@ -49,7 +49,7 @@ pub use versions::VersionSet;
 use suites::SuiteRules;
 
 /// What an enforcing peer will accept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Its name on the command line and in records.
     pub id: Arc<str>,
@@ -74,7 +74,7 @@ pub struct Policy {
 }
 
 /// What a policy file says for people; no rule among it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
     /// One line.
     pub title: Box<str>,
@@ -119,7 +119,7 @@ impl fmt::Display for Status {
 }
 
 /// Where a policy is written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// `vendor`, `vendor-doc`, `standard`, or whatever the file says.
     pub kind: Option<Box<str>>,
@@ -136,7 +136,7 @@ pub struct Source {
 }
 
 /// A date that matters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyDate {
     /// When, ISO 8601, perhaps only year and month.
     pub date: Box<str>,

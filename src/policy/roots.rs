@@ -10,7 +10,7 @@ use super::Policy;
 use crate::x509::{Certificate, ChainReport};
 
 /// A root (or, in one vendor's table, an intermediate) that a policy names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
     /// Its common name.
     pub common_name: Box<str>,

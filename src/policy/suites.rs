@@ -97,7 +97,7 @@ impl Level {
 }
 
 /// A suite as a policy file lists it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedSuite {
     /// The suite.
     pub suite: CipherSuite,
@@ -110,7 +110,7 @@ pub struct ListedSuite {
 }
 
 /// What a policy file says of suites.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuiteText {
     /// How it speaks of them.
     pub rule: CipherRule,
@@ -188,7 +188,7 @@ impl SuiteText {
 }
 
 /// The suites of a policy, ready to be asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuiteRules {
     /// What the file says.
     pub text: SuiteText,
@@ -261,7 +261,7 @@ const fn is_wide(suite: CipherSuite) -> bool {
 }
 
 /// A set of suites: one bit for each 16-bit number, the few wider ones by name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct SuiteSet {
     bits: Box<[u64]>,
     wide: Vec<CipherSuite>,
