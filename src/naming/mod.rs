@@ -2,8 +2,9 @@
 //!
 //! In go datagrams, out come [`Heard`]s: an address and a name, or an address and the MAC address
 //! that it was leased to. Most datagrams are told by their ports and cost nothing more. What is said
-//! twice in an hour is passed on once. Names are what hosts say of themselves, or others of them: evidence, no
-//! proof, and only what looks like a host name is taken for one.
+//! twice in an hour is passed on once. Names are what hosts say of themselves, or servers of them: evidence, no
+//! proof, and only what looks like a host name is taken for one. What a neighbour says of another address
+//! than its own is not taken.
 
 #![warn(
     clippy::arithmetic_side_effects,
@@ -64,6 +65,12 @@ impl NameSource {
     /// instance, does not tell one host from another.
     pub const fn is_own(self) -> bool {
         !matches!(self, Self::Dns)
+    }
+
+    /// Whether hosts call it out to their neighbours, each for itself: of the address that it came
+    /// from it says something, of others whoever likes could say anything.
+    const fn is_called_out(self) -> bool {
+        matches!(self, Self::Llmnr | Self::Mdns | Self::Netbios)
     }
 }
 
@@ -135,8 +142,9 @@ impl NameReader {
         let Some(kind) = Kind::of(source).or_else(|| Kind::of(target)) else { return };
         let (known, hash, remembered) = (&mut self.known, &self.hash, self.remembered);
         let hour = at.start_of_hour();
+        let sender = datagram.source.address;
         let mut fresh = |said: Said| {
-            if !is_of_one_host(said.address()) {
+            if !is_of_one_host(said.address()) || said.is_hearsay(sender) {
                 return;
             }
             if known.len() >= remembered {
@@ -150,7 +158,7 @@ impl NameReader {
         match kind {
             Kind::Dhcp => self.requests.read(payload, &mut fresh),
             Kind::Dns(named) => dns::read(payload, named, &mut fresh),
-            Kind::Netbios => netbios::read(payload, datagram.source.address, &mut fresh),
+            Kind::Netbios => netbios::read(payload, sender, &mut fresh),
         }
     }
 }
@@ -182,6 +190,14 @@ impl Said {
         match self {
             Self::Name { name, .. } => size_of::<Self>().saturating_add(name.len()),
             Self::Lease { .. } => size_of::<Self>(),
+        }
+    }
+
+    /// Whether it is the name of another than the sender, who can speak for itself only.
+    fn is_hearsay(&self, sender: Address) -> bool {
+        match self {
+            Self::Name { address, source, .. } => source.is_called_out() && *address != sender,
+            Self::Lease { .. } => false,
         }
     }
 

@@ -130,7 +130,7 @@ fn registration(suffix: u8, flags: u16) -> Vec<u8> {
     bytes.extend(netbios(suffix));
     bytes.extend([0, 0x20, 0, 1]);
     let mut data = flags.to_be_bytes().to_vec();
-    data.extend([10, 0, 0, 5]);
+    data.extend([10, 0, 0, 9]);
     bytes.extend(record(&[0xc0, 12], 0x20, 1, 300_000, &data));
     bytes
 }
@@ -167,22 +167,22 @@ fn dns_answers_name_servers_by_what_was_asked() {
 fn hosts_name_themselves_to_their_neighbours() {
     let mut mdns = header(0x8400, [0, 1, 0, 2]);
     mdns.extend(record(&name("_http._tcp.local"), 12, 1, 60, &name("x._http._tcp.local")));
-    mdns.extend(record(&name("Printer-3.local"), 1, 0x8001, 120, &[10, 0, 0, 7]));
+    mdns.extend(record(&name("Printer-3.local"), 1, 0x8001, 120, &[10, 0, 0, 9]));
     // Goodbye (RFC 6762 §10.1).
-    mdns.extend(record(&name("gone.local"), 1, 0x8001, 0, &[10, 0, 0, 8]));
-    assert_eq!(said(&[((5353, 5353), &mdns)]), ["10.0.0.7 printer-3.local mdns"]);
+    mdns.extend(record(&name("gone.local"), 1, 0x8001, 0, &[10, 0, 0, 9]));
+    assert_eq!(said(&[((5353, 5353), &mdns)]), ["10.0.0.9 printer-3.local mdns"]);
     let mut llmnr = header(0x8000, [1, 1, 0, 0]);
     llmnr.extend(name("ERP01"));
     llmnr.extend([0, 1, 0, 1]);
-    llmnr.extend(record(&[0xc0, 12], 1, 1, 30, &[10, 0, 0, 5]));
-    assert_eq!(said(&[((5355, 50_000), &llmnr)]), ["10.0.0.5 erp01 llmnr"]);
+    llmnr.extend(record(&[0xc0, 12], 1, 1, 30, &[10, 0, 0, 9]));
+    assert_eq!(said(&[((5355, 50_000), &llmnr)]), ["10.0.0.9 erp01 llmnr"]);
 }
 
 #[test]
 fn netbios_names_of_hosts_are_taken_and_those_of_groups_are_not() {
     let said_by = |message: &[u8]| said(&[((137, 137), message)]);
-    assert_eq!(said_by(&registration(0x00, 0x6000)), ["10.0.0.5 erp01 netbios"]);
-    assert_eq!(said_by(&registration(0x20, 0x0000)), ["10.0.0.5 erp01 netbios"]);
+    assert_eq!(said_by(&registration(0x00, 0x6000)), ["10.0.0.9 erp01 netbios"]);
+    assert_eq!(said_by(&registration(0x20, 0x0000)), ["10.0.0.9 erp01 netbios"]);
     assert_eq!(said_by(&registration(0x1c, 0x0000)), [""; 0], "a domain");
     assert_eq!(said_by(&registration(0x00, 0x8000)), [""; 0], "a group");
     // The list of its names, from the host itself.
@@ -192,6 +192,21 @@ fn netbios_names_of_hosts_are_taken_and_those_of_groups_are_not() {
     data.extend(b"CORP           \x00\x84\x00");
     status.extend(record(&netbios(0x00), 0x21, 1, 0, &data));
     assert_eq!(said_by(&status), ["10.0.0.9 erp01 netbios"]);
+}
+
+/// Whoever likes can tell the neighbours what others are called.
+#[test]
+fn what_a_neighbour_says_of_another_host_is_not_taken() {
+    let mut mdns = header(0x8400, [0, 2, 0, 0]);
+    mdns.extend(record(&name("twin.local"), 1, 0x8001, 120, &[10, 0, 0, 7]));
+    mdns.extend(record(&name("8.0.0.10.in-addr.arpa"), 12, 1, 120, &name("twin.local")));
+    assert_eq!(said(&[((5353, 5353), &mdns)]), [""; 0]);
+    let mut llmnr = header(0x8000, [0, 1, 0, 0]);
+    llmnr.extend(record(&name("twin"), 1, 1, 30, &[10, 0, 0, 7]));
+    assert_eq!(said(&[((5355, 50_000), &llmnr)]), [""; 0]);
+    let mut netbios = registration(0x00, 0x6000);
+    *netbios.last_mut().unwrap() = 7;
+    assert_eq!(said(&[((137, 137), &netbios)]), [""; 0]);
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod compressed;
 mod datagrams;
 mod files;
 mod handshakes;
+mod reports;
 mod segments;
 
 use std::fs;

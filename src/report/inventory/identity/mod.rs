@@ -2,8 +2,9 @@
 //!
 //! A host that changes its address stays one host where a MAC address or a name that it gave itself
 //! proves it. A MAC address seen with more than [`ADDRESSES_OF_ONE`] addresses is a router's and
-//! proves nothing, nor does such a name; and an address that showed several MAC addresses was given
-//! from one host to another: it belongs to none. All of this is a function of the facts.
+//! proves nothing, nor does such a name, nor do names that lead on to more addresses than that; and
+//! an address that showed several MAC addresses was given from one host to another: it belongs to
+//! none. All of this is a function of the facts.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -109,9 +110,10 @@ impl Identity {
                 members.for_each(|other| groups.unite(*first, *other));
             }
         }
-        // Names may have led from one MAC address to another: then they prove nothing.
+        // Names may have led from one MAC address to another, or on and on: then they prove nothing.
         let is_one = |addresses: &Vec<Address>| {
-            addresses.iter().filter_map(own).flatten().collect::<BTreeSet<_>>().len() <= 1
+            addresses.len() <= ADDRESSES_OF_ONE
+                && addresses.iter().filter_map(own).flatten().collect::<BTreeSet<_>>().len() <= 1
         };
         self.addresses = groups.sets();
         self.addresses.retain(|_, addresses| is_one(addresses));
@@ -191,11 +193,20 @@ impl Macs {
 struct Groups(BTreeMap<Address, Address>);
 
 impl Groups {
-    fn lowest(&self, mut address: Address) -> Address {
-        while let Some(lower) = self.0.get(&address).filter(|lower| **lower != address) {
-            address = *lower;
+    /// The lowest of a set. What is passed on the way there is shortened, or a chain of names would
+    /// be walked again for each of its addresses.
+    fn lowest(&mut self, mut address: Address) -> Address {
+        while let Some(lower) = self.above(address) {
+            let Some(next) = self.above(lower) else { return lower };
+            self.0.insert(address, next);
+            address = next;
         }
         address
+    }
+
+    /// The lower address that one hangs on; none if it is the lowest.
+    fn above(&self, address: Address) -> Option<Address> {
+        self.0.get(&address).copied().filter(|lower| *lower != address)
     }
 
     fn unite(&mut self, one: Address, other: Address) {
@@ -205,10 +216,11 @@ impl Groups {
         self.0.insert(high, low);
     }
 
-    fn sets(&self) -> BTreeMap<Address, Vec<Address>> {
+    fn sets(mut self) -> BTreeMap<Address, Vec<Address>> {
         let mut sets: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
-        for address in self.0.keys() {
-            sets.entry(self.lowest(*address)).or_default().push(*address);
+        let all: Vec<_> = self.0.keys().copied().collect();
+        for address in all {
+            sets.entry(self.lowest(address)).or_default().push(address);
         }
         sets
     }

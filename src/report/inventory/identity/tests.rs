@@ -111,6 +111,19 @@ fn names_that_lead_from_one_mac_address_to_another_prove_nothing() {
 }
 
 #[test]
+fn names_that_lead_on_to_more_than_four_addresses_prove_nothing() {
+    // Each name is of two addresses only: `n5` of 5 and 6, `n6` of 6 and 7.
+    let chain = |links: std::ops::Range<u8>| -> Vec<Said> {
+        let two =
+            |link| [link, link + 1].map(|last| name(last, &format!("n{link}"), NameSource::Mdns));
+        links.flat_map(two).collect()
+    };
+    let all: Vec<_> = (5..=9).map(|last| (last, None)).collect();
+    assert_eq!(hosts(&census(&all, chain(5..8))), [vec![5, 6, 7, 8], vec![9]]);
+    assert_eq!(hosts(&census(&all, chain(5..9))).len(), 5);
+}
+
+#[test]
 fn names_are_shown_with_who_said_them() {
     let said = vec![
         name(5, "erp01", NameSource::Netbios),

@@ -1,0 +1,30 @@
+//! Bombs of what a report adds up: names that join hosts, retries, issuers that look alike.
+
+use super::capture::{Capture, Ends, hello, record, stream};
+use super::{Bound, measure};
+
+#[test]
+fn names_that_lead_from_host_to_host() {
+    let bound = Bound { nanoseconds: 250.0, memory: 400 };
+    measure("hosts that share a name with the next each", &bound, 3_000, |size| {
+        let mut capture = Capture::new();
+        for number in 0..size {
+            let client = 0x0a00_0000 + number as u32;
+            let ends = Ends { client, port: 5_000, server: 0x0b00_0000, service: 443 };
+            stream(&mut capture, ends, true, &record(22, &hello(&[0xc02f], &[])), 1_400);
+            // RFC 6762 §6: what it is called, and what the one before it is called too. The names
+            // count down where the addresses count up.
+            let mut said = vec![0, 0, 0x84, 0, 0, 0, 0, 2, 0, 0, 0, 0];
+            for link in [size - number, size - number + 1] {
+                said.push(8);
+                said.extend(format!("h{link:07}").bytes());
+                said.extend([5, b'l', b'o', b'c', b'a', b'l', 0]);
+                said.extend([0, 1, 0x80, 1, 0, 0, 0, 120, 0, 4]);
+                said.extend(client.to_be_bytes());
+            }
+            let neighbours = Ends { client, port: 5_353, server: 0xe000_00fb, service: 5_353 };
+            capture.udp(neighbours, true, &said);
+        }
+        capture.bytes
+    });
+}
