@@ -36,7 +36,7 @@ use crate::tls::codepoint::{NamedGroup, ProtocolVersion};
 
 pub use client::{ClientEvidence, ClientOutcome, client};
 pub use edge::{Edge, Ends, edge};
-pub use fallback::{Attempt, is_fallback_of};
+pub use fallback::{Lowered, may_retry};
 pub use outcome::{Outcome, Reason};
 pub use roots::{Root, RootMatch, RootStatus, fated};
 pub use sentence::Asked;

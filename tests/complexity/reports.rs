@@ -1,6 +1,6 @@
 //! Bombs of what a report adds up: names that join hosts, retries, issuers that look alike.
 
-use super::capture::{Capture, Ends, hello, record, stream};
+use super::capture::{ACK, Capture, Ends, ends, hello, record, records, stream};
 use super::{Bound, measure};
 
 #[test]
@@ -24,6 +24,27 @@ fn names_that_lead_from_host_to_host() {
             }
             let neighbours = Ends { client, port: 5_353, server: 0xe000_00fb, service: 5_353 };
             capture.udp(neighbours, true, &said);
+        }
+        capture.bytes
+    });
+}
+
+#[test]
+fn retries_with_many_suites() {
+    let bound = Bound { nanoseconds: 250.0, memory: 300 };
+    measure("six offers of many suites, and their retries", &bound, 8_000, |size| {
+        let mut capture = Capture::new();
+        let suites: Vec<u16> = (0x1400..).take(size).collect();
+        let reversed: Vec<u16> = suites.iter().rev().copied().collect();
+        for number in 0..12 {
+            let (list, version) = if number < 6 { (&suites, 3) } else { (&reversed, 1) };
+            // An offer of its own: an extension that no other has.
+            let mut body = hello(list, &[0x40, number as u8, 0, 0]);
+            if let Some(minor) = body.get_mut(5) {
+                *minor = version;
+            }
+            stream(&mut capture, ends(number), true, &records(&body), 1_400);
+            capture.tcp(ends(number), false, 100, ACK | 0x04, &[]);
         }
         capture.bytes
     });

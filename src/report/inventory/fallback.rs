@@ -1,10 +1,8 @@
 //! Which stack of a host is only the echo of another: a retry with less after a failure.
 
 use crate::census::{Edge, Host, Snapshot, Stack, StackKey};
-use crate::policy::{Attempt, is_fallback_of};
-use crate::record::Outcome;
+use crate::policy::{Lowered, may_retry};
 use crate::tls::codepoint::ProtocolVersion;
-use crate::tls::hello::Offer;
 
 /// The stack of which this one is the retry, if all that was seen of it says so.
 ///
@@ -13,13 +11,17 @@ use crate::tls::hello::Offer;
 /// In doubt it is a stack of its own.
 pub(super) fn fallback_of(snapshot: &Snapshot, host: &Host, key: &StackKey) -> Option<StackKey> {
     let offer = |key: &StackKey| key.offer.and_then(|id| snapshot.offers.get(&id));
-    let later = host.stacks.get(key)?;
-    let lower = offer(key)?;
+    let later = host.stacks.get(key).filter(|later| !later.edges.is_empty())?;
+    if host.stacks.len() < 2 {
+        return None;
+    }
+    let lower = Lowered::new(offer(key)?, key.transport);
     let candidates = host.stacks.iter().filter(|(other, _)| *other != key);
     candidates
         .filter_map(|(other, earlier)| Some((offer(other)?, other, earlier)))
+        // What the offers say is asked once for all that was seen of them, and last: it costs most.
         .filter(|(higher, other, earlier)| {
-            other.transport == key.transport && is_echo((higher, earlier), (lower, later), key)
+            other.transport == key.transport && is_echo(earlier, later) && lower.is_from(higher)
         })
         // Of a staircase of retries all steps belong to the first.
         .max_by_key(|(higher, other, _)| {
@@ -29,32 +31,17 @@ pub(super) fn fallback_of(snapshot: &Snapshot, host: &Host, key: &StackKey) -> O
         .map(|(_, other, _)| *other)
 }
 
-fn is_echo(
-    (higher, earlier): (&Offer, &Stack),
-    (lower, later): (&Offer, &Stack),
-    key: &StackKey,
-) -> bool {
-    let attempt = |offer, outcome, began| Attempt {
-        offer,
-        transport: key.transport,
-        outcome,
-        answered: false,
-        began,
-    };
+/// Whether each connection of the later stack may follow a failed one of the earlier, by their times.
+fn is_echo(earlier: &Stack, later: &Stack) -> bool {
     let follows = |echo: &Edge, first: &Edge| {
         echo.tally.connections <= first.failed
-            && echo.starts.iter().all(|start| {
-                first.failures.iter().any(|failure| {
-                    is_fallback_of(
-                        &attempt(higher, Outcome::Refused, *failure),
-                        &attempt(lower, Outcome::Established, *start),
-                    )
-                })
-            })
+            && echo
+                .starts
+                .iter()
+                .all(|start| first.failures.iter().any(|failure| may_retry(*failure, *start)))
     };
-    !later.edges.is_empty()
-        && later
-            .edges
-            .iter()
-            .all(|(key, echo)| earlier.edges.get(key).is_some_and(|first| follows(echo, first)))
+    later
+        .edges
+        .iter()
+        .all(|(key, echo)| earlier.edges.get(key).is_some_and(|first| follows(echo, first)))
 }
