@@ -47,6 +47,7 @@
 //! | `quic_keys` | `truncated` |
 //! | `quic_early_packets` | `truncated` |
 //! | `chain_length` | `truncated` |
+//! | `completion_signatures` | `chains_not_completed` |
 //! | `cached_certificates` | none: what is not kept is parsed again |
 //! | `cached_chains` | none: what is not kept is verified again |
 //! | `cached_certificate_bytes` | none: what is not kept is parsed and verified again |
@@ -187,6 +188,9 @@ pub struct Limits {
     pub quic_early_packets: usize,
     /// Certificates of one chain that are looked at.
     pub chain_length: usize,
+    /// Signatures that one report checks to complete chains from what others sent, beside a few for
+    /// each: beyond, look-alikes of issuers are left alone.
+    pub completion_signatures: u32,
     /// Certificates that are kept parsed.
     pub cached_certificates: usize,
     /// Chains whose verdict is kept.
@@ -279,6 +283,7 @@ impl Default for Limits {
             quic_keys: 24,
             quic_early_packets: 32,
             chain_length: 16,
+            completion_signatures: 4_096,
             cached_certificates: 65_536,
             cached_chains: 65_536,
             cached_certificate_bytes: 128 << 20,

@@ -16,7 +16,7 @@ use super::Fingerprint;
 use super::assessment::{Assessment, FoundPath};
 use super::certificate::Certificate;
 use super::path;
-use super::pool::IssuerPool;
+use super::pool::Completion;
 use super::rules::Grade;
 use super::time::CertificateTime;
 use super::trust::TrustStores;
@@ -190,15 +190,16 @@ pub fn verify(
 }
 
 /// The same with certificates that others sent: an issuer that is missing in the chain and known
-/// from them makes it `incomplete` where it leads to an anchor, never trusted.
+/// from them makes it `incomplete` where it leads to an anchor, never trusted. Where too many look alike it
+/// stays what it is alone, and says so.
 pub fn verify_with(
     chain: &[Arc<Certificate>],
-    pool: &IssuerPool,
+    others: &mut Completion,
     at: Timestamp,
     stores: &TrustStores,
     limits: &Limits,
 ) -> ChainReport {
-    report(&path::assess(chain, Some(pool), stores, limits), at, stores)
+    report(&path::assess(chain, Some(others), stores, limits), at, stores)
 }
 
 /// What an assessment comes to at one moment.

@@ -44,7 +44,7 @@ pub use chain::{ChainReport, ChainStatus};
 pub use extension::ExtendedKeyUsage;
 pub use identity::NameMatch;
 pub use key::{KeyAlgorithm, KeyInfo};
-pub use pool::IssuerPool;
+pub use pool::{Completion, IssuerPool};
 pub use time::CertificateTime;
 pub use trust::{StoreSummary, TrustError, TrustSource, TrustSpec, TrustStores};
 

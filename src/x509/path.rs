@@ -15,7 +15,7 @@ use super::Fingerprint;
 use super::assessment::{Assessment, DeadEnd, FoundPath};
 use super::certificate::Certificate;
 use super::chain::ChainStatus;
-use super::pool::IssuerPool;
+use super::pool::{Completion, IssuerPool};
 use super::rules::{self, Grade};
 use super::signature::{self, Made};
 use super::trust::TrustStores;
@@ -30,10 +30,10 @@ const CANDIDATES: usize = 64;
 /// Complete paths that are kept: more cross-signs than any public CA has.
 const PATHS: usize = 8;
 
-/// Assess a chain as it was sent; `pool` holds certificates that others sent.
+/// Assess a chain as it was sent; `completion` holds certificates that others sent.
 pub(super) fn assess(
     sent: &[Arc<Certificate>],
-    pool: Option<&IssuerPool>,
+    mut completion: Option<&mut Completion>,
     stores: &TrustStores,
     limits: &Limits,
 ) -> Assessment {
@@ -62,11 +62,24 @@ pub(super) fn assess(
     let mut end = search.dead_end(leaf);
     let missing = end.status == ChainStatus::UnknownRoot && end.root.is_none();
     if missing && !search.exhausted {
-        let pools: Vec<&IssuerPool> = [Some(stores.known()), pool].into_iter().flatten().collect();
-        let mut completion = Search::new(stores, &distinct, &pools, limits);
-        completion.run(leaf);
-        if let Some(path) = completion.best() {
+        let others = completion.as_deref().map(Completion::pool);
+        let pools: Vec<&IssuerPool> =
+            [Some(stores.known()), others].into_iter().flatten().collect();
+        let mut beyond = Search::new(stores, &distinct, &pools, limits);
+        if let Some(completion) = completion.as_deref() {
+            beyond.allowance = completion.allowance().min(SIGNATURES);
+        }
+        beyond.run(leaf);
+        let Search { signatures, found, left_out, .. } = beyond;
+        if let Some(completion) = completion.as_deref_mut() {
+            completion.spend(signatures);
+        }
+        if let Some(path) = best(&found) {
             end.complete(path, &distinct);
+        } else if let Some(completion) = completion.filter(|_| left_out) {
+            completion.give_up();
+            let why = end.why.take().unwrap_or_default();
+            end.why = Some(format!("{why}; not completed from others: too many look-alikes"));
         } else if distinct.len() == 1 && leaf.ca_issuers().is_some() {
             end.status = ChainStatus::Incomplete;
             end.why = Some(format!(
@@ -81,6 +94,12 @@ pub(super) fn assess(
         end.why = Some(format!("{why}; only the first {most} certificates were looked at"));
     }
     Assessment::DeadEnd(end)
+}
+
+/// The path to show where only one is wanted: one that verifies, if any does.
+fn best(found: &[FoundPath]) -> Option<&FoundPath> {
+    let verifies = |path: &&FoundPath| matches!(path.grade, Grade::Verified(_));
+    found.iter().find(verifies).or_else(|| found.first())
 }
 
 /// How likely it is that one certificate issued another, before any signature is looked at.
@@ -121,6 +140,8 @@ struct Search<'a> {
     depth: usize,
     steps: u32,
     signatures: u32,
+    /// Signatures that it may check.
+    allowance: u32,
     made: HashMap<(Fingerprint, Fingerprint), Made>,
     found: Vec<FoundPath>,
     /// The first signature that should verify and does not: the path down to it, and the issuer.
@@ -129,6 +150,8 @@ struct Search<'a> {
     end: Vec<Arc<Certificate>>,
     /// A bound stopped the search.
     exhausted: bool,
+    /// Not all look-alikes were looked at.
+    left_out: bool,
 }
 
 impl<'a> Search<'a> {
@@ -145,11 +168,13 @@ impl<'a> Search<'a> {
             depth: limits.chain_length,
             steps: 0,
             signatures: 0,
+            allowance: SIGNATURES,
             made: HashMap::new(),
             found: Vec::new(),
             bad: None,
             end: Vec::new(),
             exhausted: false,
+            left_out: false,
         }
     }
 
@@ -169,14 +194,6 @@ impl<'a> Search<'a> {
             });
         }
         self.descend(&mut vec![Arc::clone(leaf)]);
-    }
-
-    /// The path to show where only one is wanted: one that verifies, if any does.
-    fn best(&self) -> Option<&FoundPath> {
-        self.found
-            .iter()
-            .find(|path| matches!(path.grade, Grade::Verified(_)))
-            .or_else(|| self.found.first())
     }
 
     /// Try every issuer of the path's last certificate.
@@ -225,7 +242,7 @@ impl<'a> Search<'a> {
     }
 
     /// Everything that carries the name of the issuer, likeliest first, anchors before others.
-    fn candidates(&self, node: &Arc<Certificate>, path: &[Arc<Certificate>]) -> Vec<Candidate> {
+    fn candidates(&mut self, node: &Arc<Certificate>, path: &[Arc<Certificate>]) -> Vec<Candidate> {
         let issuer = node.issuer_key();
         if issuer.is_empty() {
             return Vec::new();
@@ -244,13 +261,16 @@ impl<'a> Search<'a> {
         if own_key.is_none() {
             let anchors = candidates.len();
             let sent = self.sent.iter().copied().filter(|c| c.subject_key() == issuer);
-            // Of what others sent, first those that the key identifier names.
-            let pooled = |named: bool| {
-                let all = self.pools.iter().flat_map(|pool| pool.named(issuer));
-                all.filter(move |c| (Kinship::of(node, c) == Kinship::Identified) == named)
-            };
-            for certificate in sent.chain(pooled(true)).chain(pooled(false)) {
+            let mut pooled: Vec<&Arc<Certificate>> = Vec::new();
+            for pool in self.pools {
+                let (looked_at, more) = pool.issuers_of(node);
+                pooled.extend(looked_at);
+                self.left_out |= more;
+            }
+            pooled.sort_by_key(|c| Kinship::of(node, c)); // stable
+            for certificate in sent.chain(pooled) {
                 if candidates.len() >= CANDIDATES {
+                    self.left_out = true;
                     break;
                 }
                 let key = certificate.public_key_info();
@@ -342,8 +362,8 @@ impl<'a> Search<'a> {
         if let Some(made) = self.made.get(&pair) {
             return made.clone();
         }
-        if self.signatures >= SIGNATURES {
-            self.exhausted = true;
+        if self.signatures >= self.allowance {
+            (self.exhausted, self.left_out) = (true, true);
             return Made::Unknown("too many signatures to check".to_owned());
         }
         self.signatures += 1;

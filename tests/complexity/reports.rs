@@ -1,6 +1,8 @@
 //! Bombs of what a report adds up: names that join hosts, retries, issuers that look alike.
 
-use super::capture::{ACK, Capture, Ends, ends, hello, record, records, stream};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
+
+use super::capture::{ACK, Capture, Ends, ends, hello, message, record, records, stream};
 use super::{Bound, measure};
 
 #[test]
@@ -45,6 +47,38 @@ fn retries_with_many_suites() {
             }
             stream(&mut capture, ends(number), true, &records(&body), 1_400);
             capture.tcp(ends(number), false, 100, ACK | 0x04, &[]);
+        }
+        capture.bytes
+    });
+}
+
+#[test]
+fn issuers_of_one_name_and_key() {
+    let key = KeyPair::generate().unwrap();
+    let bound = Bound { nanoseconds: 2_500.0, memory: 400 };
+    measure("certificates of one name, by nobody", &bound, 4_000, |size| {
+        let mut capture = Capture::new();
+        let mut answer = vec![3, 3];
+        answer.extend([9; 32]);
+        answer.extend([0, 0xc0, 0x2f, 0]);
+        for number in 0..size {
+            let mut params = CertificateParams::default();
+            params.distinguished_name.push(DnType::CommonName, "Look Alike");
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.serial_number = Some((number as u64).into());
+            let mut der = params.self_signed(&key).unwrap().der().to_vec();
+            // It names itself as its issuer, and is not.
+            if let Some(signature) = der.last_mut() {
+                *signature ^= 1;
+            }
+            let list = [&(der.len() as u32).to_be_bytes()[1..], &der].concat();
+            let length = (list.len() as u32).to_be_bytes();
+            let chain = records(&message(11, &[&length[1..], &list].concat()));
+            let server = 0x0b00_0000 + number as u32;
+            let ends = Ends { server, ..ends(number) };
+            stream(&mut capture, ends, true, &record(22, &hello(&[0xc02f], &[])), 1_400);
+            let answers = [record(22, &message(2, &answer)), chain].concat();
+            stream(&mut capture, ends, false, &answers, 1_400);
         }
         capture.bytes
     });

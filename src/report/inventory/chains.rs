@@ -12,7 +12,7 @@ use crate::record::{Case, Evidence};
 use crate::tls::codepoint::ProtocolVersion;
 use crate::tls::hello::Offer;
 use crate::x509::chain::{ChainReport, ChainStatus, verify_with};
-use crate::x509::{Certificate, Fingerprint, IssuerPool, TrustStores};
+use crate::x509::{Certificate, Completion, Fingerprint, TrustStores};
 
 /// All chains that servers and clients sent, and what else evidence names.
 ///
@@ -24,6 +24,7 @@ pub(super) struct Chains<'a> {
     sent: Vec<Chain>,
     /// What each piece of evidence names, by its [address].
     named: HashMap<usize, Named<'a>, RandomState>,
+    not_completed: u64,
     hidden: ChainReport,
     resumed: ChainReport,
     not_seen: ChainReport,
@@ -85,18 +86,28 @@ impl<'a> Chains<'a> {
                 (address, named)
             })
             .collect();
-        let pool: IssuerPool = snapshot.certificates.iter().cloned().collect();
-        for chain in sent.iter_mut().filter(|chain| !chain.certificates.is_empty()) {
-            let report = verify_with(&chain.certificates, &pool, chain.last, trust, limits);
+        let mut others = Completion::new(snapshot.certificates.iter().cloned().collect(), limits);
+        let mut chains: Vec<_> =
+            sent.iter_mut().filter(|chain| !chain.certificates.is_empty()).collect();
+        // In the same order each time: a bound may be met on the way.
+        chains.sort_unstable_by(|one, other| one.fingerprints().cmp(other.fingerprints()));
+        for chain in chains {
+            let report = verify_with(&chain.certificates, &mut others, chain.last, trust, limits);
             chain.report = Some(report);
         }
         Self {
             sent,
+            not_completed: others.given_up(),
             named,
             hidden: ChainReport::unseen(ChainStatus::Hidden),
             resumed: ChainReport::unseen(ChainStatus::Resumed),
             not_seen: ChainReport::unseen(ChainStatus::NotSeen),
         }
+    }
+
+    /// Chains that might be completed from what others sent, had not so many looked like their issuers.
+    pub(super) const fn not_completed(&self) -> u64 {
+        self.not_completed
     }
 
     fn named(&self, evidence: &Evidence) -> Named<'a> {
@@ -158,5 +169,9 @@ impl Chain {
             .collect::<Option<_>>()
             .unwrap_or_default();
         Self { last, certificates, report: None }
+    }
+
+    fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
+        self.certificates.iter().map(|certificate| certificate.fingerprint())
     }
 }

@@ -119,6 +119,9 @@ pub struct CoverageLine {
     pub flows: u64,
     /// Flows that were given up because a bound was reached.
     pub evicted_flows: u64,
+    /// Chains that were not completed from what others sent: too many certificates look like their
+    /// issuers.
+    pub chains_not_completed: u64,
     /// Packets.
     pub packets: PacketCoverage,
     /// Sources that could not be opened, or not be read to their end.

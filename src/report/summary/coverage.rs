@@ -103,6 +103,12 @@ pub(in crate::report) fn bounds(coverage: &CoverageLine, verbose: bool) -> Vec<S
             count(coverage.evicted_flows, "flow was", "flows were"),
         ));
     }
+    if coverage.chains_not_completed > 0 {
+        lines.push(format!(
+            "{} not completed from what others sent: too many certificates look like their issuers",
+            count(coverage.chains_not_completed, "chain was", "chains were"),
+        ));
+    }
     let unlisted = &coverage.unlisted;
     let unlisted = unlisted.hosts + unlisted.stacks + unlisted.edges + unlisted.evidence;
     if unlisted > 0 {

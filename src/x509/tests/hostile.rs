@@ -13,12 +13,12 @@ fn use_up(sent: &[Arc<Certificate>], stores: &TrustStores) {
         let _ = (certificate.wildcard(), certificate.matches_name("www.fixture.test"));
         let _ = (certificate.matches_name("::1"), certificate.to_string());
     }
-    let pool: IssuerPool = sent.iter().cloned().collect();
+    let limits = Limits::default();
+    let mut others = Completion::new(sent.iter().cloned().collect(), &limits);
     for at in [0, NOW, u64::MAX] {
         let at = Timestamp::new(at, 0);
-        let limits = Limits::default();
         let _ = serde_json::to_string(&chain::verify(sent, at, stores, &limits)).unwrap();
-        let _ = chain::verify_with(sent, &pool, at, stores, &limits);
+        let _ = chain::verify_with(sent, &mut others, at, stores, &limits);
     }
 }
 
@@ -102,14 +102,61 @@ fn look_alikes_cost_a_bounded_number_of_signatures() {
 }
 
 #[test]
-fn a_pool_of_namesakes_costs_no_more_than_its_bound() {
-    let issuers: IssuerPool =
-        look_alikes(600).iter().map(|der| Arc::new(Certificate::parse(der))).collect();
-    let sent: Vec<_> = look_alikes(1).iter().map(|der| Arc::new(Certificate::parse(der))).collect();
+fn namesakes_cost_no_more_than_their_bound_and_one_report_no_more_than_its_own() {
+    let parsed = |ders: Vec<Vec<u8>>| -> Vec<_> {
+        ders.iter().map(|der| Arc::new(Certificate::parse(der))).collect()
+    };
     let stores = own_store(&[der("root")]);
     let at = Timestamp::new(NOW, 0);
-    let report = chain::verify_with(&sent, &issuers, at, &stores, &Limits::default());
-    assert_eq!(report.status, ChainStatus::UnknownRoot, "{report:?}");
+    let sent = parsed(look_alikes(1));
+    let given_up = |issuers: &[Arc<Certificate>], signatures: u32, chains: u64| {
+        let limits = Limits { completion_signatures: signatures, ..Limits::default() };
+        let mut others = Completion::new(issuers.iter().cloned().collect(), &limits);
+        for _ in 0..chains {
+            let report = chain::verify_with(&sent, &mut others, at, &stores, &limits);
+            assert_eq!(report.status, ChainStatus::UnknownRoot, "{report:?}");
+            let said = report.why.is_some_and(|why| why.ends_with("too many look-alikes"));
+            assert_eq!(said, others.given_up() > 0);
+        }
+        others.given_up()
+    };
+    // More of one name than are looked at.
+    assert_eq!(given_up(&parsed(look_alikes(600)), 4_096, 2), 2);
+    // Few are all looked at, and each chain may: then the signatures of the report are spent.
+    let few = parsed(look_alikes(12));
+    assert_eq!(given_up(&few, 4_096, 3), 0);
+    assert_eq!(given_up(&few, 10, 3), 2);
+    assert_eq!(given_up(&few, 0, 3), 3);
+}
+
+/// However many have the name of the issuer: the one that the key identifier names is found.
+#[test]
+fn the_issuer_is_found_by_its_key_among_many_of_its_name() {
+    let ca = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.use_authority_key_identifier_extension = true;
+        params
+    };
+    let key = || KeyPair::generate().unwrap();
+    let root = rcgen::CertifiedIssuer::self_signed(ca("Root"), key()).unwrap();
+    let lower: Vec<_> = (0..100)
+        .map(|_| rcgen::CertifiedIssuer::signed_by(ca("Lower"), key(), &root).unwrap())
+        .collect();
+    let parse = |der: &[u8]| Arc::new(Certificate::parse(der));
+    let limits = Limits { completion_signatures: 0, ..Limits::default() };
+    let pool = lower.iter().map(|issuer| parse(issuer.der())).collect();
+    let mut others = Completion::new(pool, &limits);
+    let stores = own_store(&[root.der().to_vec()]);
+    for issuer in &lower {
+        let leaf = ca("Leaf").signed_by(&key(), issuer).unwrap();
+        let at = Timestamp::new(NOW, 0);
+        let sent = [parse(leaf.der())];
+        let report = chain::verify_with(&sent, &mut others, at, &stores, &limits);
+        assert_eq!(report.status, ChainStatus::Incomplete, "{report:?}");
+    }
+    assert_eq!(others.given_up(), 0);
 }
 
 #[test]

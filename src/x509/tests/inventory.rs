@@ -87,9 +87,10 @@ fn the_inventory_completes_from_what_others_sent_whatever_the_order() {
     assert_eq!(alone.status, ChainStatus::UnknownRoot);
     assert_eq!(alone.issuer.as_deref(), Some("CN=Lower"));
     let complete = |pool: Vec<Arc<Certificate>>| {
-        let pool: IssuerPool = pool.into_iter().collect();
+        let limits = Limits::default();
+        let mut others = Completion::new(pool.into_iter().collect(), &limits);
         let at = Timestamp::new(NOW, 0);
-        chain::verify_with(&sent, &pool, at, &stores, &Limits::default())
+        chain::verify_with(&sent, &mut others, at, &stores, &limits)
     };
     let report = complete(others);
     assert_eq!(report.status, ChainStatus::Incomplete);
