@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -21,6 +22,9 @@ const HOUR: u64 = 3_600_000_000_000;
 const DAY: u64 = 24;
 /// A watch of so many hours is told in days.
 const LONG: u64 = 3 * DAY;
+/// Without any connection for longer than this nothing was watched: a sensor whose clock was not set at
+/// first, or a source that was off. No shutdown of a plant takes as long.
+const SILENCE: Duration = Duration::from_secs(30 * 86_400);
 /// Bins that are listed of one watch; a source that claims more has a broken clock.
 const BINS: usize = 100_000;
 
@@ -89,7 +93,7 @@ pub(super) fn line(facts: &Facts<'_>, judged: &Judged) -> WatchLine {
             Bins::Hours(hours) if !days => hours.len(),
             bins => bins.days(facts.question.limits.stack_bins).len(),
         });
-        *new.entry(stack.tally.first.as_nanos() / HOUR / DAY).or_default() += 1;
+        *new.entry(day(stack.tally.first)).or_default() += 1;
     }
     let unseen = incidence.unseen().map(|unseen| UnseenLine {
         estimate: rounded(unseen.estimate),
@@ -112,8 +116,7 @@ pub(super) fn line(facts: &Facts<'_>, judged: &Judged) -> WatchLine {
         unseen,
         sentence: None,
     };
-    let since_new =
-        new.keys().next_back().map(|day| (last.1.as_nanos() / HOUR / DAY).saturating_sub(*day));
+    let since_new = new.keys().next_back().map(|newest| day(last.1).saturating_sub(*newest));
     line.sentence = Some(sentence(&line, since_new));
     line
 }
@@ -160,8 +163,12 @@ fn sentence(line: &WatchLine, since_new: Option<u64>) -> String {
     text
 }
 
-/// When something was watched: the spans of the sources, overlapping ones as one, in order.
-fn spans(facts: &Facts<'_>) -> Vec<(Timestamp, Timestamp)> {
+/// From when to when.
+type Span = (Timestamp, Timestamp);
+
+/// When something was watched: the spans of the sources, overlapping ones as one, in order, without
+/// long silence.
+fn spans(facts: &Facts<'_>) -> Vec<Span> {
     let mut spans: Vec<_> = facts
         .snapshot
         .sources
@@ -172,14 +179,56 @@ fn spans(facts: &Facts<'_>) -> Vec<(Timestamp, Timestamp)> {
         spans.extend(facts.snapshot.span());
     }
     spans.sort_unstable();
-    let mut merged: Vec<(Timestamp, Timestamp)> = Vec::new();
+    let mut merged: Vec<Span> = Vec::new();
     for (first, last) in spans {
         match merged.last_mut() {
             Some((_, until)) if first <= *until => *until = last.max(*until),
             _ => merged.push((first, last.max(first))),
         }
     }
-    merged
+    // What is short has no room for such silence.
+    if merged.iter().all(|(first, last)| last.since(*first) <= SILENCE) {
+        return merged;
+    }
+    let days = days(facts);
+    merged.iter().flat_map(|span| without_silence(*span, &days)).collect()
+}
+
+/// The days on which connections were seen.
+fn days(facts: &Facts<'_>) -> BTreeSet<u64> {
+    let stacks = facts.snapshot.hosts.iter().flat_map(|(_, host)| host.stacks.values());
+    stacks
+        .flat_map(|stack| {
+            let ends = [stack.tally.first, stack.tally.last].map(day);
+            let between = stack.bins.days(facts.question.limits.stack_bins);
+            ends.into_iter().chain(between.into_iter().map(u64::from))
+        })
+        .collect()
+}
+
+/// The parts of a span in which connections were seen on these days again and again.
+fn without_silence((first, last): Span, days: &BTreeSet<u64>) -> Vec<Span> {
+    let mut parts: Vec<Span> = Vec::new();
+    for number in days.range(day(first)..=day(last)) {
+        let begin = Timestamp::from_nanos(number.saturating_mul(DAY * HOUR));
+        let end = Timestamp::from_nanos(begin.as_nanos().saturating_add(DAY * HOUR - 1));
+        let (begin, end) = (begin.max(first), end.min(last));
+        match parts.last_mut() {
+            Some((_, until)) if begin.since(*until) <= SILENCE => *until = end,
+            None if begin.since(first) <= SILENCE => parts.push((first, end)),
+            _ => parts.push((begin, end)),
+        }
+    }
+    match parts.last_mut() {
+        Some((_, until)) if last.since(*until) <= SILENCE => *until = last,
+        None if last.since(first) <= SILENCE => parts.push((first, last)),
+        _ => {}
+    }
+    parts
+}
+
+const fn day(at: Timestamp) -> u64 {
+    at.as_nanos() / HOUR / DAY
 }
 
 /// The bins that these spans touch.
@@ -201,6 +250,8 @@ fn date(day: u64) -> String {
 #[cfg(test)]
 mod tests {
     use crate::census::sample::{Sample, legacy, modern};
+    use crate::clock::Timestamp;
+    use crate::record::FlowRecord;
     use crate::report::sample::{judge, snapshot};
 
     /// Two weeks: a legacy host seen daily, and one seen on the third day only.
@@ -221,5 +272,27 @@ mod tests {
         insta::assert_snapshot!(watch.sentence.unwrap().replace('\u{a0}', " "));
         let short = judge(&crate::report::sample::snapshot(&records[..2]), &["dataverse"], &[]);
         insta::assert_snapshot!(short.coverage.watch.sentence.unwrap().replace('\u{a0}', " "));
+    }
+
+    /// One packet of a sensor that had not set its clock yet is no watch of 50 years.
+    #[test]
+    fn long_silence_is_no_watch() {
+        let day = 86_400_000;
+        let records: Vec<_> =
+            [0, 1, 20, 22].map(|at| Sample::new(1, 7).offers(&legacy()).at(at * day).0).into();
+        let bins = |first: Timestamp, records: &[FlowRecord]| {
+            let mut snapshot = snapshot(records);
+            snapshot.sources.truncate(1);
+            let last = snapshot.span().unwrap().1;
+            (snapshot.sources[0].first, snapshot.sources[0].last) = (Some(first), Some(last));
+            judge(&snapshot, &["dataverse"], &[]).coverage.watch.bins
+        };
+        let began = snapshot(&records).span().unwrap().0;
+        assert_eq!(bins(began, &records), 23, "three weeks without one are a shutdown");
+        assert_eq!(bins(Timestamp::new(1, 0), &records), 23);
+        // The whole first connection is of that time: a day of its own.
+        let unset =
+            Sample::new(2, 7).offers(&legacy()).with(|record| record.ts = Timestamp::new(60, 0)).0;
+        assert_eq!(bins(Timestamp::new(1, 0), &[&records[..], &[unset]].concat()), 24);
     }
 }
