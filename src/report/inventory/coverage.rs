@@ -23,9 +23,9 @@ pub struct SourceLine {
     pub name: String,
     /// What proves two sources to be the same one.
     pub id: Option<String>,
-    /// Time of its first packet.
+    /// Time of its earliest packet.
     pub first_seen: Option<Timestamp>,
-    /// Time of its last packet.
+    /// Time of its latest packet.
     pub last_seen: Option<Timestamp>,
     /// Packets read.
     pub packets: u64,
