@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// Workers take memory for each record and give it back: the figures are in the README.
+/// Workers take memory for each record and give it back: the figures are in `benches/README.md`.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,7 +1,7 @@
 //! What an attacker can make the program spend: each bomb once and at twice its size.
 //!
 //! The built program reads them in a child process. Processor time may grow no faster than the
-//! input, memory no further than its bounds. The table in the README is what
+//! input, memory no further than its bounds. The table in `tests/README.md` is what
 //! `cargo test --release --test complexity -- --nocapture --test-threads 1` prints.
 
 #![allow(
