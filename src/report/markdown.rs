@@ -138,7 +138,8 @@ impl Inventory {
                 stores => list(stores),
             };
             let fate = root.fate.as_deref().unwrap_or_default();
-            vec![safe(&root.subject), root.servers.to_string(), stores, safe(fate), String::new()]
+            let name = chains.name_of(root);
+            vec![safe(&name), root.servers.to_string(), stores, safe(fate), String::new()]
         });
         let header = ["root or unknown issuer", "servers", "trusted by", "", "among them"];
         section(text, "Certificate chains", &header, unknown.chain(roots).collect());

@@ -27,6 +27,17 @@ pub struct ChainTotals {
     pub unknown: Vec<UnknownRoot>,
 }
 
+impl ChainTotals {
+    /// What a root is called: its name, with the beginning of its SHA-1 where another one is called the same.
+    pub fn name_of(&self, root: &RootLine) -> String {
+        let same = self.roots.iter().filter(|other| other.subject == root.subject).count();
+        match root.sha1.get(..8) {
+            Some(sha1) if same > 1 => format!("{} (SHA-1 {sha1}…)", root.subject),
+            _ => root.subject.clone(),
+        }
+    }
+}
+
 /// A root, and the servers whose chains end there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RootLine {

@@ -1,7 +1,7 @@
 //! Certificate chains: which store trusts them, which issuers nobody knows, and which roots are over.
 
 use super::page::{Ink, Page};
-use crate::report::inventory::{ChainTotals, Inventory};
+use crate::report::inventory::{ChainTotals, Inventory, RootLine};
 use crate::report::text::{count, listed, printable};
 
 /// Roots and issuers in a screenful.
@@ -69,18 +69,25 @@ fn unknown(chains: &ChainTotals, verbose: bool) -> Vec<Entry> {
 
 /// The roots: those that are over always, the others where it matters which store trusts them.
 fn roots(chains: &ChainTotals, verbose: bool, several: bool) -> Vec<Entry> {
-    let mut entries = Vec::new();
     let shown = if verbose { usize::MAX } else { ISSUERS };
-    let speaks = |fated: bool| fated || several || verbose;
-    for root in chains.roots.iter().filter(|root| speaks(root.fate.is_some())).take(shown) {
-        let subject = printable(&root.subject);
+    let told: Vec<&RootLine> =
+        chains.roots.iter().filter(|root| root.fate.is_some() || several || verbose).collect();
+    let mut entries = Vec::new();
+    for root in told.iter().take(shown) {
+        let name = chains.name_of(root);
+        let name = printable(&name);
         let stores = match &root.trusted_by[..] {
             [] => "trusted by no store given".to_owned(),
             stores => format!("trusted by {}", printable(&stores.join(" and "))),
         };
-        let mut parts = vec![(Ink::Plain, format!("end at {subject}: {stores}"))];
+        let mut parts = vec![(Ink::Plain, format!("end at {name}: {stores}"))];
         parts.extend(root.fate.iter().map(|fate| (Ink::Bad, format!("a root {fate}"))));
         entries.push((count(root.servers, "server", "servers"), parts));
+    }
+    let more = told.len().saturating_sub(shown);
+    if more > 0 {
+        let words = format!("end at {} (-v shows all)", count(more as u64, "other", "others"));
+        entries.push(("…".to_owned(), vec![(Ink::Dim, words)]));
     }
     entries
 }
@@ -108,7 +115,7 @@ fn unseen(chains: &ChainTotals) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::inventory::{RootLine, ServerName, TrustLine, UnknownRoot};
+    use crate::report::inventory::{ServerName, TrustLine, UnknownRoot};
     use crate::report::sample::{judge, office, snapshot};
     use crate::report::summary::Style;
 
@@ -196,5 +203,25 @@ mod tests {
         let words = text(over, &["mozilla"], false);
         assert!(words.contains("trusted by no store given"), "{words}");
         assert!(words.contains("a root which expired on 2025-05-12"), "{words}");
+    }
+
+    #[test]
+    fn roots_of_one_name_are_told_apart_and_none_is_left_out_unsaid() {
+        let mut roots: Vec<RootLine> =
+            (0..7).map(|n| root(&format!("CN=Root {n}"), &["corp"], None)).collect();
+        roots[1] = root("CN=Root 0", &["corp"], None);
+        roots[0].sha1 = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567".into();
+        roots[1].sha1 = "ffeeddccbbaa00112233445566778899aabbccdd".into();
+        let chains = ChainTotals {
+            servers: [("private_root", 14)].into(),
+            trusted_by: [("corp".to_owned(), 14)].into(),
+            roots,
+            ..ChainTotals::default()
+        };
+        let words = text(chains, &["mozilla", "corp"], false);
+        assert!(words.contains("end at CN=Root 0 (SHA-1 0a1b2c3d…): trusted by corp"), "{words}");
+        assert!(words.contains("end at CN=Root 0 (SHA-1 ffeeddcc…): trusted by corp"), "{words}");
+        assert!(words.contains("end at CN=Root 2: trusted by corp"), "{words}");
+        assert!(words.contains("end at 2 others (-v shows all)"), "{words}");
     }
 }
