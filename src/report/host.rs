@@ -8,7 +8,7 @@ use super::exceptions::Excepted;
 use super::inventory::{Client, Edge, Finding, Inventory, Remedy, Server, Stack};
 use super::summary::Style;
 use super::summary::page::{Ink, Page};
-use super::text::{count, listed, named, printable, span};
+use super::text::{count, explain, listed, named, printable, span};
 use super::vendors::described;
 use crate::packet::Address;
 use crate::policy::{Outcome, Reason};
@@ -18,6 +18,8 @@ use crate::tls::hello::Offer;
 
 /// Items of a list in a screenful.
 const LISTED: usize = 12;
+/// The widest term at the left; only ids of policies may be wider.
+const WIDEST: &str = "fingerprints";
 
 impl Inventory {
     /// What is known of a host, as a client and as a server; `None` if nothing is.
@@ -28,6 +30,7 @@ impl Inventory {
             return None;
         }
         let mut page = Page::new(style);
+        page.align([WIDEST]);
         page.paragraph(Ink::Bold, &ip.to_string());
         if let Some(client) = client {
             self.client(&mut page, client, style.verbose);
@@ -88,7 +91,7 @@ impl Inventory {
             .iter()
             .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name} {value}")))
             .collect();
-        entry(page, "fingerprints", Ink::Dim, &prints.join(", "));
+        entry(page, WIDEST, Ink::Dim, &prints.join(", "));
         for verdict in &stack.verdicts {
             let mut words = judged(verdict.outcome, &verdict.reasons, &verdict.evidence);
             words.push_str(&excepted(verdict.excepted.as_deref()));
@@ -199,8 +202,7 @@ fn findings(page: &mut Page, findings: &[Finding]) {
 /// What to change: the first remedy with its steps, the others by name.
 fn fixes(page: &mut Page, remedies: &[Remedy], verbose: bool) {
     for (at, remedy) in remedies.iter().enumerate() {
-        let mut parts =
-            vec![(Ink::Bold, format!("{} (tlscensus explain {})", remedy.title, remedy.id))];
+        let mut parts = vec![(Ink::Bold, format!("{} {}", remedy.title, explain(remedy.id)))];
         if at == 0 || verbose {
             let steps = Remediation::by_id(remedy.id).map_or(&[][..], |one| &one.steps);
             parts.extend(steps.iter().map(|step| (Ink::Plain, format!("- {step}"))));

@@ -139,11 +139,11 @@ pub(crate) fn width(text: &str) -> usize {
 }
 
 /// Break a text into lines of at most `width` columns, at spaces; a longer word stands alone and is
-/// broken where it must. What [`GLUE`] holds together stays together, as does `TLS 1.2`.
+/// broken where it must. What [`GLUE`] holds together stays together, as do `TLS 1.2` and `TLS1.2 × 3`.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
-    let text = ["TLS ", "SSL "].iter().fold(text.to_owned(), |text, word| {
-        text.replace(word, &format!("{}{GLUE}", word.trim_end()))
+    let text = ["TLS ", "SSL ", " × "].iter().fold(text.to_owned(), |text, words| {
+        text.replace(words, &words.replace(' ', &GLUE.to_string()))
     });
     let mut lines = Vec::new();
     let mut line = String::new();

@@ -48,6 +48,8 @@ const LEFT: (usize, usize) = (12, 28);
 const INDENT: usize = 2;
 /// Between a term and what is said of it.
 const GAP: usize = 2;
+/// A part that begins with it is a step of a list, and its further lines stand under its first word.
+const STEP: &str = "- ";
 
 /// A text under construction.
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl Page {
     }
 
     /// Make room for the terms of the entries that follow.
-    pub(super) fn align<S: AsRef<str>>(&mut self, terms: impl IntoIterator<Item = S>) {
+    pub(in crate::report) fn align<S: AsRef<str>>(&mut self, terms: impl IntoIterator<Item = S>) {
         let widest = terms.into_iter().map(|term| width(term.as_ref())).max().unwrap_or(0);
         self.left = (INDENT + widest + GAP).clamp(LEFT.0, LEFT.1);
     }
@@ -109,9 +111,11 @@ impl Page {
             at = 0;
         }
         for (ink, text) in parts {
-            for line in wrap(text, self.columns.saturating_sub(left)) {
-                self.pad(left - at);
-                self.write(*ink, &line);
+            let hang = if text.starts_with(STEP) { width(STEP) } else { 0 };
+            let columns = self.columns.saturating_sub(left + hang);
+            for (number, line) in wrap(text, columns).iter().enumerate() {
+                self.pad(left - at + if number > 0 { hang } else { 0 });
+                self.write(*ink, line);
                 self.text.push('\n');
                 at = 0;
             }
