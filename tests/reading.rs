@@ -221,6 +221,29 @@ fn a_window_or_filter_that_leaves_nothing_is_named() {
     }
 }
 
+#[cfg(feature = "live")]
+#[test]
+fn handshakes_of_which_nothing_can_be_read_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let [census, report] =
+        ["c.db", "r.json"].map(|name| folder.path().join(name).to_string_lossy().into_owned());
+    // The keys of QUIC's first packets derive from what the client sends.
+    let half = ["read", "captures/quic-v1.pcap", "--filter", "src port 443"];
+    let text = stdout(&run(&[&half[..], &["--census", &census, "--report", &report]].concat()));
+    assert!(text.contains("1 handshake began of which nothing can be read"), "{text}");
+    assert!(!text.contains("mirror port"), "{text}");
+    let coverage = &json(Path::new(&report))["coverage"];
+    assert_eq!((&coverage["unreadable"], &coverage["connections"]), (&1.into(), &0.into()));
+    assert_eq!(stdout(&run(&["report", &census])), text);
+    // What lies outside the window is none of its business.
+    let text = stdout(&run(&[&half[..], &["--since", "2037-11-22"]].concat()));
+    assert!(text.contains("No handshake began in the time that was asked for"), "{text}");
+    assert!(!text.contains("can be read"), "{text}");
+    let both = run(&["read", "captures/quic-v1.pcap", "--report", &report]);
+    assert_eq!(code(&both), 0);
+    assert_eq!(json(Path::new(&report))["coverage"]["unreadable"], 0);
+}
+
 #[test]
 fn a_window_that_ends_before_it_begins_is_wrong_usage() {
     for args in

@@ -105,6 +105,9 @@ counters! {
     ech: |record| record.client_hello.as_ref().is_some_and(|hello| hello.offer.ech()),
     /// Over QUIC, which can offer nothing below TLS 1.3.
     quic: |record| record.transport == Transport::Quic,
+    /// Connections of which a handshake was seen to begin, and nothing could be read: of QUIC the client's
+    /// first packet is not there. They are none of the others, and are counted where reading fails.
+    unreadable: |_| false,
     /// What was said of addresses (names, leases) and found no room. No connection says it: it is
     /// counted where it is refused.
     names_refused: |_| false,
@@ -114,6 +117,11 @@ counters! {
 }
 
 impl Counters {
+    /// A handshake of which nothing can be read.
+    pub(super) fn fail_to_read(&self) {
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// So many names of addresses found no room.
     pub(super) fn refuse_names(&self, names: u64) {
         self.names_refused.fetch_add(names, Ordering::Relaxed);

@@ -164,6 +164,11 @@ impl Census {
         refused
     }
 
+    /// Count a connection of which nothing can be read but that a handshake began.
+    pub fn fail_to_read(&self) {
+        self.counters.fail_to_read();
+    }
+
     /// Add what was heard of an address.
     pub fn hear(&self, heard: Heard) {
         self.name_address(heard.said, heard.at);

@@ -62,6 +62,12 @@ type Recorder<'a> = &'a (dyn Fn(Fact<'_>) + Sync);
 enum Fact<'a> {
     /// A connection.
     Record(&'a FlowRecord),
+    /// A handshake of which nothing can be read, and in which source.
+    #[cfg_attr(
+        not(feature = "live"),
+        expect(dead_code, reason = "files have a census each; only interfaces are told apart")
+    )]
+    Unreadable(&'a str),
     /// What was heard of an address, and in which source.
     #[cfg_attr(
         not(feature = "live"),
@@ -130,6 +136,7 @@ pub fn read_some<'c, S: Sink + Send>(
     let add = census.map(|census| {
         |fact: Fact<'_>| match fact {
             Fact::Record(record) => census.add(record),
+            Fact::Unreadable(_) => census.fail_to_read(),
             Fact::Heard(_, heard) => census.hear(heard),
         }
     });

@@ -142,7 +142,14 @@ impl<'a> Worker<'a> {
     /// One handshake of a source, if it makes a record.
     fn work(&mut self, source: &Arc<str>, job: &Job, lines: &mut Vec<u8>, recorded: &mut Recorded) {
         self.provoked.step();
-        let Some(record) = self.record(source, job) else { return };
+        let Some(record) = self.record(source, job) else {
+            if self.settings.wants(job.meta.opened)
+                && let Some(census) = self.census
+            {
+                census(Fact::Unreadable(source));
+            }
+            return;
+        };
         if !self.settings.wants(record.ts) {
             return;
         }

@@ -88,6 +88,7 @@ pub fn live<S: Sink + Send>(
     let progress = watch.progress();
     let add = |fact: Fact<'_>| match fact {
         Fact::Record(record) => watch.add(record),
+        Fact::Unreadable(source) => watch.fail_to_read(source),
         Fact::Heard(source, heard) => watch.hear(source, heard),
     };
     let ((), output) = run(settings, Some(&add), sink, progress, sources.len(), |empty, full| {

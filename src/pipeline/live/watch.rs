@@ -161,6 +161,14 @@ impl Watch {
         }
     }
 
+    /// Count a handshake of an interface of which nothing can be read.
+    pub(super) fn fail_to_read(&self, source: &str) {
+        let of = |interface: &&Watched| &*interface.name == source;
+        if let Some(interface) = self.interfaces.iter().find(of) {
+            interface.census.fail_to_read();
+        }
+    }
+
     /// Add what was heard of an address to the facts of its interface.
     pub(super) fn hear(&self, source: &str, heard: Heard) {
         let of = |interface: &&Watched| &*interface.name == source;

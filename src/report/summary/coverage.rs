@@ -77,6 +77,9 @@ pub(in crate::report) fn connections(coverage: &CoverageLine) -> Vec<String> {
             format!("{} of connections {words}", percent(*number, seen.connections))
         })
         .collect();
+    if seen.unreadable > 0 {
+        lines.push(unreadable(seen.unreadable));
+    }
     if coverage.midstream > 0 {
         lines.push(format!(
             "{} began before the capture: no handshake was seen of them",
@@ -84,6 +87,15 @@ pub(in crate::report) fn connections(coverage: &CoverageLine) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Handshakes that began, and that nobody can read.
+fn unreadable(number: u64) -> String {
+    format!(
+        "{} began of which nothing can be read: QUIC hides its own from all who do not see the client's \
+         first packet",
+        count(number, "handshake", "handshakes"),
+    )
 }
 
 /// What bounds refused, and what a mirror port showed twice. What every network has is left out
@@ -337,6 +349,9 @@ pub(super) fn nothing(page: &mut Page, inventory: &Inventory) {
             |(reason, number)| mostly(packets.read, *number, skipped(reason).0),
         );
         page.paragraph(Ink::Plain, &why);
+    } else if coverage.connections.unreadable > 0 {
+        let words = unreadable(coverage.connections.unreadable);
+        page.paragraph(Ink::Plain, &format!("{words}. Does the capture hold both directions?"));
     } else if narrowed.window {
         page.paragraph(Ink::Plain, &outside(inventory));
     } else if coverage.midstream > 0 {
