@@ -63,6 +63,10 @@ const NOTED_RECORDS: u32 = 12;
 /// Encrypted records of one direction after which the other one is no longer waited for.
 const ONE_SIDED_RECORDS: u32 = 256;
 
+/// Bytes behind a hello that may be early data: most servers take 16 KiB, in records as small as the client
+/// likes. The answer comes behind them.
+const EARLY_BYTES: u32 = 64 << 10;
+
 impl Conversation {
     /// What was seen of the handshake.
     pub fn into_transcript(self) -> Transcript {
@@ -263,6 +267,9 @@ impl Conversation {
                         // Client data before the server's answer is early data (RFC 8446 §2.3).
                         let counts = content_type == APPLICATION_DATA && size >= FINISHED_BODY;
                         track.count_encrypted(counts && other_spoke);
+                        if !other_spoke {
+                            track.count_early(size);
+                        }
                         self.note_encrypted(side, content_type, size, at, limits);
                         // Where the flow is let go must not depend on how records lie in segments.
                         ended = self.control() == Control::Shunt;
@@ -441,8 +448,12 @@ impl Conversation {
                     true
                 }
         };
-        let one_sided =
-            |track: &Track, other: &Track| track.encrypted > ONE_SIDED_RECORDS && !other.settled;
+        let early = |track: &Track, other: &Track| {
+            track.spoke && !other.spoke && track.early <= EARLY_BYTES
+        };
+        let one_sided = |track: &Track, other: &Track| {
+            track.encrypted > ONE_SIDED_RECORDS && !other.settled && !early(track, other)
+        };
         // Encrypted records from both ends and nothing else: the handshake is long over.
         let joined_late = low.encrypted > 1 && high.encrypted > 1 && !low.spoke && !high.spoke;
         if done

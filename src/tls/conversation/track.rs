@@ -5,6 +5,9 @@ use super::record::{Body, Past, Record, Unfinished};
 use crate::tls::sslv2;
 use crate::tls::starttls::framing::Framing;
 
+/// What an encrypted record of TLS 1.3 holds beside its content (RFC 8446 §5.2).
+const CONTENT_TYPE_AND_TAG: u16 = 17;
+
 /// One direction. Many connections are watched at once, and each packet waits for what it touches:
 /// what few need is kept elsewhere.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub(super) struct Track {
     pub(super) searched: u32,
     /// Encrypted records altogether.
     pub(super) encrypted: u32,
+    /// Bytes in those that came before the other end's first word: they may be early data.
+    pub(super) early: u32,
     /// One of them may be of a finished handshake.
     pub(super) settled: bool,
     /// What came before the next record.
@@ -74,6 +79,12 @@ impl Track {
         self.state = State::Lost;
         self.searched = 0;
         self.unfinished = Unfinished::default();
+    }
+
+    /// An encrypted record of this size came before the other end's first word. None counts for nothing.
+    pub(super) fn count_early(&mut self, size: u16) {
+        let bytes = u32::from(size.saturating_sub(CONTENT_TYPE_AND_TAG)).max(1);
+        self.early = self.early.saturating_add(bytes);
     }
 
     pub(super) const fn count_encrypted(&mut self, settles: bool) {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod early;
+
 use super::*;
 use crate::record::Outcome;
 use crate::tls::Transport;
@@ -278,32 +280,6 @@ fn tls_1_3_with_a_retry_and_early_data() {
     let (head, tail) = second.split_at(7);
     let fed = [fed[0], fed[1], data(CLIENT, head), data(CLIENT, tail), fed[3]];
     assert_eq!(seen(&fed), "M1 C E m2 c M1 m2 e");
-}
-
-#[test]
-fn early_data_does_not_use_up_what_is_noted_of_the_handshake() {
-    let early = record(23, &[7; 60]).repeat(40);
-    let first = [hello(), early.clone()].concat();
-    let end = [record(23, &[7; 21]), record(23, &[7; 53])].concat();
-    let answer = [server_hello(), record(23, &[7; 900])].concat();
-    let noted = "E ".repeat(usize::try_from(NOTED_RECORDS).unwrap());
-    let fed = [data(CLIENT, &first), data(SERVER, &answer), data(CLIENT, &end)];
-    assert_eq!(seen(&fed), format!("M1 {noted}m2 e E E"));
-    assert_eq!(converse(&fed).1, Control::Shunt);
-    // On its way when a retry refused it: the handshake is not over.
-    let retry = server_hello();
-    let second = hello();
-    let fed = [
-        data(CLIENT, &first),
-        data(SERVER, &retry),
-        data(CLIENT, &early),
-        data(CLIENT, &second),
-        data(SERVER, &answer),
-        data(CLIENT, &end),
-    ];
-    assert!(seen(&fed).ends_with("M1 m2 e E E"), "{}", seen(&fed));
-    assert_eq!(converse(&fed[..5]).1, Control::Continue);
-    assert_eq!(converse(&fed).1, Control::Shunt);
 }
 
 #[test]
