@@ -10,6 +10,7 @@ use super::codepoint::{
     AlertDescription, CipherSuite, HandshakeType, KeyExchange, NamedGroup, ProtocolVersion,
 };
 use super::conversation::FINISHED_BODY;
+use super::early::EarlyData;
 use super::hello::{ClientHello, ServerHello, SessionId};
 use super::message::{Event, What};
 use super::parse::{self, HelloParser};
@@ -221,19 +222,6 @@ struct Reading<'p, C> {
     /// handshake.
     late_alerts: Vec<usize>,
     early: EarlyData,
-}
-
-/// What the client encrypts before the answer (RFC 8446 §4.2.10).
-#[derive(Debug, Default)]
-struct EarlyData {
-    /// There was some since the hello.
-    seen: bool,
-    /// A second hello, which cannot announce any, ended it.
-    refused: bool,
-    /// The last record was of an EndOfEarlyData's size.
-    ended: bool,
-    /// When what can be a Finished followed such a record.
-    finished: Option<Timestamp>,
 }
 
 /// How far one end has come.
@@ -449,7 +437,9 @@ impl<C> Reading<'_, C> {
             });
         // Data before the answer is early data, a retry being none; where no answer was seen that
         // cannot be told, and what both ends send decides.
-        let announced = self.summary.client_hello.as_ref().is_some_and(|hello| hello.early_data);
+        // Over QUIC and DTLS early data has packets of its own.
+        let announced = self.transport == Transport::Tcp
+            && self.summary.client_hello.as_ref().is_some_and(|hello| hello.early_data);
         let retried = self.summary.server_hello.as_ref().is_some_and(|hello| hello.retry_only);
         let early =
             role == Role::Client && announced && !self.early.refused && (!answered || retried);
@@ -466,24 +456,21 @@ impl<C> Reading<'_, C> {
             _ => {}
         }
         if early {
-            self.early.seen = true;
-            // The answer may only be captured late: an EndOfEarlyData and what can hold a Finished
-            // tell (RFC 8446 §4.5), should the answer come.
-            if size >= FINISHED_BODY && self.early.ended {
-                self.early.finished.get_or_insert(at);
-            }
-            self.early.ended = size == END_OF_EARLY_DATA_BODY && !retried;
-            return;
+            return self.early.before(size, retried, at);
         }
+        // Of the client only what can hold its Finished counts: an alert in its place ends the handshake,
+        // and early data ends with less (RFC 8446 §4.5).
+        let finishes = content_type != APPLICATION_DATA || role == Role::Server || {
+            let suite = self.summary.server_hello.as_ref().and_then(|hello| hello.cipher_suite);
+            self.early.behind(size, suite)
+        };
         let progress = self.progress(role);
         progress.encrypted = true;
         match content_type {
             HANDSHAKE | 0 => progress.settled |= progress.changed_cipher || content_type == 0,
             APPLICATION_DATA => {
                 if tls13 || !answered {
-                    // Of the client only what can hold its Finished counts: an alert in its place
-                    // ends the handshake, and early data ends with less (RFC 8446 §4.5).
-                    progress.settled |= size >= FINISHED_BODY || role == Role::Server;
+                    progress.settled |= finishes;
                 }
                 progress.last_size = Some(size);
             }
@@ -525,15 +512,20 @@ impl<C> Reading<'_, C> {
         // What closes a session is as long as an alert that refuses one: only where the handshake was
         // seen up to there does it tell that this was not finished.
         let both_seen = summary.client_hello.is_some() && !client.lost && !server.lost;
-        let hidden_alert = |progress: &Progress| {
-            tls13 && both_seen && progress.last_size.is_some_and(|size| size < FINISHED_BODY)
+        let [client_over, server_over] = self.early.may_be_over();
+        let hidden_alert = |progress: &Progress, may_be_over: bool| {
+            tls13
+                && both_seen
+                && !may_be_over
+                && progress.last_size.is_some_and(|size| size < FINISHED_BODY)
         };
+        let by_client = hidden_alert(client, client_over);
         summary.outcome = if self.established.is_some() {
             Outcome::Established
         } else if self.refused {
             Outcome::Refused
-        } else if closed && (hidden_alert(client) || hidden_alert(server)) {
-            let from = if hidden_alert(client) { Role::Client } else { Role::Server };
+        } else if closed && (by_client || hidden_alert(server, server_over)) {
+            let from = if by_client { Role::Client } else { Role::Server };
             summary.alerts.push(Alert { from, body: AlertBody::Encrypted });
             Outcome::Refused
         } else if closed {
@@ -555,10 +547,6 @@ impl<C> Reading<'_, C> {
         summary
     }
 }
-
-/// Body of a record of TLS 1.3 that holds an EndOfEarlyData alone: a header of 4, the content type, a
-/// tag of 16.
-const END_OF_EARLY_DATA_BODY: u16 = 21;
 
 /// Zeek's letter for a message, as the client's.
 const fn history_letter(kind: HandshakeType) -> char {

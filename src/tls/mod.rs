@@ -9,6 +9,7 @@
 pub mod codepoint;
 pub mod conversation;
 pub mod dtls;
+mod early;
 pub mod fingerprint;
 pub mod handshake;
 pub mod hello;

@@ -287,13 +287,16 @@ fn thirteen(mut making: Making<'_>, client: &Client, base: &Value, resumes: bool
             if compatible && !retry && !early {
                 making.change(true);
             }
-            if takes && early && !retry && making.random.chance(70) {
-                // It was accepted: some more, and an EndOfEarlyData.
+            if early && !retry {
+                // Some more crosses the answer; where that accepts it, an EndOfEarlyData follows.
                 let more = making.random.within(22, 900);
                 let records = making.random.below(3);
-                making.data(true, &[vec![more; records], vec![21]].concat());
+                making.data(true, &vec![more; records]);
+                if takes && making.random.chance(70) {
+                    making.data(true, &[21]);
+                }
             }
-            making.data(true, &[53]);
+            making.data(true, &[if suite.0 == 0x1302 { 69 } else { 53 }]);
             making.letters(true, "d");
             let later = making.random.within(25, 2_000);
             making.data(true, &[later]);

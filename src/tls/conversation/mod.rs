@@ -264,10 +264,13 @@ impl Conversation {
                         self.transcript.note(side, Kind::Resumed, at, limits);
                     }
                     APPLICATION_DATA | ALERT if record.body == Body::Skipped => {
-                        // Client data before the server's answer is early data (RFC 8446 §2.3).
                         let counts = content_type == APPLICATION_DATA && size >= FINISHED_BODY;
-                        track.count_encrypted(counts && other_spoke);
-                        if !other_spoke {
+                        // Client data before the server's answer is early data (RFC 8446 §2.3), and some of
+                        // it may cross the answer.
+                        if other_spoke {
+                            track.count_encrypted(counts && track.may_be_finished(size));
+                        } else {
+                            track.count_encrypted(false);
                             track.count_early(size);
                         }
                         self.note_encrypted(side, content_type, size, at, limits);
@@ -337,8 +340,8 @@ impl Conversation {
     fn speak(&mut self, side: Side) -> &mut Track {
         let track = side.of_mut(&mut self.tracks);
         let begins = !std::mem::replace(&mut track.spoke, true);
-        if track.encrypted > 0 {
-            (track.encrypted, track.settled) = (0, false);
+        if track.encrypted > 0 || track.early > 0 {
+            (track.encrypted, track.early, track.settled) = (0, 0, false);
         }
         if begins {
             side.other().of_mut(&mut self.tracks).encrypted = 0;

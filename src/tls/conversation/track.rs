@@ -1,7 +1,9 @@
 //! [`Track`]: where one direction of a connection stands.
 
+use super::NOTED_RECORDS;
 use super::doubt::Doubt;
 use super::record::{Body, Past, Record, Unfinished};
+use crate::tls::early::FINISHED_BODIES;
 use crate::tls::sslv2;
 use crate::tls::starttls::framing::Framing;
 
@@ -85,6 +87,14 @@ impl Track {
     pub(super) fn count_early(&mut self, size: u16) {
         let bytes = u32::from(size.saturating_sub(CONTENT_TYPE_AND_TAG)).max(1);
         self.early = self.early.saturating_add(bytes);
+    }
+
+    /// Whether an encrypted record of this size, behind the other end's first word, may be a Finished: of who
+    /// sent early data it is told by its length, and waited for no longer than records are noted.
+    pub(super) fn may_be_finished(&self, size: u16) -> bool {
+        self.early == 0
+            || FINISHED_BODIES.contains(&size)
+            || self.encrypted.saturating_add(1) >= NOTED_RECORDS
     }
 
     pub(super) const fn count_encrypted(&mut self, settles: bool) {

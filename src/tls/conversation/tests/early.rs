@@ -2,6 +2,8 @@
 
 use super::*;
 
+const SHORT_ALERT: usize = 19;
+
 /// A message of these fields.
 fn built(kind: u8, fields: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(fields.len()).unwrap().to_be_bytes();
@@ -42,6 +44,18 @@ fn outcome(fed: &[Fed<'_>]) -> Outcome {
     handshake::read(&events, circumstances, parser, &limits, &mut |_| ()).unwrap().outcome
 }
 
+/// The same where the client encrypts so much before the answer, and so much behind it.
+fn ended(before: &[usize], suite: u8, behind: &[usize], last: &[usize]) -> Outcome {
+    let first = [early_hello(), secret(before)].concat();
+    let [answer, behind, last] = [answer(suite), secret(behind), secret(last)];
+    let fed = [data(CLIENT, &first), data(SERVER, &answer), data(CLIENT, &behind)];
+    let straight = outcome(&[&fed[..], &[data(SERVER, &last)]].concat());
+    // The flights lie in the capture as they like.
+    let parts: Vec<_> = behind.chunks(3).map(|bytes| data(CLIENT, bytes)).collect();
+    assert_eq!(outcome(&[&fed[..2], &parts, &[data(SERVER, &last)]].concat()), straight);
+    straight
+}
+
 #[test]
 fn early_data_does_not_use_up_what_is_noted_of_the_handshake() {
     let early = record(23, &[7; 60]).repeat(40);
@@ -66,6 +80,34 @@ fn early_data_does_not_use_up_what_is_noted_of_the_handshake() {
     assert!(seen(&fed).ends_with("M1 m2 e E E"), "{}", seen(&fed));
     assert_eq!(converse(&fed[..5]).1, Control::Continue);
     assert_eq!(converse(&fed).1, Control::Shunt);
+}
+
+#[test]
+fn early_data_that_crosses_the_answer_proves_nothing() {
+    let alert = SHORT_ALERT;
+    // Refused once the client has the answer, or not accepted and gone on with: it is not seen which.
+    assert_eq!(ended(&[900], 1, &[900, alert], &[]), Outcome::Reset);
+    assert_eq!(ended(&[900], 1, &[900, 900, 900], &[alert]), Outcome::Reset);
+    // Nothing else crossed it.
+    assert_eq!(ended(&[900], 1, &[alert], &[]), Outcome::Refused);
+    assert_eq!(ended(&[900], 1, &[30, alert], &[]), Outcome::Refused);
+    // What is as long as the Finished of the suite, or follows an EndOfEarlyData, tells.
+    assert_eq!(ended(&[900], 1, &[900, 53, 200, alert], &[alert]), Outcome::Established);
+    assert_eq!(ended(&[900], 2, &[900, 69, 200, alert], &[alert]), Outcome::Established);
+    assert_eq!(ended(&[900], 2, &[900, 53, alert], &[]), Outcome::Reset);
+    assert_eq!(ended(&[900], 1, &[900, 900, 21, 800, alert], &[alert]), Outcome::Established);
+    // None was sent before the answer.
+    assert_eq!(ended(&[], 1, &[900, alert], &[alert]), Outcome::Established);
+}
+
+#[test]
+fn early_data_that_was_not_accepted_is_no_refusal_where_flights_are_swapped() {
+    let alert = SHORT_ALERT;
+    // The Finished and all that followed, before the answer in the capture.
+    assert_eq!(ended(&[900, 53, 200, alert], 1, &[], &[300, alert]), Outcome::Reset);
+    assert_eq!(ended(&[900, 21, 53, 200, alert], 1, &[], &[300, alert]), Outcome::Established);
+    // What is shorter holds no Finished.
+    assert_eq!(ended(&[30, 40], 1, &[], &[alert]), Outcome::Refused);
 }
 
 #[test]
