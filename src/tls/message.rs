@@ -71,7 +71,16 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
         match entry.kind {
             Kind::Handshake => of_side.push(entry, bytes, limits, &mut events),
             Kind::Alert => {
-                let (pairs, _) = bytes.as_chunks::<2>();
+                // RFC 5246 §6.2.1: one may be spread over records, as over segments.
+                let mut reader = Reader::new(bytes);
+                if let Some(level) = of_side.alert.take() {
+                    match reader.u8() {
+                        Some(description) => events.push(event(What::Alert { level, description })),
+                        None => of_side.alert = Some(level),
+                    }
+                }
+                let (pairs, begun) = reader.rest().as_chunks::<2>();
+                of_side.alert = of_side.alert.or_else(|| begun.first().copied());
                 // Of more than are kept only one that ends the handshake still matters.
                 let kept = limits.alerts.saturating_add(1);
                 let (first, others) = pairs.split_at(kept.min(pairs.len()));
@@ -111,6 +120,8 @@ struct Messages {
     buffer: Vec<u8>,
     begun: Timestamp,
     ended: Timestamp,
+    /// The level of an alert whose description is still to come.
+    alert: Option<u8>,
     /// Bytes of a message with a hole in it that are still to come, and of no use.
     skip: usize,
     /// Where the next message begins is not known.
@@ -192,6 +203,7 @@ impl Messages {
             self.announced().map(|size| size.saturating_add(HEADER).saturating_sub(have))
         };
         self.flush(entry.side, events);
+        self.alert = None;
         match needed {
             Some(needed) if missing > 0 && missing <= needed => {
                 self.skip = needed.saturating_sub(missing);

@@ -2,7 +2,9 @@
 
 use memchr::memchr2;
 
-use super::record::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEARTBEAT, is_record};
+use super::record::{
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEARTBEAT, SMALLEST_SECRET, is_record,
+};
 use crate::bytes::Reader;
 use crate::tls::sslv2;
 use crate::tls::starttls::framing::{self, Detected, Framing};
@@ -82,7 +84,7 @@ fn classify_record(bytes: &[u8], context: Context) -> Found {
         // refusal that was captured before the hello that it refuses.
         (ALERT, [_]) if size == 2 => return Found::TooShort,
         (ALERT, [1 | 2, _, rest @ ..]) if size == 2 => !strict || major == 3 && rest.is_empty(),
-        (ALERT, _) => expected && size >= 18,
+        (ALERT, [level, ..]) => expected && (size >= SMALLEST_SECRET || matches!(level, 1 | 2)),
         (CHANGE_CIPHER_SPEC, _) => expected && size == 1,
         // Data on a connection that was joined late. A tag alone is 16 bytes.
         (APPLICATION_DATA, _) => !strict && major == 3 && size >= 16,

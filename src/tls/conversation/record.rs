@@ -19,6 +19,9 @@ const MAX_BODY: usize = (1 << 14) + 2048;
 /// 12, a MAC or tag of 16 (RFC 5246 §7.4.9, §6.2.3).
 const SMALLEST_FINISHED: u16 = 32;
 
+/// Smallest body of a record with an encrypted alert: two bytes, a MAC or tag and nonce of 16.
+pub(super) const SMALLEST_SECRET: u16 = 18;
+
 /// The first `N` bytes of something, as far as they were there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Beginning<const N: usize> {
@@ -202,14 +205,23 @@ impl Record {
     }
 
     /// Set up for the body, by the record's type and what came before it.
-    pub(super) const fn begin_body(&mut self, past: &mut Past, unfinished: Unfinished) {
+    pub(super) const fn begin_body(
+        &mut self,
+        past: &mut Past,
+        unfinished: Unfinished,
+        spoke: bool,
+    ) {
         self.body = match self.content_type() {
             CHANGE_CIPHER_SPEC => {
                 *past = Past::Changed;
                 Body::Skipped
             }
-            // An alert in the clear is two bytes; a cipher or a MAC makes it longer.
+            // An alert in the clear is two bytes; a cipher or a MAC makes it longer. In one record there
+            // may be several, and a part of one (RFC 5246 §6.2.1).
             ALERT if self.left == 2 => Body::Alert,
+            ALERT if matches!(past, Past::Clear) && (spoke || self.left < SMALLEST_SECRET) => {
+                Body::Alert
+            }
             HANDSHAKE if unfinished.goes_on() => Body::Handshake,
             HANDSHAKE => match past {
                 Past::Clear => Body::Handshake,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod alerts;
 mod early;
 
 use super::*;
@@ -280,28 +281,6 @@ fn tls_1_3_with_a_retry_and_early_data() {
     let (head, tail) = second.split_at(7);
     let fed = [fed[0], fed[1], data(CLIENT, head), data(CLIENT, tail), fed[3]];
     assert_eq!(seen(&fed), "M1 C E m2 c M1 m2 e");
-}
-
-#[test]
-fn very_many_alerts_make_no_long_record() {
-    let limits = Limits::default();
-    let warnings = record(21, &[1, 112]).repeat(50_000);
-    let refused = record(21, &[2, 40]);
-    let hello = hello();
-    let fed = [data(CLIENT, &hello), data(SERVER, &warnings), data(SERVER, &refused)];
-    let (conversation, _) = converse(&fed);
-    let events = events(conversation.transcript(), &limits);
-    let circumstances = Circumstances {
-        transport: Transport::Tcp,
-        initiator: None,
-        lower_port: SERVER,
-        closed: true,
-    };
-    let parser = &mut HelloParser::new(&limits);
-    let summary = handshake::read(&events, circumstances, parser, &limits, &mut |_| ()).unwrap();
-    assert_eq!(summary.alerts.len(), limits.alerts + 1);
-    assert!(summary.history.len() <= limits.history, "{}", summary.history.len());
-    assert_eq!((summary.outcome, summary.truncated), (Outcome::Refused, true));
 }
 
 #[test]
