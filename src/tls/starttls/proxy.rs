@@ -63,9 +63,10 @@ fn proxy_header(client: &[u8]) -> Option<&[u8]> {
 
 /// HTTP CONNECT (RFC 9110 §9.3.6): the last request, should others have come before it.
 fn connect<'a>(client: &'a [u8], server: &'a [u8]) -> Option<Found<'a>> {
-    let request = last_line_with(client, b"CONNECT ");
-    let success = last_line_with(server, b"HTTP/1.")
-        .filter(|answer| matches!(answer, [_, _, _, _, _, b'1', b'.', _, b' ', b'2', ..]));
+    let request =
+        last_message(client, b"CONNECT ", |line| memmem::find(line, b" HTTP/1.").is_some());
+    let success = last_message(server, b"HTTP/1.", |line| status(line).is_some())
+        .filter(|answer| status(answer) == Some(b'2'));
     let server = match success {
         Some(answer) => behind_headers(answer),
         // The answer may have been cut out where the bounds shortened the cleartext.
@@ -82,17 +83,40 @@ fn connect<'a>(client: &'a [u8], server: &'a [u8]) -> Option<Found<'a>> {
     }
 }
 
-/// The last place at which a line begins with `start`.
-fn last_line_with<'a>(text: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
-    let mut found = text.starts_with(start).then_some(text);
-    let mut rest = text;
-    while let Some(line) = behind(rest, b"\n") {
-        if line.starts_with(start) {
-            found = Some(line);
+/// The first digit of an answer's status (RFC 9112 §4).
+const fn status(answer: &[u8]) -> Option<u8> {
+    match answer {
+        [_, _, _, _, _, b'1', b'.', b'0'..=b'9', b' ', class @ b'1'..=b'5', _, _, ..] => {
+            Some(*class)
         }
-        rest = line;
+        _ => None,
     }
-    found
+}
+
+/// The last message that begins with `start`: at the beginning of a line or, as a body may end without a
+/// line break, in the middle of one that `fits`.
+fn last_message<'a>(
+    text: &'a [u8],
+    start: &[u8],
+    fits: impl Fn(&[u8]) -> bool,
+) -> Option<&'a [u8]> {
+    /// A method, a host, a version.
+    const REQUEST: usize = 300;
+    let is_break = |byte: &u8| *byte == b'\n';
+    let mut places = memmem::rfind_iter(text, start);
+    let place = places.find(|place| {
+        let (before, message) = text.split_at(*place);
+        matches!(before, [] | [.., b'\n'])
+            || fits(
+                message
+                    .get(..REQUEST)
+                    .unwrap_or(message)
+                    .split(is_break)
+                    .next()
+                    .unwrap_or_default(),
+            )
+    });
+    text.get(place?..)
 }
 
 fn behind_headers(message: &[u8]) -> &[u8] {

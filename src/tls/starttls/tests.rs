@@ -114,6 +114,16 @@ fn proxies_are_named_with_what_they_were_asked_for() {
     let denied = b"HTTP/1.1 407 Authenticate\r\nContent-Length: 5\r\n\r\nsorry".as_slice();
     let (twice, answers) = ([connect, connect].concat(), [denied, ok].concat());
     assert_eq!(named(&twice, &answers), "http-connect direct example.com:443");
+    // A body that ends without a line break comes before the next request, or the next answer.
+    let page =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n220 m SMTP\r\n250 STARTTLS".as_slice();
+    assert_eq!(named(connect, &[page, ok].concat()), "http-connect direct example.com:443");
+    let post = b"POST http://x/ HTTP/1.1\r\nContent-Length: 7\r\n\r\nEHLO me".as_slice();
+    let both = [post, connect].concat();
+    assert_eq!(named(&both, &[page, ok].concat()), "http-connect direct example.com:443");
+    let denied = [denied, b"HTTP/1.1 200 OK\r\n\r\n220 mail SMTP\r\n"].concat();
+    assert_eq!(named(&twice, &denied), "smtp starttls example.com:443");
+    assert_eq!(named(b"EHLO CONNECT me\r\n", b"220 HTTP/1.1 mail\r\n"), "smtp starttls -");
     // SOCKS: names, addresses, log-ins.
     let name = b"\x05\x01\x00\x05\x01\x00\x03\x0bexample.com\x01\xbb";
     let granted = b"\x05\x00\x05\x00\x00\x01\0\0\0\0\0\0";
