@@ -174,6 +174,28 @@ fn what_closes_a_session_of_tls_1_3_is_no_refusal_where_its_handshake_was_not_se
 }
 
 #[test]
+fn words_that_a_server_of_tls_answers_with_an_alert_do_not_start_it() {
+    let whole = of("refused-version.pcap");
+    let at = hello(&whole, 1);
+    for (words, name) in [
+        ("GET / HTTP/1.1\r\nHost: me\r\n\r\n", Value::Null),
+        ("EHLO me\r\n", json!("smtp")),
+        ("\x05\x01", Value::Null),
+    ] {
+        let mut packets = whole.clone();
+        let client = packets[at].from;
+        for packet in packets.iter_mut().filter(|one| one.from == client && !one.is_bare()) {
+            packet.payload = words.as_bytes().to_vec();
+        }
+        let found = records(&packets);
+        assert_eq!(found.len(), 1, "{words}");
+        let facts = ["application", "starttls", "outcome", "client_hello"];
+        let facts = facts.map(|key| found[0][key].clone());
+        assert_eq!(facts, [name, json!(false), json!("refused"), Value::Null], "{words}");
+    }
+}
+
+#[test]
 fn what_tcpdump_writes_is_read_while_it_writes() {
     let capture = common::project("captures/office-network.pcap");
     let tcpdump = Command::new("tcpdump")

@@ -62,8 +62,13 @@ fn connection(
     let summary = handshake::read(&events, circumstances, parser, limits, &mut |_| ())?;
     let offered = summary.client_hello.as_ref().map(|hello| &*hello.offer.alpn);
     let negotiated = summary.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref());
-    let application =
-        application(transcript.preamble(), summary.client, offered.unwrap_or_default(), negotiated);
+    let application = application(
+        transcript.preamble(),
+        summary.client,
+        offered.unwrap_or_default(),
+        negotiated,
+        true,
+    );
     Some(format!(
         "{} {} {}",
         application.name.unwrap_or("-"),

@@ -203,7 +203,9 @@ impl<'a> Worker<'a> {
         // A server that answers in the clear and names no protocol has negotiated none.
         let named = answer.is_none_or(|hello| hello.version.is_tls13() || hello.retry_only);
         let offered = if named { offered } else { &[] };
-        let mut application = application(transcript.preamble(), client, offered, negotiated);
+        let spoke = summary.history.chars().any(|letter| !matches!(letter, 'L' | 'l'));
+        let mut application =
+            application(transcript.preamble(), client, offered, negotiated, spoke);
         if let Some(carried) = carried {
             application.name = Some(carried.method.name());
         }

@@ -545,7 +545,7 @@ impl StreamConsumer for Conversation {
         let is_named = || {
             [Side::Low, Side::High]
                 .iter()
-                .any(|client| starttls::application(said, *client, &[], None).name.is_some())
+                .any(|client| starttls::application(said, *client, &[], None, true).name.is_some())
         };
         (self.transcript.is_empty()
             && said.iter().any(|text| !text.is_empty())

@@ -38,12 +38,14 @@ pub struct Application {
 }
 
 /// Name the protocol, from the cleartext before TLS (the low end's, then the high end's) and from
-/// the protocol names in the hellos. A port number is no evidence.
+/// the protocol names in the hellos. A port number is no evidence. `spoke` says whether there was a
+/// message of TLS at all, and not just an alert.
 pub fn application(
     preamble: &[Vec<u8>; 2],
     client: Side,
     offered: &[Box<[u8]>],
     negotiated: Option<&[u8]>,
+    spoke: bool,
 ) -> Application {
     let (of_client, of_server) = (client.of(preamble), client.other().of(preamble));
     if of_client.is_empty() && of_server.is_empty() {
@@ -55,8 +57,9 @@ pub fn application(
         .or_else(|| text::name(opened.client, opened.server));
     // A server's words alone, in a protocol that is not known, may be its answer to the hello.
     let starttls = match cleartext {
-        Some(name) => name != "openvpn",
-        None => !opened.client.is_empty(),
+        // A server that speaks TLS from the first byte has nothing but an alert for words.
+        Some(name) => name != "openvpn" && (spoke || !opened.server.is_empty()),
+        None => !opened.client.is_empty() && spoke,
     };
     let name = cleartext
         .or(opened.proxy)

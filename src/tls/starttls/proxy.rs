@@ -106,15 +106,8 @@ fn last_message<'a>(
     let mut places = memmem::rfind_iter(text, start);
     let place = places.find(|place| {
         let (before, message) = text.split_at(*place);
-        matches!(before, [] | [.., b'\n'])
-            || fits(
-                message
-                    .get(..REQUEST)
-                    .unwrap_or(message)
-                    .split(is_break)
-                    .next()
-                    .unwrap_or_default(),
-            )
+        let mut lines = message.get(..REQUEST).unwrap_or(message).split(is_break);
+        matches!(before, [] | [.., b'\n']) || lines.next().is_some_and(&fits)
     });
     text.get(place?..)
 }

@@ -41,7 +41,7 @@ fn run(data: &[u8]) {
         summary::read(Transport::Tcp, cut.transcript(), None, &mut parser, &limits);
     }
     for client in [Side::Low, Side::High] {
-        let named = application(transcript.preamble(), client, &[], None);
+        let named = application(transcript.preamble(), client, &[], None, true);
         assert!(named.target.is_none_or(|target| target.len() <= 8 * limits.preamble_bytes));
         assert!(named.name.is_none_or(|name| name.len() < 32));
     }

@@ -48,7 +48,8 @@ pub fn read(
         }
         let offered = summary.client_hello.as_ref().map_or(&[][..], |hello| &hello.offer.alpn);
         let negotiated = summary.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref());
-        let application = application(transcript.preamble(), summary.client, offered, negotiated);
+        let application =
+            application(transcript.preamble(), summary.client, offered, negotiated, true);
         if let Some(target) = &application.target {
             assert!(target.len() <= 8 * limits.preamble_bytes);
             json::faithful(target);
