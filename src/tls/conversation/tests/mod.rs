@@ -6,6 +6,7 @@ mod alerts;
 mod early;
 
 use super::*;
+use crate::flow::{Chunk, Opening, Spares, StreamConsumer};
 use crate::record::Outcome;
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances};
