@@ -13,7 +13,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use traffic::{Packet, packets, plain};
+use traffic::{Packet, SYN, packets, plain};
 
 fn records(packets: &[Packet]) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
@@ -192,6 +192,45 @@ fn words_that_a_server_of_tls_answers_with_an_alert_do_not_start_it() {
         let facts = ["application", "starttls", "outcome", "client_hello"];
         let facts = facts.map(|key| found[0][key].clone());
         assert_eq!(facts, [name, json!(false), json!("refused"), Value::Null], "{words}");
+    }
+}
+
+#[test]
+fn text_that_came_before_the_beginning_of_its_stream_is_none() {
+    for (name, kind) in [("http-connect.pcap", b'C'), ("postfix.pcap", b'E'), ("curl.pcap", 22)] {
+        let whole = of(name);
+        let wanted = records(&whole);
+        let begins = |packet: &Packet| packet.payload.first() == Some(&kind);
+        let at = whole.iter().position(begins).unwrap();
+        // Where text of at least sixteen letters begins, or goes on.
+        let text =
+            |bytes: &[u8]| bytes.iter().take(16).all(|byte| matches!(byte, 9..=13 | 32..=126));
+        let payload = &whole[at].payload;
+        let cuts = (1..payload.len()).filter(|cut| text(&payload[*cut..]));
+        let mut tried = 0;
+        for size in cuts {
+            let mut packets = whole.clone();
+            let (first, second) = payload.split_at(size);
+            packets[at].payload = first.to_vec();
+            let mut late = packets[at].clone();
+            late.payload = second.to_vec();
+            let tcp = late.tcp.as_mut().unwrap();
+            tcp.seq = tcp.seq.wrapping_add(u32::try_from(size).unwrap());
+            packets.insert(at, late);
+            let times = [packets[at].at, packets[at + 1].at];
+            [packets[at].at, packets[at + 1].at] = [times[0].min(times[1]), times[0].max(times[1])];
+            packets.retain(|packet| !packet.is(SYN));
+            let found = records(&packets);
+            assert_eq!(found.len(), wanted.len(), "{name} {size}");
+            for fact in
+                ["client_hello", "server_hello", "application", "starttls", "outcome", "history"]
+            {
+                assert_eq!(found[0][fact], wanted[0][fact], "{name} {size}: {fact}");
+            }
+            assert_eq!(found[0]["server"], wanted[0]["server"], "{name} {size}");
+            tried += 1;
+        }
+        assert!(tried > 0, "{name}");
     }
 }
 

@@ -87,6 +87,12 @@ pub trait StreamConsumer: Default {
     /// Go on where another consumer was, with what was said to it.
     fn resume(&mut self, _: Cleartext) {}
 
+    /// Forget what one end sent, unless that has begun something: bytes came that lie before it, and all
+    /// of it comes again behind them. Whether it did.
+    fn restart(&mut self, _: Side) -> bool {
+        false
+    }
+
     /// Both ends are closed: little more will come, and perhaps not soon.
     fn settle(&mut self);
 

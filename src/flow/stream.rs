@@ -79,6 +79,11 @@ impl StreamAssembler {
         self.start.get_or_insert(seq);
     }
 
+    /// The stream began before the first byte that was delivered.
+    pub(super) const fn begin_earlier(&mut self, seq: SeqNumber) {
+        self.start = Some(seq);
+    }
+
     /// Where the stream begins, once that is known or decided on.
     pub const fn start(&self) -> Option<SeqNumber> {
         self.start

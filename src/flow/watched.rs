@@ -244,7 +244,6 @@ impl<C: StreamConsumer> Flow<C> {
         (limits, spares): (&Limits, &mut Spares),
     ) -> Control {
         self.hear(side, segment, at, syns, key);
-        let meta = &mut self.meta;
         let seq = data_seq(segment);
         // The other end waits for bytes before these, or did: whatever they look like, they are not the
         // beginning.
@@ -254,6 +253,16 @@ impl<C: StreamConsumer> Flow<C> {
             0 < ahead && ahead < syn::REACH
         });
         let size = short(segment.payload.len());
+        if side.of(&self.streams).start() == Some(seq.plus(size))
+            && size > 0
+            && !is_preceded
+            && self.meta.initiator.is_none()
+            && syns.of(key, side).is_none()
+            && self.begin_earlier(side, segment, at, limits, spares) == Control::Shunt
+        {
+            return Control::Shunt;
+        }
+        let meta = &mut self.meta;
         let stream = side.of_mut(&mut self.streams);
         let mut control = Control::Continue;
         // The answer to a SYN that brought data comes when the flow is there already.
@@ -343,6 +352,43 @@ impl<C: StreamConsumer> Flow<C> {
             self.consumer.settle();
         }
         control
+    }
+
+    /// A segment that lies just before where its stream was taken to begin: what looked like a beginning
+    /// was captured too early. The consumer hears it again if that has led to nothing.
+    #[cold]
+    fn begin_earlier(
+        &mut self,
+        side: Side,
+        segment: &Segment<'_>,
+        at: Timestamp,
+        limits: &Limits,
+        spares: &mut Spares,
+    ) -> Control {
+        /// More than this is more than changes places.
+        const MOST: usize = 16 << 10;
+        let Self { consumer, streams, meta, .. } = self;
+        let stream = side.of_mut(streams);
+        let run = consumer.received(side);
+        let heard = stream.start().zip(stream.next());
+        let heard = heard.map(|(start, next)| next.0.wrapping_sub(start.0) as usize);
+        let is_whole = run.behind == 0 && run.bytes.len() <= MOST && heard == Some(run.bytes.len());
+        if !is_whole || segment.cut > 0 || segment.flags.rst() {
+            return Control::Continue;
+        }
+        let later = run.bytes.to_vec();
+        if consumer.start(side, segment.payload) != Start::Plausible || !consumer.restart(side) {
+            return Control::Continue;
+        }
+        stream.begin_earlier(data_seq(segment));
+        let bytes = side.of_mut(&mut meta.bytes);
+        *bytes = bytes.saturating_sub(u64::from(short(later.len())));
+        let gaps = side.of_mut(&mut meta.gaps);
+        let control = Control::Continue;
+        let mut feed = Feed { consumer, side, at, bytes, gaps, limits, spares, control };
+        feed.receive(Chunk::Data(segment.payload));
+        feed.receive(Chunk::Data(&later));
+        feed.control
     }
 
     /// No more will come: feed what waits. What there is then is ready for who wants it, and when its consumer is

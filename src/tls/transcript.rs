@@ -373,6 +373,12 @@ impl Transcript {
         self.aside.iter_mut().for_each(|aside| side.of_mut(&mut aside.preamble).clear());
     }
 
+    /// What an end sent so far, none of it TLS, comes again.
+    pub fn restart(&mut self, side: Side) {
+        self.restart_preamble(side);
+        side.of_mut(&mut self.received).clear();
+    }
+
     fn refuse(&mut self, side: Side, at: Timestamp, size: usize, limits: &Limits) {
         self.refused = true;
         let size = short(size);

@@ -4,7 +4,7 @@ use super::Conversation;
 use super::classify::{Context, Found, classify};
 use super::part::Part;
 use super::record::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE};
-use super::track::Track;
+use super::track::{State, Track};
 use crate::clock::Timestamp;
 use crate::flow::{Chunk, Cleartext, Control, Opening, Run, Side, Spares, Start, StreamConsumer};
 use crate::limits::Limits;
@@ -93,6 +93,16 @@ impl StreamConsumer for Conversation {
 
     fn resume(&mut self, cleartext: Cleartext) {
         self.transcript.set_preamble(cleartext);
+    }
+
+    fn restart(&mut self, side: Side) -> bool {
+        let track = side.of_mut(&mut self.tracks);
+        let searches = matches!(track.state, State::Search);
+        if searches {
+            *track = Track::default();
+            self.transcript.restart(side);
+        }
+        searches
     }
 
     fn settle(&mut self) {
