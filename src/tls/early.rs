@@ -24,10 +24,10 @@ const END_OF_EARLY_DATA_BODY: u16 = 21;
 /// What the client encrypts before the answer, and what may have crossed it.
 #[derive(Debug, Default)]
 pub(super) struct EarlyData {
-    /// There was some since the hello.
+    /// The first hello says that there may be some, and no second one, which cannot, has ended it.
+    pub(super) announced: bool,
+    /// There was some before the answer.
     pub(super) seen: bool,
-    /// A second hello, which cannot announce any, ended it.
-    pub(super) refused: bool,
     /// When what can be a Finished followed an EndOfEarlyData, all before the answer.
     pub(super) finished: Option<Timestamp>,
     /// The last record was of an EndOfEarlyData's size.
@@ -53,7 +53,7 @@ impl EarlyData {
     /// Whether a record behind the answer, which chose this suite, holds the Finished: what crossed the
     /// answer is early data too.
     pub(super) fn behind(&mut self, size: u16, suite: Option<CipherSuite>) -> bool {
-        if !self.seen || self.refused {
+        if !self.announced {
             return size >= FINISHED_BODY;
         }
         let finished = is_finished(size, suite) || self.ended && size >= FINISHED_BODY;
@@ -67,8 +67,7 @@ impl EarlyData {
     /// may close the session: that of the client, and of the server.
     pub(super) const fn may_be_over(&self) -> [bool; 2] {
         let [before, behind] = self.long;
-        let may = self.seen && !self.refused;
-        [may && behind, may && (before || behind)]
+        [self.announced && behind, self.announced && (before || behind)]
     }
 }
 

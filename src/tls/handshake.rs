@@ -325,8 +325,11 @@ impl<C> Reading<'_, C> {
             (Role::Client, H::CLIENT_HELLO) if self.summary.client_hello.is_none() => {
                 self.summary.client_hello = self.parser.client_hello(body, self.transport, whole);
                 self.hello_at = Some(at);
+                // Over QUIC and DTLS early data has packets of its own.
+                self.early.announced = self.transport == Transport::Tcp
+                    && self.summary.client_hello.as_ref().is_some_and(|hello| hello.early_data);
             }
-            (Role::Client, H::CLIENT_HELLO) => self.early.refused = true,
+            (Role::Client, H::CLIENT_HELLO) => self.early.announced = false,
             (Role::Server, H::SERVER_HELLO | H::HELLO_RETRY_REQUEST_DRAFT) => {
                 self.server_hello(hello);
             }
@@ -437,12 +440,8 @@ impl<C> Reading<'_, C> {
             });
         // Data before the answer is early data, a retry being none; where no answer was seen that
         // cannot be told, and what both ends send decides.
-        // Over QUIC and DTLS early data has packets of its own.
-        let announced = self.transport == Transport::Tcp
-            && self.summary.client_hello.as_ref().is_some_and(|hello| hello.early_data);
         let retried = self.summary.server_hello.as_ref().is_some_and(|hello| hello.retry_only);
-        let early =
-            role == Role::Client && announced && !self.early.refused && (!answered || retried);
+        let early = role == Role::Client && self.early.announced && (!answered || retried);
         let first = !if early { self.early.seen } else { self.progress(role).encrypted };
         match content_type {
             ALERT => {

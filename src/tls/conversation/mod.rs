@@ -257,6 +257,11 @@ impl Conversation {
                 let (content_type, size) = (record.content_type(), record.left);
                 match content_type {
                     CHANGE_CIPHER_SPEC => {
+                        // Before the answer only who announces early data does so (RFC 8446 §D.4); all of
+                        // that may cross the answer.
+                        if !other_spoke {
+                            track.count_early(size);
+                        }
                         self.transcript.note(side, Kind::ChangeCipherSpec, at, limits);
                     }
                     HANDSHAKE if track.holed && record.body == Body::Handshake => {

@@ -46,7 +46,8 @@ fn outcome(fed: &[Fed<'_>]) -> Outcome {
 
 /// The same where the client encrypts so much before the answer, and so much behind it.
 fn ended(before: &[usize], suite: u8, behind: &[usize], last: &[usize]) -> Outcome {
-    let first = [early_hello(), secret(before)].concat();
+    // RFC 8446 §D.4: who announces early data changes ciphers at once.
+    let first = [early_hello(), record(20, &[1]), secret(before)].concat();
     let [answer, behind, last] = [answer(suite), secret(behind), secret(last)];
     let fed = [data(CLIENT, &first), data(SERVER, &answer), data(CLIENT, &behind)];
     let straight = outcome(&[&fed[..], &[data(SERVER, &last)]].concat());
@@ -96,8 +97,12 @@ fn early_data_that_crosses_the_answer_proves_nothing() {
     assert_eq!(ended(&[900], 2, &[900, 69, 200, alert], &[alert]), Outcome::Established);
     assert_eq!(ended(&[900], 2, &[900, 53, alert], &[]), Outcome::Reset);
     assert_eq!(ended(&[900], 1, &[900, 900, 21, 800, alert], &[alert]), Outcome::Established);
-    // None was sent before the answer.
-    assert_eq!(ended(&[], 1, &[900, alert], &[alert]), Outcome::Established);
+    // All of it crosses the answer.
+    assert_eq!(ended(&[], 1, &[900, alert], &[]), Outcome::Reset);
+    assert_eq!(ended(&[], 1, &[900, 900, 53, alert], &[alert]), Outcome::Established);
+    assert_eq!(ended(&[], 2, &[900, 21, 800, alert], &[alert]), Outcome::Established);
+    assert_eq!(ended(&[], 2, &[69, 900, alert], &[alert]), Outcome::Established);
+    assert_eq!(ended(&[], 2, &[alert], &[]), Outcome::Refused);
 }
 
 #[test]
