@@ -94,9 +94,16 @@ impl Making<'_> {
         if compatible {
             self.change(true);
         }
-        let count = *self.random.pick(&[1, 1, 2, 5, 11, 12, 13, 40]);
+        // All of it may cross the answer.
+        let count = *self.random.pick(&[0, 1, 1, 2, 5, 11, 12, 13, 40, 300]);
+        if count == 0 && compatible {
+            return;
+        }
+        let count = count.max(1);
         // A type and a tag of 16 are in each; one of 21 could be an EndOfEarlyData.
-        let sizes: Vec<usize> = (0..count).map(|_| self.random.within(22, 900)).collect();
+        // Altogether no more than servers take.
+        let most = 40_000 / count;
+        let sizes: Vec<usize> = (0..count).map(|_| self.random.within(22, most.min(900))).collect();
         self.data(true, &sizes);
         self.letters(true, "d");
     }
@@ -248,6 +255,9 @@ fn thirteen(mut making: Making<'_>, client: &Client, base: &Value, resumes: bool
             // It was on its way when the retry was.
             let more = making.random.within(100, 900);
             making.data(true, &[more, more]);
+            if !making.history.contains('D') {
+                making.letters(true, "d");
+            }
         }
         let again = client.retried(making.random, group);
         making.messages(true, &[('c', again.message())]);
