@@ -34,6 +34,8 @@ pub(super) struct EarlyData {
     ended: bool,
     /// A record was long enough for a Finished, before the answer and behind it.
     long: [bool; 2],
+    /// Records behind the answer.
+    behind: u32,
 }
 
 impl EarlyData {
@@ -56,6 +58,7 @@ impl EarlyData {
         if !self.announced {
             return size >= FINISHED_BODY;
         }
+        self.behind = self.behind.saturating_add(1);
         let finished = is_finished(size, suite) || self.ended && size >= FINISHED_BODY;
         let [_, long] = &mut self.long;
         *long |= size >= FINISHED_BODY;
@@ -64,10 +67,12 @@ impl EarlyData {
     }
 
     /// Whether the client may have finished although nothing proves it, so that what is as short as an alert
-    /// may close the session: that of the client, and of the server.
+    /// may close the session: that of the client, and of the server. An alert that refuses the answer is all
+    /// that the client still says.
     pub(super) const fn may_be_over(&self) -> [bool; 2] {
         let [before, behind] = self.long;
-        [self.announced && behind, self.announced && (before || behind)]
+        let more = self.behind > 1;
+        [self.announced && (behind || before && more), self.announced && (before || behind)]
     }
 }
 

@@ -91,7 +91,7 @@ fn early_data_that_crosses_the_answer_proves_nothing() {
     assert_eq!(ended(&[900], 1, &[900, 900, 900], &[alert]), Outcome::Reset);
     // Nothing else crossed it.
     assert_eq!(ended(&[900], 1, &[alert], &[]), Outcome::Refused);
-    assert_eq!(ended(&[900], 1, &[30, alert], &[]), Outcome::Refused);
+    assert_eq!(ended(&[30], 1, &[30, alert], &[]), Outcome::Refused);
     // What is as long as the Finished of the suite, or follows an EndOfEarlyData, tells.
     assert_eq!(ended(&[900], 1, &[900, 53, 200, alert], &[alert]), Outcome::Established);
     assert_eq!(ended(&[900], 2, &[900, 69, 200, alert], &[alert]), Outcome::Established);
@@ -111,6 +111,7 @@ fn early_data_that_was_not_accepted_is_no_refusal_where_flights_are_swapped() {
     // The Finished and all that followed, before the answer in the capture.
     assert_eq!(ended(&[900, 53, 200, alert], 1, &[], &[300, alert]), Outcome::Reset);
     assert_eq!(ended(&[900, 21, 53, 200, alert], 1, &[], &[300, alert]), Outcome::Established);
+    assert_eq!(ended(&[900, 811, 281, 53], 1, &[20, alert], &[300, alert]), Outcome::Reset);
     // What is shorter holds no Finished.
     assert_eq!(ended(&[30, 40], 1, &[], &[alert]), Outcome::Refused);
 }
