@@ -196,6 +196,23 @@ fn words_that_a_server_of_tls_answers_with_an_alert_do_not_start_it() {
 }
 
 #[test]
+fn what_is_left_of_a_hello_is_nothing_that_was_said_before_it() {
+    for name in ["chromium.pcap", "hello-many-segments.pcap"] {
+        let mut packets = of(name);
+        let wanted = records(&packets);
+        let lost = hello(&packets, 1);
+        let (from, tcp) = (packets[lost].from, packets[lost].tcp);
+        packets.retain(|packet| packet.from != from || packet.tcp != tcp);
+        let found = records(&packets);
+        assert_eq!(found.len(), wanted.len(), "{name}");
+        let found = found.iter().find(|one| one["client"]["port"] == from.port()).unwrap();
+        assert_eq!(found["client_hello"], Value::Null, "{name}");
+        assert!(!found["server_hello"].is_null(), "{name}");
+        assert_eq!(found["starttls"], json!(false), "{name}");
+    }
+}
+
+#[test]
 fn text_that_came_before_the_beginning_of_its_stream_is_none() {
     for (name, kind) in [("http-connect.pcap", b'C'), ("postfix.pcap", b'E'), ("curl.pcap", 22)] {
         let whole = of(name);

@@ -19,7 +19,7 @@ use tlscensus::tls::conversation::Conversation;
 use tlscensus::tls::handshake::{self, Circumstances};
 use tlscensus::tls::message::events;
 use tlscensus::tls::parse::HelloParser;
-use tlscensus::tls::starttls::application;
+use tlscensus::tls::starttls::{Begun, application};
 
 /// One connection a line: name, whether TLS began in its middle, target.
 fn connections(path: &Path) -> Vec<String> {
@@ -67,7 +67,7 @@ fn connection(
         summary.client,
         offered.unwrap_or_default(),
         negotiated,
-        true,
+        Begun::WithHello,
     );
     Some(format!(
         "{} {} {}",

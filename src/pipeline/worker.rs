@@ -21,7 +21,7 @@ use crate::sink::Sink;
 use crate::tls::Transport;
 use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
 use crate::tls::parse::HelloParser;
-use crate::tls::starttls::application;
+use crate::tls::starttls::{Begun, application};
 use crate::x509::chain::{ChainReport, ChainStatus};
 use crate::x509::{Certificate, CertificateCache, ChainCache};
 
@@ -203,9 +203,13 @@ impl<'a> Worker<'a> {
         // A server that answers in the clear and names no protocol has negotiated none.
         let named = answer.is_none_or(|hello| hello.version.is_tls13() || hello.retry_only);
         let offered = if named { offered } else { &[] };
-        let spoke = summary.history.chars().any(|letter| !matches!(letter, 'L' | 'l'));
-        let mut application =
-            application(transcript.preamble(), client, offered, negotiated, spoke);
+        let is_alert = |letter: char| matches!(letter, 'L' | 'l');
+        let tls = match &summary.client_hello {
+            Some(_) => Begun::WithHello,
+            None if summary.history.chars().all(is_alert) => Begun::Not,
+            None => Begun::Somehow,
+        };
+        let mut application = application(transcript.preamble(), client, offered, negotiated, tls);
         if let Some(carried) = carried {
             application.name = Some(carried.method.name());
         }

@@ -81,9 +81,11 @@ impl StreamConsumer for Conversation {
         let matters =
             |text: &Vec<u8>| Patience::of(text) > Patience::Unknown || patience::is_opening(text);
         let is_named = || {
-            [Side::Low, Side::High]
-                .iter()
-                .any(|client| starttls::application(said, *client, &[], None, true).name.is_some())
+            [Side::Low, Side::High].iter().any(|client| {
+                starttls::application(said, *client, &[], None, starttls::Begun::WithHello)
+                    .name
+                    .is_some()
+            })
         };
         (self.transcript.is_empty()
             && said.iter().any(|text| !text.is_empty())

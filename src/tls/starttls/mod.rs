@@ -37,15 +37,25 @@ pub struct Application {
     pub target: Option<String>,
 }
 
+/// What was seen of TLS behind the cleartext.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Begun {
+    /// Nothing but alerts.
+    Not,
+    /// Messages of the handshake, and no ClientHello: what looks like cleartext may be a rest of that.
+    Somehow,
+    /// The ClientHello.
+    WithHello,
+}
+
 /// Name the protocol, from the cleartext before TLS (the low end's, then the high end's) and from
-/// the protocol names in the hellos. A port number is no evidence. `spoke` says whether there was a
-/// message of TLS at all, and not just an alert.
+/// the protocol names in the hellos. A port number is no evidence.
 pub fn application(
     preamble: &[Vec<u8>; 2],
     client: Side,
     offered: &[Box<[u8]>],
     negotiated: Option<&[u8]>,
-    spoke: bool,
+    begun: Begun,
 ) -> Application {
     let (of_client, of_server) = (client.of(preamble), client.other().of(preamble));
     if of_client.is_empty() && of_server.is_empty() {
@@ -58,8 +68,8 @@ pub fn application(
     // A server's words alone, in a protocol that is not known, may be its answer to the hello.
     let starttls = match cleartext {
         // A server that speaks TLS from the first byte has nothing but an alert for words.
-        Some(name) => name != "openvpn" && (spoke || !opened.server.is_empty()),
-        None => !opened.client.is_empty() && spoke,
+        Some(name) => name != "openvpn" && (begun > Begun::Not || !opened.server.is_empty()),
+        None => !opened.client.is_empty() && begun == Begun::WithHello,
     };
     let name = cleartext
         .or(opened.proxy)

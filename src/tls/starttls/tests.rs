@@ -4,7 +4,8 @@ use super::*;
 
 /// `name starttls|direct target` of a session.
 fn named(client: &[u8], server: &[u8]) -> String {
-    let application = application(&[client.to_vec(), server.to_vec()], Side::Low, &[], None, true);
+    let application =
+        application(&[client.to_vec(), server.to_vec()], Side::Low, &[], None, Begun::WithHello);
     let Application { name, starttls, target } = application;
     let kind = if starttls { "starttls" } else { "direct" };
     format!("{} {kind} {}", name.unwrap_or("-"), target.as_deref().unwrap_or("-"))
@@ -155,7 +156,7 @@ fn what_is_inside_a_proxy_comes_first() {
     let mail = [&v2[..], b"EHLO me\r\n"].concat();
     assert_eq!(named(&mail, b"220 mail\r\n"), "smtp starttls -");
     let alpn: [Box<[u8]>; 1] = [b"h2".as_slice().into()];
-    let found = application(&[v1.to_vec(), Vec::new()], Side::Low, &alpn, None, true);
+    let found = application(&[v1.to_vec(), Vec::new()], Side::Low, &alpn, None, Begun::WithHello);
     assert_eq!((found.name, found.starttls), (Some("http"), false));
 }
 

@@ -7,7 +7,7 @@ use tlscensus::flow::Side;
 use tlscensus::limits::Limits;
 use tlscensus::tls::Transport;
 use tlscensus::tls::parse::HelloParser;
-use tlscensus::tls::starttls::application;
+use tlscensus::tls::starttls::{Begun, application};
 
 use super::deframe::{conversation, feed};
 use super::heap;
@@ -41,7 +41,7 @@ fn run(data: &[u8]) {
         summary::read(Transport::Tcp, cut.transcript(), None, &mut parser, &limits);
     }
     for client in [Side::Low, Side::High] {
-        let named = application(transcript.preamble(), client, &[], None, true);
+        let named = application(transcript.preamble(), client, &[], None, Begun::WithHello);
         assert!(named.target.is_none_or(|target| target.len() <= 8 * limits.preamble_bytes));
         assert!(named.name.is_none_or(|name| name.len() < 32));
     }

@@ -7,7 +7,7 @@ use tlscensus::tls::Transport;
 use tlscensus::tls::handshake::{self, Circumstances};
 use tlscensus::tls::message::{Event, What};
 use tlscensus::tls::parse::HelloParser;
-use tlscensus::tls::starttls::application;
+use tlscensus::tls::starttls::{Begun, application};
 use tlscensus::tls::transcript::Transcript;
 
 use super::json;
@@ -48,8 +48,13 @@ pub fn read(
         }
         let offered = summary.client_hello.as_ref().map_or(&[][..], |hello| &hello.offer.alpn);
         let negotiated = summary.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref());
-        let application =
-            application(transcript.preamble(), summary.client, offered, negotiated, true);
+        let application = application(
+            transcript.preamble(),
+            summary.client,
+            offered,
+            negotiated,
+            Begun::WithHello,
+        );
         if let Some(target) = &application.target {
             assert!(target.len() <= 8 * limits.preamble_bytes);
             json::faithful(target);
