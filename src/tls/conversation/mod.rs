@@ -253,7 +253,7 @@ impl Conversation {
                     self.transcript.lose(side, 0, at, limits);
                     return;
                 }
-                record.begin_body(&mut track.past, track.unfinished, track.spoke);
+                record.begin_body(&mut track.past, track.unfinished);
                 let (content_type, size) = (record.content_type(), record.left);
                 match content_type {
                     CHANGE_CIPHER_SPEC => {

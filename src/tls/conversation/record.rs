@@ -205,12 +205,7 @@ impl Record {
     }
 
     /// Set up for the body, by the record's type and what came before it.
-    pub(super) const fn begin_body(
-        &mut self,
-        past: &mut Past,
-        unfinished: Unfinished,
-        spoke: bool,
-    ) {
+    pub(super) const fn begin_body(&mut self, past: &mut Past, unfinished: Unfinished) {
         self.body = match self.content_type() {
             CHANGE_CIPHER_SPEC => {
                 *past = Past::Changed;
@@ -219,9 +214,7 @@ impl Record {
             // An alert in the clear is two bytes; a cipher or a MAC makes it longer. In one record there
             // may be several, and a part of one (RFC 5246 §6.2.1).
             ALERT if self.left == 2 => Body::Alert,
-            ALERT if matches!(past, Past::Clear) && (spoke || self.left < SMALLEST_SECRET) => {
-                Body::Alert
-            }
+            ALERT if matches!(past, Past::Clear) && self.left < SMALLEST_SECRET => Body::Alert,
             HANDSHAKE if unfinished.goes_on() => Body::Handshake,
             HANDSHAKE => match past {
                 Past::Clear => Body::Handshake,

@@ -62,6 +62,11 @@ fn encrypted_alerts_of_a_connection_joined_late_are_none_in_the_clear() {
     let secret = [record(23, &[1; 40]), record(21, &[2; 26])].concat();
     let fed = [data(CLIENT, &secret), data(SERVER, &secret)];
     assert_eq!(seen(&fed), "E E e e");
+    // Nor are they behind what was taken for a message of the handshake.
+    let secret = [record(22, &[20; 36]), record(21, &[2; 22])].concat();
+    let hello = hello();
+    let fed = [data(CLIENT, &hello), data(SERVER, &secret)];
+    assert_eq!(seen(&fed).matches('a').count(), 0, "{}", seen(&fed));
 }
 
 #[test]
