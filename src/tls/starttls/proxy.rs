@@ -137,8 +137,15 @@ fn socks<'a>(client: &'a [u8], server: &'a [u8]) -> Option<Found<'a>> {
     }
 }
 
-/// SOCKS 5: methods, perhaps a log-in, the request (RFC 1928 §3, §4; RFC 1929 §2).
+/// SOCKS 5: methods, perhaps a log-in, the request (RFC 1928 §3, §4; RFC 1929 §2). Of a connection that was
+/// joined late there may be only the request.
 fn socks5_request<'a>(client: &'a [u8], server: &[u8]) -> Option<(Option<String>, &'a [u8])> {
+    let mut late = Reader::new(client);
+    if let [_, _, 0, ..] = client
+        && let Some(target) = socks5_address(&mut late, 1)
+    {
+        return Some((Some(target), late.rest()));
+    }
     let mut reader = Reader::new(client);
     reader.skip(1)?;
     let methods = reader.sub_u8()?;
@@ -192,8 +199,12 @@ fn socks4_request(client: &[u8]) -> Option<(Option<String>, &[u8])> {
     Some((host.map(|host| format!("{host}:{port}")), rest))
 }
 
-/// What stands behind a SOCKS 5 server's method, log-in status and reply.
+/// What stands behind a SOCKS 5 server's method, log-in status and reply, or the reply alone.
 fn socks5_answer(server: &[u8]) -> Option<&[u8]> {
+    let mut late = Reader::new(server);
+    if matches!(server, [_, _, 0, ..]) && socks5_address(&mut late, 0).is_some() {
+        return Some(late.rest());
+    }
     let mut reader = Reader::new(server);
     let [5, method] = reader.array()? else { return None };
     if method == 2 {

@@ -130,6 +130,13 @@ fn proxies_are_named_with_what_they_were_asked_for() {
     let granted = b"\x05\x00\x05\x00\x00\x01\0\0\0\0\0\0";
     assert_eq!(named(name, granted), "socks direct example.com:443");
     assert_eq!(named(b"", granted), "socks direct -");
+    // Without what was said about how to log in, which was not captured.
+    let (request, reply) =
+        (b"\x05\x01\x00\x03\x0bexample.com\x01\xbb", b"\x05\x00\x00\x01\0\0\0\0\0\0");
+    assert_eq!(named(request, reply), "socks direct example.com:443");
+    assert_eq!(named(request, granted), "socks direct example.com:443");
+    assert_eq!(named(name, reply), "socks direct example.com:443");
+    assert_eq!(named(b"", reply), "socks direct -");
     let login = b"\x05\x02\x00\x02\x01\x02me\x02pw\x05\x01\x00\x01\x0a\x00\x00\x07\x20\xfb";
     assert_eq!(named(login, b"\x05\x02\x01\x00"), "socks direct 10.0.0.7:8443");
     assert_eq!(named(login, b""), "socks direct 10.0.0.7:8443");
@@ -138,6 +145,8 @@ fn proxies_are_named_with_what_they_were_asked_for() {
     assert_eq!(named(b"\x04\x01\x01\xbb\x0a\x00\x00\x07me\0", b""), "socks direct 10.0.0.7:443");
     let v4a = b"\x04\x01\x01\xbb\0\0\0\x01me\0example.com\0";
     assert_eq!(named(v4a, b"\0\x5a\0\0\0\0\0\0"), "socks direct example.com:443");
+    let login = b"\x05\x01\x02\x01\x02me\x05later\x05\x01\x00\x01\x0a\x00\x00\x07\x20\xfb";
+    assert_eq!(named(login, b"\x05\x02\x01\x00"), "socks direct 10.0.0.7:8443");
     // A name that cannot be shown is not.
     assert_eq!(named(b"CONNECT \x1b[2J:443 HTTP/1.1\r\n\r\n", ok), "http-connect direct -");
 }
