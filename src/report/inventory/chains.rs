@@ -124,10 +124,11 @@ impl<'a> Chains<'a> {
         if let Some(chain) = named.chain.and_then(|place| self.sent.get(place)) {
             return chain.report.as_ref().unwrap_or(&self.not_seen);
         }
-        if evidence.version.is_some_and(ProtocolVersion::is_tls13) {
-            &self.hidden
-        } else if evidence.resumed {
+        // A resumed TLS 1.3 sends no certificate that it could hide.
+        if evidence.resumed {
             &self.resumed
+        } else if evidence.version.is_some_and(ProtocolVersion::is_tls13) {
+            &self.hidden
         } else {
             &self.not_seen
         }

@@ -76,6 +76,17 @@ fn a_scope_leaves_out_who_does_not_talk_to_it() {
     assert_eq!(inventory.clients[0].verdicts[0].outcome, Outcome::Breaks);
 }
 
+#[test]
+fn a_resumed_connection_of_tls_1_3_hides_no_chain() {
+    let tls13 =
+        |server| Sample::new(1, server).offers(&modern()).chooses(ProtocolVersion::TLS1_3, 0x1301);
+    let resumed = tls13(2).with(|record| record.resumed = true);
+    let inventory = inventory(&[tls13(1).0, resumed.0]);
+    let told: Vec<_> =
+        inventory.servers.iter().map(|server| server.chain.status.to_string()).collect();
+    assert_eq!(told, ["hidden", "resumed"]);
+}
+
 /// A client of two offers: an attempt at `first` ms with the higher, at `second` with the lower.
 fn attempts(times: &[(u64, u64)]) -> Vec<FlowRecord> {
     let high = Arc::new(offer(ProtocolVersion::TLS1_2, &[0xc02f, 0xc013, 0x002f]));
