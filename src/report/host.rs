@@ -192,11 +192,22 @@ fn answers(page: &mut Page, server: &Server, verbose: bool) {
 
 fn findings(page: &mut Page, findings: &[Finding]) {
     for finding in findings {
+        // Where policies tell it in several ways, whose way it is.
+        let told = findings.iter().filter(|one| one.id == finding.id).count();
+        let under = if told > 1 { told_by(finding) } else { String::new() };
         let mut words =
-            format!("{} ({}): {}", finding.id, finding.severity, printable(&finding.text));
+            format!("{} ({}{under}): {}", finding.id, finding.severity, printable(&finding.text));
         words.push_str(&excepted(finding.excepted.as_deref()));
         entry(page, "finding", Ink::Plain, &words);
     }
+}
+
+/// `, under dataverse and rfc8996`; nothing of a finding that is one under any policy.
+fn told_by(finding: &Finding) -> String {
+    if finding.policies.is_empty() {
+        return String::new();
+    }
+    format!(", under {}", finding.policies.join(" and "))
 }
 
 /// What to change: the first remedy with its steps, the others by name.
@@ -299,5 +310,18 @@ mod tests {
         insta::assert_snapshot!("client", story([10, 0, 0, 5]).unwrap());
         insta::assert_snapshot!("server", story([10, 9, 0, 1]).unwrap());
         assert_eq!(story([192, 0, 2, 1]), None);
+    }
+
+    #[test]
+    fn where_policies_differ_it_is_said_who_says_what() {
+        let inventory = judge(&snapshot(&office()), &["dataverse", "rfc8996"], &[]);
+        let style = Style { width: 400, colour: false, verbose: false };
+        let story = inventory.host(Address::v4([10, 0, 0, 5]), style).unwrap();
+        for policy in ["dataverse", "rfc8996"] {
+            let words =
+                format!("offer.max_version (high, under {policy}): the client offers at most");
+            assert!(story.contains(&words), "{story}");
+        }
+        assert!(story.contains("version.tls1.0 (high): "), "{story}");
     }
 }

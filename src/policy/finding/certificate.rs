@@ -51,6 +51,8 @@ fn chain(case: &Case<'_>, found: &mut Found<'_, '_>) {
         _ => return,
     };
     let text = match &case.chain.why {
+        // Why its signature was not checked does not say what it is.
+        Some(why) if id == Id::CertSelfSigned => format!("{}: {why}", id.title()),
         Some(why) => why.clone(),
         None => id.title().to_owned(),
     };
@@ -272,6 +274,27 @@ mod tests {
         roots
             .map(|finding| format!("{} [{}]", finding.text, finding.remediation.unwrap().id))
             .collect()
+    }
+
+    #[test]
+    fn a_certificate_that_signed_itself_is_said_to_have_even_where_that_cannot_be_checked() {
+        for (why, text) in [
+            (None, "the certificate is self-signed"),
+            (
+                Some("MD5 cannot be checked"),
+                "the certificate is self-signed: MD5 cannot be checked",
+            ),
+        ] {
+            let leaf = Arc::new(Certificate::parse(b"no certificate"));
+            let why = why.map(ToOwned::to_owned);
+            let chain = ChainReport { why, ..ChainReport::unseen(ChainStatus::SelfSigned) };
+            let sample =
+                Sample::new(1, 7).sends(&[leaf]).with(|record| record.chain = chain.into());
+            let evidence = sample.0.evidence();
+            let found = findings(&sample.0.case(&evidence), &[], &mut Vec::new);
+            let found = found.iter().find(|finding| finding.id == Id::CertSelfSigned);
+            assert_eq!(found.unwrap().text, text);
+        }
     }
 
     #[test]

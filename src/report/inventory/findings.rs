@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::policy::finding::{self, Dates, FindingId};
+use crate::policy::finding::{self, Dates, FindingId, Severity};
 use crate::policy::{self, ClientOutcome, Outcome, Policy, Reason, ServerOutcome, Verdict};
 use crate::recognise::{Candidate, Fix, remediations_for};
 use crate::record::Case;
@@ -56,7 +56,9 @@ impl<'f> Grounds<'f> {
 /// A finding of one connection.
 struct Found<'f> {
     id: FindingId,
-    policy: Option<&'f str>,
+    /// The policy that tells it: its place among those that were asked for, and its id.
+    policy: Option<(usize, &'f str)>,
+    severity: Severity,
     finding: Finding,
 }
 
@@ -152,9 +154,11 @@ impl<'f> Findings<'f> {
         let known = self.texts.get(&*finding.text).cloned();
         let text = known.unwrap_or_else(|| finding.text.into());
         self.texts.insert(Arc::clone(&text));
+        let place = |id: &str| self.facts.policy_ids().position(|known| **known == *id);
         Found {
             id: finding.id,
-            policy: finding.policy,
+            policy: finding.policy.and_then(|id| Some((place(id)?, id))),
+            severity: finding.severity,
             finding: Finding {
                 id: finding.id.name(),
                 severity: finding.severity.name(),
@@ -168,24 +172,31 @@ impl<'f> Findings<'f> {
         }
     }
 
-    /// Each finding as most of its connections tell it.
+    /// Each finding as each policy tells it; what several tell alike is said once.
     fn told(&mut self, gathered: Gathered<'f>) -> Vec<Finding> {
-        let told: Vec<_> = gathered.0.into_iter().collect();
-        let mut all = Vec::with_capacity(told.len());
-        for told in told.chunk_by(|((id, _), _), ((next, _), _)| id == next) {
-            let told = || told.iter().map(|(_, told)| told);
-            // Texts are in order: of several that are as frequent the first one speaks.
-            let most = told().map(|told| told.connections).max();
-            if let Some(one) = told().find(|told| Some(told.connections) == most) {
-                all.push(Finding {
-                    policies: self.policies(|id| told().any(|one| one.policies.contains(&id))),
-                    connections: one.connections,
-                    ..one.finding.clone()
-                });
+        let mut chosen: Vec<Told<'f>> = Vec::new();
+        let mut told = gathered.0.into_iter().map(|((id, policy, _), told)| ((id, policy), told));
+        let mut next = told.next();
+        while let Some((key, mut best)) = next {
+            next = told.next();
+            while let Some((_, other)) = next.take_if(|(other, _)| *other == key) {
+                // The worst, then the most frequent; of texts that are as frequent the first one.
+                if other.weight() > best.weight() {
+                    best = other;
+                }
+                next = told.next();
+            }
+            match chosen.iter_mut().find(|known| known.is_same(&best)) {
+                Some(known) => known.policies.extend(best.policies),
+                None => chosen.push(best),
             }
         }
-        all.shrink_to_fit();
-        all
+        let told = |Told { finding, connections, policies, .. }: Told<'f>| Finding {
+            policies: self.policies(|id| policies.contains(&id)),
+            connections,
+            ..finding
+        };
+        chosen.into_iter().map(told).collect()
     }
 
     /// Those of the policies that were asked for of which this holds.
@@ -226,29 +237,42 @@ fn verdict<'p>(
     }
 }
 
-/// Findings added up by their id and text.
+/// Findings added up by their id, the place of the policy that tells it, and text.
 #[derive(Default)]
-struct Gathered<'f>(BTreeMap<(FindingId, Arc<str>), Told<'f>>);
+struct Gathered<'f>(BTreeMap<(FindingId, Option<usize>, Arc<str>), Told<'f>>);
 
 struct Told<'f> {
     finding: Finding,
+    severity: Severity,
     connections: u64,
     policies: Vec<&'f str>,
 }
 
+impl Told<'_> {
+    fn weight(&self) -> (Severity, u64) {
+        (self.severity, self.connections)
+    }
+
+    /// Whether two policies tell the same.
+    fn is_same(&self, other: &Self) -> bool {
+        let both_of_policies = self.policies.is_empty() == other.policies.is_empty();
+        both_of_policies && self.weight() == other.weight() && self.finding == other.finding
+    }
+}
+
 impl<'f> Gathered<'f> {
     fn add(&mut self, found: &[Found<'f>], connections: u64) {
-        for Found { id, policy, finding } in found {
-            let told = self.0.entry((*id, Arc::clone(&finding.text))).or_insert_with(|| Told {
+        for Found { id, policy, severity, finding } in found {
+            let key = (*id, policy.map(|(at, _)| at), Arc::clone(&finding.text));
+            let told = self.0.entry(key).or_insert_with(|| Told {
                 finding: finding.clone(),
+                severity: *severity,
                 connections: 0,
-                policies: Vec::new(),
+                policies: policy.iter().map(|(_, id)| *id).collect(),
             });
             told.connections = told.connections.saturating_add(connections);
-            if let Some(policy) = policy
-                && !told.policies.contains(policy)
-            {
-                told.policies.push(policy);
+            if *severity > told.severity {
+                (told.severity, told.finding) = (*severity, finding.clone());
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::census::sample::{Sample, legacy, modern, offer, wrong_suites};
 use crate::record::{FlowRecord, Outcome as Ending, Sides};
 use crate::report::sample::{judge, office, snapshot};
 use crate::tls::codepoint::AlertDescription;
+use crate::tls::hello::Offer;
 
 fn inventory(records: &[FlowRecord]) -> Inventory {
     judge(&snapshot(records), &["dataverse"], &[])
@@ -282,4 +283,51 @@ fn what_is_the_same_of_many_is_said_once() {
     assert_eq!(count("cert.name_mismatch"), Some(1));
     assert_eq!(count("suite.tls_rsa"), Some(200));
     assert_eq!(count("suite.rc4"), Some(1));
+}
+
+#[test]
+fn each_policy_tells_a_finding_in_its_own_words() {
+    let policies = ["dataverse", "rfc8996", "mozilla-modern"];
+    let tls10 = |client: u8| {
+        let sample = Sample::new(client, 7).offers(&legacy());
+        sample.chooses(ProtocolVersion::TLS1_0, 0xc013).0
+    };
+    let v = [ProtocolVersion::TLS1_3, ProtocolVersion::TLS1_2, ProtocolVersion::TLS1_0];
+    let able = Arc::new(Offer { supported_versions: Some(v.into()), ..(*modern()).clone() });
+    let able = Sample::new(3, 7).offers(&able).at(9).chooses(ProtocolVersion::TLS1_0, 0x002f).0;
+    let inventory = judge(&snapshot(&[tls10(1), tls10(2), able]), &policies, &[]);
+    let told = |findings: &[Finding], id: &str| -> Vec<String> {
+        let of_id = findings.iter().filter(|one| one.id == id);
+        of_id.map(|one| format!("{:?} {} {}", one.policies, one.text, one.connections)).collect()
+    };
+    // Not the sentence of whichever comes first in the alphabet, under all of them.
+    assert_eq!(
+        told(&inventory.clients[0].stacks[0].findings, "offer.max_version"),
+        [
+            r#"["dataverse"] the client offers at most TLS 1.0; dataverse needs TLS 1.2 1"#,
+            r#"["rfc8996"] the client offers at most TLS 1.0; rfc8996 needs TLS 1.2 or later 1"#,
+            r#"["mozilla-modern"] the client offers at most TLS 1.0; mozilla-modern needs TLS 1.3 1"#,
+        ]
+    );
+    // What they say alike is said once, and counted once.
+    assert_eq!(
+        told(&inventory.servers[0].findings, "server.max_version"),
+        [
+            r#"["dataverse", "rfc8996"] the server chose TLS 1.0 although the client offered TLS 1.2 3"#,
+            r#"["mozilla-modern"] the server chose TLS 1.0 although the client offered TLS 1.3 3"#,
+        ]
+    );
+}
+
+#[test]
+fn a_finding_is_as_bad_as_where_it_is_worst() {
+    let narrow = Arc::new(offer(ProtocolVersion::TLS1_2, &[0xc013]));
+    let both = Arc::new(offer(ProtocolVersion::TLS1_2, &[0xc02f, 0xc013]));
+    let chose = |client: u8, offer: &Arc<_>| {
+        Sample::new(client, 7).offers(offer).chooses(ProtocolVersion::TLS1_2, 0xc013).0
+    };
+    let inventory = inventory(&[chose(1, &both), chose(2, &both), chose(3, &narrow)]);
+    let findings = &inventory.servers[0].findings;
+    let outside = findings.iter().find(|one| one.id == "suite.outside_policy").unwrap();
+    assert_eq!((outside.severity, outside.connections), ("medium", 3));
 }

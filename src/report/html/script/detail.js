@@ -31,9 +31,13 @@ function spoken(name) {
 
 function found(list) {
   if (!list.length) return null;
+  // Where policies tell it in several ways, whose way it is.
+  const ids = list.map(({ finding }) => finding.id);
+  const under = ({ id, policies }) => policies.length && ids.indexOf(id) !== ids.lastIndexOf(id)
+    ? ` (under ${policies.map((at) => pack.policies[at].id).join(" and ")})` : "";
   return [make("h4", {}, "Findings"), make("ul", { class: "found" }, list.map(({ finding, number }) =>
     make("li", {}, make("span", { class: `severity s-${finding.severity}` }, finding.severity), " ",
-      make("code", {}, finding.id), " ", finding.text, ` (${count(number, "connection", "connections")}) `,
+      make("code", {}, finding.id), under(finding), " ", finding.text, ` (${count(number, "connection", "connections")}) `,
       finding.excepted && make("span", { class: "excepted" }, finding.excepted))))];
 }
 
