@@ -89,7 +89,10 @@ impl Inventory {
         let prints = [("JA4", &stack.ja4), ("JA3", &stack.ja3)];
         let prints: Vec<String> = prints
             .iter()
-            .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name} {value}")))
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+            // A hello that was cut, or in the format of SSL 2.0, has none.
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name} {value}"))
             .collect();
         entry(page, WIDEST, Ink::Dim, &prints.join(", "));
         for verdict in &stack.verdicts {
@@ -299,8 +302,13 @@ const fn limit(verbose: bool) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::census::sample::{Sample, legacy};
     use crate::report::sample::{judge, office, snapshot};
+    use crate::tls::codepoint::ProtocolVersion;
+    use crate::tls::hello::Offer;
 
     #[test]
     fn a_client_a_server_and_a_stranger() {
@@ -323,5 +331,18 @@ mod tests {
             assert!(story.contains(&words), "{story}");
         }
         assert!(story.contains("version.tls1.0 (high): "), "{story}");
+    }
+
+    #[test]
+    fn fingerprints_that_there_are_not_are_not_shown() {
+        let plain = legacy();
+        let cut = Offer { ja3: String::new(), ja4: String::new(), ..(*plain).clone() };
+        let style = Style { width: 80, colour: false, verbose: false };
+        for (offer, shown) in [(plain, true), (Arc::new(cut), false)] {
+            let sample = Sample::new(5, 7).offers(&offer).chooses(ProtocolVersion::TLS1_0, 0xc013);
+            let inventory = judge(&snapshot(&[sample.0]), &["dataverse"], &[]);
+            let story = inventory.host(Address::v4([10, 0, 0, 5]), style).unwrap();
+            assert_eq!(story.contains("fingerprints"), shown, "{story}");
+        }
     }
 }

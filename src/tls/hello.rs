@@ -220,11 +220,17 @@ impl Serialize for Fields<'_> {
         object.serialize_field("alpn", &Alpn(&offer.alpn))?;
         object.serialize_field("ech", &offer.ech())?;
         object.serialize_field("fallback_scsv", &offer.fallback_scsv())?;
-        object.serialize_field("ja3", &offer.ja3)?;
-        object.serialize_field("ja3_raw", &offer.ja3_raw)?;
-        object.serialize_field("ja4", &offer.ja4)?;
+        // Of a hello that was cut, or in the format of SSL 2.0, there is none.
+        object.serialize_field("ja3", &print(&offer.ja3))?;
+        object.serialize_field("ja3_raw", &print(&offer.ja3_raw))?;
+        object.serialize_field("ja4", &print(&offer.ja4))?;
         object.end()
     }
+}
+
+/// A fingerprint, if there is one.
+fn print(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// What the server chose; shared by all connections that were answered the same.
@@ -278,7 +284,7 @@ impl Serialize for Chosen<'_> {
         object.serialize_field("alpn", &alpn)?;
         object.serialize_field("downgrade_sentinel", &hello.downgrade_sentinel)?;
         object.serialize_field("hello_retry", &hello.hello_retry)?;
-        object.serialize_field("ja3s", &Some(&hello.ja3s).filter(|ja3s| !ja3s.is_empty()))?;
+        object.serialize_field("ja3s", &print(&hello.ja3s))?;
         object.end()
     }
 }

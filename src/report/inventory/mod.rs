@@ -217,9 +217,10 @@ pub struct HostVerdict {
 pub struct Stack {
     /// What it runs over.
     pub transport: Transport,
-    /// JA4 of its offer, if a ClientHello was seen.
+    /// JA4 of its offer, if a ClientHello was seen; empty of one that was cut, or in the format of
+    /// SSL 2.0.
     pub ja4: Option<Arc<str>>,
-    /// JA3 of its offer.
+    /// JA3 of its offer, likewise.
     pub ja3: Option<Arc<str>>,
     /// The highest version that it offers.
     pub max_version: Option<ProtocolVersion>,
@@ -432,7 +433,7 @@ pub struct Edge {
     pub client: Address,
     /// What it ran over.
     pub transport: Transport,
-    /// JA4 of the offer.
+    /// JA4 of the offer, as the client's stack has it.
     pub ja4: Option<Arc<str>>,
     /// The server.
     pub server: Arc<ServerName>,
