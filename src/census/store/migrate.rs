@@ -13,6 +13,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("evasion.sql"),
     include_str!("notes.sql"),
     include_str!("heard.sql"),
+    include_str!("views.sql"),
 ];
 
 /// The version that this program writes.

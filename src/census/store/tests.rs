@@ -301,7 +301,7 @@ fn the_views_tell_the_facts() {
     assert_eq!(rows("client_offers", "ip, max_version"), ["10.0.0.5 TLS1.3", "10.0.0.6 TLS1.0"]);
     assert_eq!(
         rows("legacy_clients", "ip, transport, max_version, connections, last_seen"),
-        ["10.0.0.6 tcp TLS1.0 2 2026-03-01 08:00:00"]
+        ["10.0.0.6 tcp TLS1.0 2 2026-03-01T08:00:00Z"]
     );
     assert_eq!(rows("legacy_servers", "ip, port, versions"), ["203.0.113.9 443 TLS1.0"]);
     assert_eq!(
