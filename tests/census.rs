@@ -1,6 +1,6 @@
 //! The census file, as its users meet it: the program on the captures that come with it.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,6 +109,52 @@ fn a_window_leaves_out_what_lies_outside() {
     assert!(before.contains("No TLS handshake was seen"), "{before}");
     let output = tlscensus(&["report", "--since", "soon", &census]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// What a report of these censuses counts: connections, those of all client stacks, sources.
+fn counted(folder: &tempfile::TempDir, census: &str) -> [u64; 3] {
+    let report = path(folder, "counted.json");
+    done(&["report", "-q", "--report", &report, census]);
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let list = |value: &serde_json::Value, key: &str| value[key].as_array().unwrap().clone();
+    let stacks = list(&report, "clients").into_iter().flat_map(|client| list(&client, "stacks"));
+    let of_stacks = stacks.map(|stack| stack["connections"].as_u64().unwrap()).sum();
+    let all = report["coverage"]["connections"].as_u64().unwrap();
+    [all, of_stacks, list(&report, "sources").len() as u64]
+}
+
+/// A second window of a capture adds to a census; the same one again does not.
+#[test]
+fn windows_of_one_capture_add_up() {
+    const NOON: &str = "2026-11-21T04:36:41Z";
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(&folder, name);
+    let read = |census: &str, window: &[&str]| {
+        let read = ["read", "--census", census, "captures/office-network.pcap"];
+        let output = tlscensus(&[&read, window].concat());
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let whole = at("whole.db");
+    read(&whole, &[]);
+    let [all, stacks, 1] = counted(&folder, &whole) else { panic!("one file is one source") };
+    assert_eq!(all, stacks);
+    // Neither does a window that leaves nothing out.
+    assert_eq!(read(&whole, &["--since", "2020-01-01", "--until", "2100-01-01"]), "");
+    assert_eq!(counted(&folder, &whole), [all, all, 1]);
+
+    let parts = at("parts.db");
+    for window in [["--until", NOON], ["--since", NOON], ["--until", NOON], ["--since", NOON]] {
+        assert_eq!(read(&parts, &window), "");
+    }
+    assert_eq!(counted(&folder, &parts), [all, all, 2]);
+    let words = read(&parts, &["--since", "2026-11-21T04:36:42Z"]);
+    assert!(
+        words.contains("the census has another part of `captures/office-network.pcap`"),
+        "{words}"
+    );
+    let words = read(&parts, &[]);
+    assert!(words.contains("what lies in both counts twice"), "{words}");
 }
 
 #[test]

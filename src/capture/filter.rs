@@ -5,6 +5,7 @@
 //! that means nothing at all is refused at once; one that means nothing on one link type (`ether
 //! host` on raw IP) is an error of the file that has such frames.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Error, Frame, LinkType};
@@ -42,6 +43,12 @@ impl Filter {
     fn compile(&self, link: LinkType) -> Result<Program, Error> {
         Program::compile(link, &self.expression)
             .map_err(|reason| Error::Filter { expression: self.expression.to_string(), reason })
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.expression)
     }
 }
 

@@ -3,14 +3,16 @@
 //! A disk that is full under the census is no reason to lose records and reports on other disks: from
 //! then on nothing more is saved, and what was to be is reported all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::path::Path;
 use std::slice;
+use std::sync::Arc;
 
 use super::exit::Failure;
+use super::part;
 use crate::census::store::StoreError;
-use crate::census::{Merger, Snapshot, SourceEntry, SourceKey, Store};
+use crate::census::{Merger, Snapshot, SourceEntry, SourceKey, SourceKind, Store};
 use crate::limits::Limits;
 
 /// A census file that facts are added to.
@@ -21,6 +23,10 @@ pub(super) struct Kept {
     judged: bool,
     /// Why nothing is saved any more.
     failure: Option<StoreError>,
+    /// What it has of each file: the file itself, or parts of it.
+    parts: HashMap<(Arc<str>, String), Vec<Arc<str>>>,
+    /// Sources of which another one that was in it before has a part too.
+    overlaps: Vec<Arc<str>>,
     /// What was read since, by source.
     unsaved: BTreeMap<SourceKey, Snapshot>,
 }
@@ -29,12 +35,36 @@ impl Kept {
     /// Open the file to add to it; `judged` tells whether it is to be reported at the end.
     pub(super) fn open(path: &Path, limits: &Limits, judged: bool) -> Result<Self, StoreError> {
         let store = Store::open(path, limits)?;
-        let limits = limits.clone();
-        Ok(Self { store, limits, judged, failure: None, unsaved: BTreeMap::new() })
+        let mut kept = Self {
+            limits: limits.clone(),
+            judged,
+            failure: None,
+            parts: HashMap::new(),
+            overlaps: Vec::new(),
+            unsaved: BTreeMap::new(),
+            store,
+        };
+        for key in kept.store.sources()? {
+            kept.parts_of(&key).push(key.id);
+        }
+        Ok(kept)
+    }
+
+    fn parts_of(&mut self, key: &SourceKey) -> &mut Vec<Arc<str>> {
+        self.parts.entry((Arc::clone(&key.sensor), part::file(&key.id).to_owned())).or_default()
     }
 
     /// Add the facts of one source.
     pub(super) fn save(&mut self, entry: SourceEntry, mut part: Snapshot) {
+        if entry.kind == SourceKind::File {
+            let key = entry.identity();
+            let known = self.parts_of(&key);
+            let overlaps = known.iter().any(|other| part::overlap(&key.id, other));
+            if !known.contains(&key.id) {
+                known.push(key.id);
+                self.overlaps.extend(overlaps.then(|| Arc::clone(&entry.name)));
+            }
+        }
         if self.failure.is_none() {
             self.failure = self.store.save(&entry, &part).err();
         }
@@ -43,6 +73,12 @@ impl Kept {
             part.sources = vec![entry];
             self.unsaved.insert(key, part);
         }
+    }
+
+    /// The files that were read now of which the census has another part, which may have the same
+    /// connections.
+    pub(super) fn overlaps(&self) -> &[Arc<str>] {
+        &self.overlaps
     }
 
     /// Why not everything was saved, if it was not.

@@ -16,6 +16,7 @@ mod kept;
 mod listen;
 #[cfg(feature = "live")]
 mod live;
+mod part;
 mod places;
 mod plan;
 mod policy;

@@ -16,6 +16,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::args::{FailOn, Global, Read};
 use super::exit::{Exit, Failure};
 use super::kept::Kept;
+use super::part;
 use super::places::{keep_apart, tidy};
 use super::plan::{Judging, filter, reports};
 use super::progress;
@@ -65,6 +66,12 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
     let census = judged.then(|| Census::new(&plan.settings.limits));
     let finished = read_watched(&plan, census.as_ref(), kept.as_mut(), sink.as_mut(), words)?;
     let unsaved = kept.as_mut().and_then(Kept::take_failure);
+    for name in kept.iter().flat_map(Kept::overlaps) {
+        words.warn(
+            &format!("the census has another part of `{name}`: what lies in both counts twice"),
+            Some("read whole files into a census, and give --since and --until to `report`"),
+        );
+    }
     let written = finish_records(sink, &plan, finished.output.as_ref());
     // What could not be written in one place is no reason to leave out the others.
     let mut ended = conclude(&plan, census, kept, &finished, global, words);
@@ -264,7 +271,7 @@ fn read_into(
         progress.go_on();
         for source in &part.sources {
             if !source.is_unread() {
-                kept.save(identified(entry(source, &settings.sensor)), census.snapshot());
+                kept.save(identified(entry(source, settings)), census.snapshot());
             }
         }
         let stopped = part.sources.iter().any(|source| source.stopped);
@@ -355,7 +362,7 @@ fn judge(
     for source in &finished.sources {
         // What was read is in the census file, if there is one; what was not belongs to this run.
         if kept.is_none() || source.is_unread() {
-            census.source(entry(source, &plan.settings.sensor));
+            census.source(entry(source, &plan.settings));
         }
     }
     for error in &plan.expansion.errors {
@@ -413,8 +420,9 @@ fn hint(source: &SourceReport) -> Option<&'static str> {
 }
 
 /// What the census keeps of an input.
-fn entry(source: &SourceReport, sensor: &Arc<str>) -> SourceEntry {
-    let mut entry = source.entry(sensor);
+fn entry(source: &SourceReport, settings: &Settings) -> SourceEntry {
+    let mut entry = source.entry(&settings.sensor);
+    entry.id = entry.id.take().map(|file| part::identity(&file, settings, &entry));
     let lost = Some(source.faults).filter(|faults| !faults.is_none());
     entry.fault =
         source.error.as_ref().map(ToString::to_string).or_else(|| lost.map(|it| it.to_string()));

@@ -13,7 +13,7 @@ CREATE TABLE sources (
     id INTEGER PRIMARY KEY,
     sensor TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('file', 'stream', 'live')),
-    identity TEXT NOT NULL,     -- of a file a SHA-256 over its size and its ends; else random
+    identity TEXT NOT NULL,     -- of a file a SHA-256 over its size and its ends, and which part was read; else random
     name TEXT NOT NULL,         -- the path, '-', or the interface
     has_identity INTEGER NOT NULL DEFAULT 1, -- 0: the name stands for it
     first INTEGER,              -- time of the first packet
