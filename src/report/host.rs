@@ -148,6 +148,12 @@ fn talked(page: &mut Page, edge: &Edge) {
     let mut parts = vec![(Ink::Plain, words)];
     for verdict in &*edge.verdicts {
         let mut words = format!("under {}: {}", verdict.policy, verdict.outcome);
+        if let Some(version) = verdict.version {
+            let _ = write!(words, " to {version}");
+        }
+        if let Some(suite) = &verdict.cipher_suite {
+            let _ = write!(words, " with {}", spelled(suite));
+        }
         if !verdict.ends.is_empty() {
             let _ = write!(words, " (the {})", verdict.ends.join(" and the "));
         }

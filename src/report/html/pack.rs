@@ -505,6 +505,8 @@ fn edge_letters(verdicts: &[EdgeVerdict]) -> String {
         .iter()
         .map(|verdict| match verdict.outcome {
             "unchanged" => 'n',
+            "upgrades" if verdict.version == Some(ProtocolVersion::TLS1_2) => '2',
+            "upgrades" if verdict.version == Some(ProtocolVersion::TLS1_3) => '3',
             "upgrades" => 'g',
             "breaks" => 'b',
             _ => 'u',

@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use crate::packet::Address;
 use crate::policy;
 use crate::record::{AlertBody, Evidence, Tally};
+use crate::tls::Transport;
 use crate::tls::codepoint::{CipherSuite, ProtocolVersion};
 use crate::x509::Fingerprint;
 
@@ -158,7 +159,7 @@ fn once<K: Ord + Hash>(known: &mut Once<K>, counts: BTreeMap<K, u64>) -> Arc<BTr
 /// What becomes of edges, in words that those share of which the same becomes.
 struct Verdicts<'f> {
     facts: &'f Facts<'f>,
-    known: HashMap<Vec<policy::Edge>, Arc<[EdgeVerdict]>, RandomState>,
+    known: HashMap<(Transport, Vec<policy::Edge>), Arc<[EdgeVerdict]>, RandomState>,
 }
 
 impl<'f> Verdicts<'f> {
@@ -176,20 +177,28 @@ impl<'f> Verdicts<'f> {
             policy::edge(policy, client, server, &cases)
         };
         let verdicts: Vec<policy::Edge> = policies.iter().zip(ends).map(judge).collect();
-        if let Some(known) = self.known.get(&verdicts) {
+        let key = (edge.transport, verdicts);
+        if let Some(known) = self.known.get(&key) {
             return Arc::clone(known);
         }
-        let lines = policies.iter().zip(&verdicts);
-        let lines: Arc<[_]> = lines.map(|(policy, edge)| verdict(&policy.id, *edge)).collect();
-        self.known.insert(verdicts, Arc::clone(&lines));
+        let line = |(policy, verdict)| told(policy, edge.transport, verdict);
+        let lines: Arc<[_]> =
+            policies.iter().map(|policy| &policy.id).zip(key.1.iter().copied()).map(line).collect();
+        self.known.insert(key, Arc::clone(&lines));
         lines
     }
 }
 
-fn verdict(policy: &Arc<str>, verdict: policy::Edge) -> EdgeVerdict {
+fn told(policy: &Arc<str>, transport: Transport, verdict: policy::Edge) -> EdgeVerdict {
+    let (version, suite) = match verdict {
+        policy::Edge::Upgrades { version, suite } => (Some(version), suite),
+        _ => (None, None),
+    };
     EdgeVerdict {
         policy: Arc::clone(policy),
         outcome: verdict.name(),
+        version: version.map(|version| over(version, transport)),
+        cipher_suite: suite.map(|suite| suite.to_string()),
         ends: match verdict {
             policy::Edge::Breaks(policy::Ends::Client) => vec!["client"],
             policy::Edge::Breaks(policy::Ends::Server) => vec!["server"],
@@ -200,6 +209,16 @@ fn verdict(policy: &Arc<str>, verdict: policy::Edge) -> EdgeVerdict {
             policy::Edge::Unknown(reason) => reason.into_iter().collect(),
             _ => Vec::new(),
         },
+    }
+}
+
+/// A version by its name on that transport.
+const fn over(version: ProtocolVersion, transport: Transport) -> ProtocolVersion {
+    match (transport, version) {
+        (Transport::Udp, ProtocolVersion::TLS1_1) => ProtocolVersion::DTLS1_0,
+        (Transport::Udp, ProtocolVersion::TLS1_2) => ProtocolVersion::DTLS1_2,
+        (Transport::Udp, ProtocolVersion::TLS1_3) => ProtocolVersion::DTLS1_3,
+        _ => version,
     }
 }
 

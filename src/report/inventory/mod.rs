@@ -464,6 +464,12 @@ pub struct EdgeVerdict {
     pub policy: Arc<str>,
     /// `unchanged`, `upgrades`, `breaks` or `unknown`.
     pub outcome: &'static str,
+    /// Of one that upgrades: to which version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<ProtocolVersion>,
+    /// And with which suite, where the server was seen to choose it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cipher_suite: Option<String>,
     /// Which ends break.
     pub ends: Vec<&'static str>,
     /// Why it is not known.

@@ -331,3 +331,26 @@ fn a_finding_is_as_bad_as_where_it_is_worst() {
     let outside = findings.iter().find(|one| one.id == "suite.outside_policy").unwrap();
     assert_eq!((outside.severity, outside.connections), ("medium", 3));
 }
+
+#[test]
+fn an_edge_that_upgrades_says_to_what() {
+    let both = Arc::new(offer(ProtocolVersion::TLS1_2, &[0xc02f, 0x002f]));
+    let talks = |ms: u64, version, suite| {
+        let sample = Sample::new(1, 7).offers(&both).at(ms).chooses(version, suite);
+        sample.with(|record| {
+            // It chose less than it can, and says so.
+            Arc::make_mut(record.server_hello.as_mut().unwrap()).downgrade_sentinel =
+                (version < ProtocolVersion::TLS1_2).then_some(ProtocolVersion::TLS1_2);
+        })
+    };
+    let low = talks(0, ProtocolVersion::TLS1_1, 0x002f);
+    let high = talks(9, ProtocolVersion::TLS1_2, 0xc02f);
+    let inventory = inventory(&[low.0, high.0]);
+    let told = serde_json::to_string(&inventory.edges[0].verdicts).unwrap();
+    let wanted = r#"{"policy":"dataverse","outcome":"upgrades","version":"TLS1.2","cipher_suite":"0xc02f","ends":[],"reasons":[]}"#;
+    assert_eq!(told, format!("[{wanted}]"));
+    let style = crate::report::Style { width: 200, colour: false, verbose: false };
+    let story = inventory.host(Address::v4([10, 0, 0, 1]), style).unwrap();
+    let words = "upgrades to TLS1.2 with TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+    assert!(story.contains(words), "{story}");
+}

@@ -3,8 +3,10 @@
 // `pack.rs` wrote them). What hosts said of themselves is text: it is never read as markup.
 
 const WORDS = { b: "breaks", a: "at risk", u: "not known", r: "goes on working" };
-const EDGE_WORDS = { b: "breaks", u: "not known", n: "unchanged", g: "upgrades" };
-const CLASSES = { b: "breaks", a: "risk", u: "unknown", r: "ready", n: "ready", g: "ready" };
+const EDGE_WORDS = { b: "breaks", u: "not known", n: "unchanged", g: "upgrades",
+  2: "upgrades to TLS\u00a01.2", 3: "upgrades to TLS\u00a01.3" };
+const CLASSES = { b: "breaks", a: "risk", u: "unknown", r: "ready", n: "ready", g: "ready",
+  2: "ready", 3: "ready" };
 const WEIGHTS = { b: 4, a: 3, u: 2, r: 1 };
 
 /** A pack as objects: what is listed once is shared by all rows that name it. */
