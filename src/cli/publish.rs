@@ -32,6 +32,14 @@ pub(super) fn reports(files: &[(PathBuf, Format)], inventory: &Inventory) -> any
     })
 }
 
+/// That records could not be written, and where.
+pub(super) fn no_records(path: &Path) -> String {
+    match path.to_str() {
+        Some("-") => "cannot write records to standard output".to_owned(),
+        _ => format!("cannot write records to `{}`", path.display()),
+    }
+}
+
 /// Write one report file.
 fn write(path: &Path, format: Format, inventory: &Inventory) -> io::Result<()> {
     let mut file = BufWriter::with_capacity(PIECE, OutputFile::create(path)?);

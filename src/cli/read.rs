@@ -92,13 +92,10 @@ fn finish_records(
     fault: Option<&std::io::Error>,
 ) -> Result<(), Failure> {
     let (Some(sink), Some(path)) = (sink, &plan.flows) else { return Ok(()) };
-    let name = path.display();
     if let Some(error) = fault {
-        return Err(Failure::impossible(anyhow!("cannot write records to `{name}`: {error}")));
+        return Err(Failure::impossible(anyhow!("{}: {error}", publish::no_records(path))));
     }
-    sink.finish()
-        .with_context(|| format!("cannot write records to `{name}`"))
-        .map_err(Failure::impossible)
+    sink.finish().with_context(|| publish::no_records(path)).map_err(Failure::impossible)
 }
 
 impl Plan {

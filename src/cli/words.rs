@@ -2,8 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context;
 use clap::ValueEnum;
 
+use super::exit::Failure;
 use crate::report::printable;
 
 /// The width of text that goes to no terminal.
@@ -63,11 +65,13 @@ impl Words {
     }
 
     /// A result. A reader that has gone away is no error: it has seen enough.
-    pub(super) fn out(bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn out(bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result,
+            result => {
+                result.context("cannot write to standard output").map_err(Failure::impossible)
+            }
         }
     }
 

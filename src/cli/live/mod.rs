@@ -215,8 +215,8 @@ fn conclude(
             publish::text(|style| inventory.summary(style) + &accounts, aside, global, words)?;
         }
     }
-    if let Some(error) = &finished.output {
-        return Err(Failure::impossible(anyhow!("cannot write records: {error}")));
+    if let (Some(error), Some(path)) = (&finished.output, &plan.flows) {
+        return Err(Failure::impossible(anyhow!("{}: {error}", publish::no_records(path))));
     }
     let unwritten = sink.and_then(LiveSink::file).map_or(0, |file| {
         let mut file = lock(&file);
