@@ -121,8 +121,38 @@ impl FromStr for Pattern {
             let what = What::Network(Network::from(endpoint.ip()));
             return Ok(Self { text: text.into(), what, port: Some(endpoint.port()) });
         }
-        if text.contains('/') || text.parse::<IpAddr>().is_ok() {
+        if text.contains('/') {
+            let network = text.rsplit_once(':').map(|(network, _)| network.parse::<Network>());
+            let is_v4 = text.contains('.');
+            return match text.parse() {
+                Ok(network) => {
+                    Ok(Self { text: text.into(), what: What::Network(network), port: None })
+                }
+                Err(_) if matches!(network, Some(Ok(_))) => Err(error(if is_v4 {
+                    "a network stands without a port; single servers are written like 10.1.2.3:443"
+                } else {
+                    "a network stands without a port; single servers are written like [fd00::1]:443"
+                })),
+                Err(error) => Err(error),
+            };
+        }
+        if is_ambiguous(text) {
+            return Err(error(
+                "it may be an address or one with a port; write [fd00::1]:443 for the port, or \
+                 fd00::1:443/128 for the address",
+            ));
+        }
+        if text.parse::<IpAddr>().is_ok() {
             return Ok(Self { text: text.into(), what: What::Network(text.parse()?), port: None });
+        }
+        if text.parse::<IpAddr>().is_err() && text.matches(':').count() > 1 {
+            let bare = text.trim_start_matches('[').split(['%', ']']).next();
+            if bare.is_some_and(|bare| bare.parse::<IpAddr>().is_ok()) {
+                return Err(error(
+                    "an IPv6 address is written like fd00::1, with a port like [fd00::1]:443, and \
+                     without its interface",
+                ));
+            }
         }
         let (name, port) = match text.rsplit_once(':') {
             Some((name, port)) => {
@@ -138,7 +168,10 @@ impl FromStr for Pattern {
         if name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'*' | b'?'))
             && name.bytes().any(|byte| byte.is_ascii_digit())
         {
-            return Err(error("networks are written like 10.0.0.0/16"));
+            return Err(error("it is no address; networks are written like 10.0.0.0/16"));
+        }
+        if !name.is_ascii() {
+            return Err(error("names are written as in DNS, like xn--mnchen-3ya.example"));
         }
         let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*?".contains(&byte);
         if !name.bytes().all(known) {
@@ -146,6 +179,16 @@ impl FromStr for Pattern {
         }
         Ok(Self { text: text.into(), what: What::Name(name.into()), port })
     }
+}
+
+/// Whether an IPv6 address is one with a port too, written without brackets: its last group is a
+/// decimal number of two digits or more, and what stands before it is an address by itself.
+fn is_ambiguous(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(address, port)| {
+        port.len() > 1
+            && port.bytes().all(|byte| byte.is_ascii_digit())
+            && address.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6())
+    })
 }
 
 /// A set of networks: those that are ours.
@@ -406,18 +449,29 @@ mod tests {
         let why = |text: &str| text.parse::<Pattern>().unwrap_err().to_string();
         insta::assert_snapshot!(
             ["", "10.0.0.0/33", "10.0.0", "10.*", "https://crm.example.com", "crm example",
-             "crm.example.com:https", "::1/129"].map(why).join("\n"),
+             "crm.example.com:https", "::1/129", "10.0.0.0/8:443", "fd00::/8:443", "::1:443",
+             "[::1]", "fe80::1%eth0", "m\u{fc}nchen.example"].map(why).join("\n"),
             @r#"
             `` is no pattern: it is empty
             `10.0.0.0/33` is no pattern: the number after the slash is at most 32
-            `10.0.0` is no pattern: networks are written like 10.0.0.0/16
-            `10.*` is no pattern: networks are written like 10.0.0.0/16
+            `10.0.0` is no pattern: it is no address; networks are written like 10.0.0.0/16
+            `10.*` is no pattern: it is no address; networks are written like 10.0.0.0/16
             `https://crm.example.com` is no pattern: a host name stands alone, without scheme and path
             `crm example` is no pattern: it is no address, no network and no host name
             `crm.example.com:https` is no pattern: what follows the colon is no port
             `::1/129` is no pattern: the number after the slash is at most 128
+            `10.0.0.0/8:443` is no pattern: a network stands without a port; single servers are written like 10.1.2.3:443
+            `fd00::/8:443` is no pattern: a network stands without a port; single servers are written like [fd00::1]:443
+            `::1:443` is no pattern: it may be an address or one with a port; write [fd00::1]:443 for the port, or fd00::1:443/128 for the address
+            `[::1]` is no pattern: an IPv6 address is written like fd00::1, with a port like [fd00::1]:443, and without its interface
+            `fe80::1%eth0` is no pattern: an IPv6 address is written like fd00::1, with a port like [fd00::1]:443, and without its interface
+            `münchen.example` is no pattern: names are written as in DNS, like xn--mnchen-3ya.example
             "#
         );
         assert!("10.0.0.0/8".parse::<Network>().is_ok());
+        for sound in ["::1", "fd00::1:443/128", "[fd00::1]:443", "fd00::a443", "1:2:3:4:5:6:7:443"]
+        {
+            assert!(sound.parse::<Pattern>().is_ok(), "{sound}");
+        }
     }
 }
