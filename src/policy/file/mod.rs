@@ -55,7 +55,14 @@ fn policy(file: &Reader<'_, '_>) -> Result<Policy, Fault> {
     let about = about(file)?;
     let allowed = versions(file, "allowed_versions")?;
     if allowed.is_empty() {
-        return Err(file.missing("allowed_versions", "[\"TLS1.2\", \"TLS1.3\"]"));
+        let example = "[\"TLS1.2\", \"TLS1.3\"]";
+        return Err(match file.value("allowed_versions").map(toml::Spanned::span) {
+            Some(span) => Fault::new(
+                span,
+                format!("a policy that allows no version lets nobody in; for example: {example}"),
+            ),
+            None => file.missing("allowed_versions", example),
+        });
     }
     for (word, span) in file.texts("forbidden_versions")? {
         if let Some(version) = version(word).filter(|version| allowed.contains(&version.version)) {

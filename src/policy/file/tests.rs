@@ -88,6 +88,8 @@ fn a_word_that_contradicts_another_one_is_an_error() {
     assert!(fault("level = \"allowed\"", "level = \"forbidden\"").contains("has no list"));
     assert!(fault("82a4\"", "82a\"").contains("40 hex digits are wanted, these are 39"));
     assert!(fault("allowed_versions", "#").contains(":1:1: `allowed_versions` is missing here"));
+    let none = fault("[\"TLS1.2\", \"TLS1.3\"]", "[]");
+    assert!(none.contains("a policy that allows no version lets nobody in"), "{none}");
     let twice = format!(
         "{SOUND}\n[[cipher_suite]]\nname = \"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\"\nlevel = \"allowed\""
     );
