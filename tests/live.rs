@@ -308,3 +308,16 @@ fn interfaces_are_listed_whatever_their_link() {
         eprintln!("skipped: no tunnel can be made here");
     }
 }
+
+#[test]
+fn a_filter_that_nothing_matches_is_named() {
+    let Some(net) = Net::new() else { return };
+    for (filter, words) in [
+        (&["--filter", "tcp port 4"][..], "No packet matches the filter."),
+        (&[], "was the capture running, and on the right interface?"),
+    ] {
+        let (code, page, said, _) = net.live(filter).stop(Signal::INT);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(page.contains(words), "{page}");
+    }
+}

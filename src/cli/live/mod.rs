@@ -206,7 +206,11 @@ fn conclude(
     }
     // Judging takes time: it is done where anybody wants to know.
     let wanted = !words.quiet || !plan.reports.is_empty() || plan.fail_on.is_some();
-    let inventory = wanted.then(|| facts.inventory_with(earlier));
+    let inventory = wanted.then(|| {
+        let mut inventory = facts.inventory_with(earlier);
+        inventory.narrowed.filter = plan.options.filter.is_some();
+        inventory
+    });
     if let Some(inventory) = &inventory {
         plan.write_reports(inventory).map_err(Failure::impossible)?;
         if !words.quiet {
