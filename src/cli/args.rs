@@ -79,6 +79,7 @@ Without root: sudo setcap cap_net_raw+ep $(command -v tlscensus)")]
     Live(Box<Live>),
     /// List the network interfaces, and whether they can be watched.
     #[cfg(feature = "live")]
+    #[command(after_help = "Example: tlscensus interfaces")]
     Interfaces,
     /// List the policies, show one, or check a file of your own.
     #[command(after_help = "Example: tlscensus policy show dataverse")]
@@ -192,7 +193,8 @@ pub(super) struct Host {
 #[derive(Debug, ClapArgs)]
 pub(super) struct Live {
     /// Watch this interface. May be repeated.
-    #[arg(short, long, required = true, value_name = "IFACE")]
+    #[arg(short, long, required = true, value_name = "IFACE",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(super) interface: Vec<String>,
     /// Only packets that match this BPF expression.
     #[arg(long, value_name = "EXPR")]

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 
 use super::args::{Global, Host};
 use super::exit::{Exit, Failure};
+use super::places::read_once;
 use super::plan::Judging;
 use super::publish;
 use super::read::drop_copies;
@@ -26,6 +27,7 @@ use crate::sink::FlowSink;
 /// Gather, judge, tell.
 pub(super) fn run(args: &Host, global: &Global, words: &Words) -> Result<Exit, Failure> {
     let limits = Limits::default();
+    read_once(&args.paths)?;
     let judging = Judging::new(&args.judgement)?;
     let window = window(&args.window)?;
     let (censuses, captures): (Vec<_>, Vec<_>) =

@@ -67,6 +67,15 @@ pub(super) fn keep_apart<'a>(
     Ok(())
 }
 
+/// Refuse standard input twice: it has one end.
+pub(super) fn read_once(paths: &[PathBuf]) -> Result<(), Failure> {
+    if paths.iter().filter(|path| *path == Path::new("-")).count() > 1 {
+        let error = anyhow!("standard input (`-`) is named twice, and can be read once");
+        return Err(Failure::usage(error).with_hint("leave out all but one `-`"));
+    }
+    Ok(())
+}
+
 /// Remove what killed runs left behind of these outputs, and say so.
 pub(super) fn tidy<'a>(outputs: impl Iterator<Item = &'a Path>, words: &Words) {
     for left in outputs.flat_map(OutputFile::tidy) {

@@ -17,7 +17,7 @@ use super::args::{FailOn, Global, Read};
 use super::exit::{Exit, Failure};
 use super::kept::Kept;
 use super::part;
-use super::places::{keep_apart, tidy};
+use super::places::{keep_apart, read_once, tidy};
 use super::plan::{Judging, filter, reports};
 use super::progress;
 use super::publish;
@@ -101,6 +101,7 @@ fn finish_records(
 impl Plan {
     fn new(args: Read) -> Result<Self, Failure> {
         let limits = Limits::default();
+        read_once(&args.paths)?;
         let judging = Judging::new(&args.judgement)?;
         let window = window(&args.window)?;
         let reports = reports(args.report)?;
