@@ -31,6 +31,7 @@ impl Place {
                 Some(Self::File(found.dev(), found.ino()))
             }
             _ => {
+                let path = OutputFile::behind_links(path).ok()?;
                 let (folder, name) = (path.parent()?, path.file_name()?);
                 let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
                 Some(Self::Named(folder.canonicalize().ok()?.join(name)))

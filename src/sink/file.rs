@@ -22,8 +22,7 @@ impl OutputFile {
             let file = OpenOptions::new().write(true).open(path)?;
             return Ok(Self { path: path.to_owned(), aside: None, file });
         }
-        // A link keeps pointing where it does: what it points to is replaced.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = Self::behind_links(path)?;
         let mut name = OsString::from(".");
         name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
         name.push(format!(".{}.partial", std::process::id()));
@@ -40,10 +39,27 @@ impl OutputFile {
         }
     }
 
+    /// Where a path leads: a link keeps pointing where it does, what it points to is replaced, or made
+    /// if it is not there.
+    pub fn behind_links(path: &Path) -> io::Result<PathBuf> {
+        // As many as Linux follows.
+        const LINKS: usize = 40;
+        if let Ok(path) = fs::canonicalize(path) {
+            return Ok(path);
+        }
+        let mut path = path.to_owned();
+        for _ in 0..LINKS {
+            let Ok(target) = fs::read_link(&path) else { return Ok(path) };
+            path.pop();
+            path.push(target);
+        }
+        Err(io::Error::other("too many symbolic links"))
+    }
+
     /// Remove what killed runs left behind of a file of this name, or of one that it was the
     /// beginning of; returns what was removed.
     pub fn tidy(path: &Path) -> Vec<PathBuf> {
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let Ok(path) = Self::behind_links(path) else { return Vec::new() };
         let Some(name) = path.file_name() else { return Vec::new() };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let Ok(entries) = fs::read_dir(folder.unwrap_or_else(|| Path::new("."))) else {
@@ -136,6 +152,25 @@ mod tests {
         drop(file);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_to_what_is_not_there_yet_is_kept_and_its_target_made() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("kept")).unwrap();
+        symlink("second", at("first")).unwrap();
+        symlink("kept/report.json", at("second")).unwrap();
+        let mut file = OutputFile::create(&at("first")).unwrap();
+        file.write_all(b"{}").unwrap();
+        file.finish().unwrap();
+        assert_eq!(fs::read(at("kept/report.json")).unwrap(), b"{}");
+        assert!(at("first").is_symlink() && at("second").is_symlink());
+        symlink("loop", at("loop")).unwrap();
+        assert!(OutputFile::create(&at("loop")).is_err());
+        assert!(at("loop").is_symlink());
     }
 
     #[test]
