@@ -194,7 +194,8 @@ fn is_plain(value: &str) -> bool {
 /// A value that no spreadsheet takes for a formula, and that is one item of a list.
 fn defused(value: &str) -> String {
     let mut safe = printable(value).replace(';', "\\u{3b}");
-    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    // Some spreadsheets take their full-width forms for the same.
+    if value.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
         safe.insert(0, '\'');
     }
     safe
@@ -215,6 +216,7 @@ mod tests {
         assert_eq!(cell(&["=cmd|' /C calc'!A0"]), "'=cmd|' /C calc'!A0");
         assert_eq!(cell(&["+1", "-1", "@SUM(A1)"]), "\"'+1;'-1;'@SUM(A1)\"");
         assert_eq!(cell(&["\t=1"]), "'\\u{9}=1");
+        assert_eq!(cell(&["＝1", "＋1", "－1", "＠A1"]), "\"'＋1;'－1;'＝1;'＠A1\"");
         assert_eq!(cell(&["\r=1\n"]), "'\\u{d}=1\\u{a}");
         assert_eq!(cell(&["a;=1"]), "a\\u{3b}=1");
         assert_eq!(cell(&["crm.example.com"]), "crm.example.com");

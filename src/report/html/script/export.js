@@ -8,7 +8,7 @@ const OUTCOMES = { b: "breaks", a: "at_risk", u: "unknown", r: "ready" };
 /** A value that no spreadsheet takes for a formula, and that is one item of a list. */
 function defused(value) {
   const safe = value.replace(/;/g, "\\u{3b}");
-  return /^[=+\-@\t\r]/.test(safe) ? `'${safe}` : safe;
+  return /^[=+\-@\t\r＝＋－＠]/.test(safe) ? `'${safe}` : safe;
 }
 
 /** A cell: values of whatever origin, sorted, each once (RFC 4180). */
