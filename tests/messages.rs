@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 const OFFICE: &str = "captures/office-network.pcap";
@@ -37,4 +38,72 @@ fn standard_output_that_is_full_is_named() {
         let (code, words) = said(command);
         assert!(code == 1 && words.starts_with(&format!("error: {what}: No space")), "{words}");
     }
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    for args in [&["read", "-", OFFICE, "-"][..], &["host", "10.20.0.13", "-", "-"]] {
+        let (code, words) = said(program(args));
+        assert_eq!(code, 2, "{words}");
+        assert!(words.starts_with("error: standard input (`-`) is named twice"), "{words}");
+    }
+}
+
+#[test]
+#[cfg(feature = "live")]
+fn an_interface_without_a_name_is_none() {
+    let (code, words) = said(program(&["live", "-i", ""]));
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("a value is required for '--interface <IFACE>'"), "{words}");
+}
+
+#[test]
+fn a_hint_is_a_line_of_its_own() {
+    for args in [&["read", "--policy", "datavers", OFFICE][..], &["policy", "show", "datavers"]] {
+        let (code, words) = said(program(args));
+        assert_eq!(code, 2, "{words}");
+        let lines: Vec<&str> = words.lines().collect();
+        assert_eq!(lines[0], "error: no policy is called `datavers`; did you mean `dataverse`?");
+        assert!(lines[1].starts_with("hint: known policies are dataverse, "), "{words}");
+    }
+}
+
+#[test]
+fn every_command_has_an_example() {
+    let help = |args: &[&str]| {
+        let output = program(&[args, &["--help"]].concat()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let all = help(&[]);
+    let commands = all.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let names = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names: Vec<&str> = names.filter(|name| !["", "help", "policy"].contains(name)).collect();
+    assert!(names.len() > 7 && names.contains(&"read"), "{names:?}");
+    for name in names {
+        assert!(help(&[name]).contains("Example"), "{name}");
+    }
+}
+
+/// Reports, records and the census alike.
+#[test]
+fn a_link_to_nothing_is_kept_and_leads_to_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (link, target) in [("l.json", "t.json"), ("l.ndjson", "t.ndjson"), ("l.db", "t.db")] {
+        symlink(target, at(link)).unwrap();
+    }
+    let (report, flows, census) = (at("l.json"), at("l.ndjson"), at("l.db"));
+    let outputs = ["--report", &report, "--flows", &flows, "--census", &census];
+    let (code, words) = said(program(&[&["read", "-q", OFFICE], &outputs[..]].concat()));
+    assert_eq!((code, words.as_str()), (0, ""));
+    for (link, target) in [("l.json", "t.json"), ("l.ndjson", "t.ndjson"), ("l.db", "t.db")] {
+        assert!(fs::symlink_metadata(at(link)).unwrap().is_symlink(), "{link}");
+        assert!(fs::metadata(at(target)).unwrap().len() > 1_000, "{target}");
+    }
+    // Two names of one place.
+    symlink("other.json", at("second.json")).unwrap();
+    let (one, other) = (at("second.json"), at("other.json"));
+    let (code, words) =
+        said(program(&["read", "-q", OFFICE, "--report", &one, "--report", &other]));
+    assert!(code == 2 && words.contains("is named for two outputs"), "{words}");
 }

@@ -14,7 +14,7 @@ use crate::capture::filter::Filter;
 use crate::census;
 use crate::clock::Timestamp;
 use crate::limits::Limits;
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::report::scope::{Network, Networks, Pattern, Scope};
 use crate::report::{Exceptions, Format, Names, Question, Vendors};
 use crate::x509::{TrustSpec, TrustStores};
@@ -81,7 +81,7 @@ impl Judging {
 fn policies(words: &[String]) -> Result<Vec<Arc<Policy>>, Failure> {
     let mut policies: Vec<Arc<Policy>> = Vec::new();
     for word in words {
-        let policy = Policy::resolve(word).map_err(Failure::usage)?;
+        let policy = Policy::resolve(word).map_err(no_policy)?;
         match policies.iter().find(|other| other.id == policy.id) {
             None => policies.push(policy),
             Some(same) if *same == policy => {}
@@ -93,6 +93,17 @@ fn policies(words: &[String]) -> Result<Vec<Arc<Policy>>, Failure> {
         }
     }
     Ok(policies)
+}
+
+/// There is no such policy, or its file is not one; with those that there are.
+pub(super) fn no_policy(error: policy::Error) -> Failure {
+    match &error {
+        policy::Error::Unknown { known, .. } => {
+            let hint = format!("known policies are {known}; a file is given by its path");
+            Failure::usage(error).with_hint(hint)
+        }
+        _ => Failure::usage(error),
+    }
 }
 
 /// Every value of an option that may be repeated.

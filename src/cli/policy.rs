@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::args::{Policy as Args, PolicyAction};
 use super::exit::{Exit, Failure};
+use super::plan::no_policy;
 use super::words::Words;
 use crate::policy::{CipherRule, Level, Policy, VersionSet, key_words};
 use crate::report::{printable, wrap};
@@ -16,7 +17,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let text = match &args.action {
         PolicyAction::List => list(),
         PolicyAction::Show { policy } => {
-            let policy = Policy::resolve(policy).map_err(Failure::usage)?;
+            let policy = Policy::resolve(policy).map_err(no_policy)?;
             show(&policy, Words::columns())
         }
         PolicyAction::Check { file } => {

@@ -233,7 +233,7 @@ impl Policy {
 #[derive(Debug, Error)]
 pub enum Error {
     /// No policy has this name.
-    #[error("no policy is called `{id}`{}\nhint: known policies are {known}; a file is given by its path", did_you_mean(.near.as_deref()))]
+    #[error("no policy is called `{id}`{}", did_you_mean(.near.as_deref()))]
     Unknown {
         /// The word that was given.
         id: Box<str>,
