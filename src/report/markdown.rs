@@ -9,7 +9,7 @@ use std::io;
 use super::exceptions::Excepted;
 use super::inventory::{Inventory, Remedy};
 use super::summary::answer;
-use super::summary::coverage::{bounds, packets, passed_over};
+use super::summary::coverage::{bounds, connections, packets, passed_over};
 use super::text::{count, minute, printable, span, unglued};
 use crate::policy::Outcome;
 
@@ -176,26 +176,17 @@ impl Inventory {
     fn seen(&self, text: &mut String) {
         text.push_str("\n## What this rests on\n\n");
         let coverage = &self.coverage;
-        let connections = coverage.connections.connections;
         let seen = format!(
             "{} in {}",
-            count(connections, "TLS connection", "TLS connections"),
+            count(coverage.connections.connections, "TLS connection", "TLS connections"),
             count(self.sources.len() as u64, "source", "sources"),
         );
         let _ = writeln!(text, "* {}", unglued(&seen));
         if let (Some(first), Some(last)) = (coverage.first_seen, coverage.last_seen) {
             let _ = writeln!(text, "* {}", unglued(&span(first, last)));
         }
-        for (name, number) in coverage.connections.counters().skip(5) {
-            // Names and details are no connections: they stand among the bounds.
-            if number == 0 || name.ends_with("_refused") {
-                continue;
-            }
-            let number = unglued(&count(number, "connection", "connections"));
-            let _ = writeln!(text, "* {}: {number}", name.replace('_', " "));
-        }
-        let lines = bounds(coverage, true).into_iter().chain(packets(coverage, true));
-        for line in lines.chain(passed_over(coverage)) {
+        let lines = connections(coverage).into_iter().chain(bounds(coverage, true));
+        for line in lines.chain(packets(coverage, true)).chain(passed_over(coverage)) {
             let _ = writeln!(text, "* {}", unglued(&line));
         }
         if let Some(sentence) = &coverage.watch.sentence {
