@@ -149,6 +149,7 @@ impl Diff {
             for (name, id) in list {
                 by_id.entry(id).or_default().push(name.clone());
             }
+            page.align(by_id.keys());
             for (id, names) in by_id {
                 let limit = if style.verbose { usize::MAX } else { LISTED };
                 page.entry((Ink::Plain, id), &[(Ink::Plain, super::text::listed(&names, limit))]);
@@ -168,6 +169,7 @@ fn write(page: &mut Page, heading: &str, ink: Ink, list: &[Change], verbose: boo
     }
     page.heading(&format!("{heading} ({})", list.len()));
     let shown = if verbose { list.len() } else { LISTED };
+    page.align(list.iter().take(shown).map(|change| &change.name));
     for change in list.iter().take(shown) {
         let mut parts = Vec::new();
         if !change.known_as.is_empty() {

@@ -8,7 +8,7 @@ use super::exceptions::Excepted;
 use super::inventory::{Client, Edge, Finding, Inventory, Remedy, Server, Stack};
 use super::summary::Style;
 use super::summary::page::{Ink, Page};
-use super::text::{count, explain, listed, named, printable, span};
+use super::text::{GLUE, count, explain, listed, named, printable, span};
 use super::vendors::described;
 use crate::packet::Address;
 use crate::policy::{Outcome, Reason};
@@ -18,8 +18,6 @@ use crate::tls::hello::Offer;
 
 /// Items of a list in a screenful.
 const LISTED: usize = 12;
-/// The widest term at the left; only ids of policies may be wider.
-const WIDEST: &str = "fingerprints";
 
 impl Inventory {
     /// What is known of a host, as a client and as a server; `None` if nothing is.
@@ -30,8 +28,10 @@ impl Inventory {
             return None;
         }
         let mut page = Page::new(style);
-        page.align([WIDEST]);
         page.paragraph(Ink::Bold, &ip.to_string());
+        // A longer one stands above what it says.
+        let policies = self.policies.iter().map(|policy| &*policy.id).filter(|id| id.len() < 20);
+        page.align(["fingerprints", "asked for as"].into_iter().chain(policies));
         if let Some(client) = client {
             self.client(&mut page, client, style.verbose);
         }
@@ -92,9 +92,9 @@ impl Inventory {
             .filter_map(|(name, value)| Some((name, value.as_ref()?)))
             // A hello that was cut, or in the format of SSL 2.0, has none.
             .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name} {value}"))
+            .map(|(name, value)| format!("{name}{GLUE}{value}"))
             .collect();
-        entry(page, WIDEST, Ink::Dim, &prints.join(", "));
+        entry(page, "fingerprints", Ink::Dim, &prints.join(", "));
         for verdict in &stack.verdicts {
             let mut words = judged(verdict.outcome, &verdict.reasons, &verdict.evidence);
             words.push_str(&excepted(verdict.excepted.as_deref()));
@@ -129,14 +129,11 @@ fn called(client: &Client, name: &str) -> String {
 fn talked(page: &mut Page, edge: &Edge) {
     let name = edge.sni.as_ref().map(|sni| format!("{} at ", named(sni))).unwrap_or_default();
     let counted = |map: &BTreeMap<String, u64>| {
-        map.iter()
-            .map(|(word, number)| format!("{} × {number}", spelled(word)))
-            .collect::<Vec<_>>()
-            .join(", ")
+        map.iter().map(|(word, number)| times(word, *number)).collect::<Vec<_>>().join(", ")
     };
     let outcomes: Vec<String> =
         edge.outcomes.iter().map(|(word, number)| format!("{number} {word}")).collect();
-    let server = edge.server.to_string();
+    let server = edge.server.with_application();
     let mut words = format!("{name}{}: {}", printable(&server), outcomes.join(", "));
     for (label, map) in
         [("", &edge.versions), ("", &edge.cipher_suites), ("alerts: ", &edge.alerts)]
@@ -166,7 +163,7 @@ fn talked(page: &mut Page, edge: &Edge) {
 
 /// The host as a server.
 fn answers(page: &mut Page, server: &Server, verbose: bool) {
-    page.heading(&format!("Server {}", printable(&server.name.to_string())));
+    page.heading(&format!("Server {}", printable(&server.name.with_application())));
     let names: Vec<String> = server.snis.iter().map(|name| named(name)).collect();
     entry(page, "asked for as", Ink::Plain, &listed(&names, limit(verbose)));
     let used = format!(
@@ -177,8 +174,7 @@ fn answers(page: &mut Page, server: &Server, verbose: bool) {
     );
     entry(page, "used by", Ink::Plain, &used);
     for (label, map) in [("versions", &server.versions), ("suites", &server.cipher_suites)] {
-        let list: Vec<String> =
-            map.iter().map(|(word, number)| format!("{} × {number}", spelled(word))).collect();
+        let list: Vec<String> = map.iter().map(|(word, number)| times(word, *number)).collect();
         entry(page, label, Ink::Plain, &listed(&list, limit(verbose)));
     }
     let chain = &server.chain;
@@ -265,6 +261,11 @@ fn spelled(word: &str) -> &str {
     code.and_then(|code| CipherSuite(code).name()).unwrap_or(word)
 }
 
+/// How often, on the line of what it was.
+fn times(word: &str, number: u64) -> String {
+    format!("{}{GLUE}×{GLUE}{number}", spelled(word))
+}
+
 fn judged(outcome: Outcome, reasons: &[Reason], evidence: &str) -> String {
     let mut words = outcome.to_string();
     words.push_str(&because(reasons));
@@ -324,6 +325,17 @@ mod tests {
         insta::assert_snapshot!("client", story([10, 0, 0, 5]).unwrap());
         insta::assert_snapshot!("server", story([10, 9, 0, 1]).unwrap());
         assert_eq!(story([192, 0, 2, 1]), None);
+    }
+
+    #[test]
+    fn a_server_is_told_by_what_it_speaks_too() {
+        let inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
+        let style = Style { width: 200, colour: false, verbose: false };
+        let story = |host| inventory.host(host, style).unwrap();
+        let mail = story(Address::v4([203, 0, 113, 3]));
+        assert!(mail.contains("\nServer 203.0.113.3:587 (smtp)\n"), "{mail}");
+        let client = story(Address::v4([10, 0, 0, 6]));
+        assert!(client.contains("at 203.0.113.3:587 (smtp): 1 established"), "{client}");
     }
 
     #[test]

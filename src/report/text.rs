@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::clock::Timestamp;
 
 /// A space at which no line is broken.
-const GLUE: char = '\u{a0}';
+pub(crate) const GLUE: char = '\u{a0}';
 /// Characters of a name that are shown.
 const NAME: usize = 64;
 

@@ -331,6 +331,16 @@ impl From<&ServerKey> for ServerName {
     }
 }
 
+impl ServerName {
+    /// With its application protocol, where that is worth saying: one port may speak several.
+    pub(in crate::report) fn with_application(&self) -> String {
+        match self.application.as_deref() {
+            None | Some("http" | "http-connect" | "socks") => self.to_string(),
+            Some(application) => format!("{self} ({application})"),
+        }
+    }
+}
+
 /// `203.0.113.7:443`, behind a proxy `crm.example.com:443 via 10.0.0.1:3128`.
 impl fmt::Display for ServerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -49,7 +49,8 @@ fn unknown(chains: &ChainTotals, verbose: bool) -> Vec<Entry> {
             Some(fate) => (Ink::Bad, format!("under {issuer}, {fate}")),
             None => (Ink::Warn, format!("under {issuer}, which no trust store given knows")),
         }];
-        let names: Vec<String> = unknown.servers.iter().map(ToString::to_string).collect();
+        let names: Vec<String> =
+            unknown.servers.iter().map(|server| server.with_application()).collect();
         let names = names.iter().map(|name| printable(name).into_owned()).collect::<Vec<_>>();
         parts.push((Ink::Plain, listed(&names, if verbose { usize::MAX } else { SERVERS })));
         if unknown.fate.is_none() {
