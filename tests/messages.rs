@@ -107,3 +107,18 @@ fn a_link_to_nothing_is_kept_and_leads_to_what_is_written() {
         said(program(&["read", "-q", OFFICE, "--report", &one, "--report", &other]));
     assert!(code == 2 && words.contains("is named for two outputs"), "{words}");
 }
+
+#[test]
+fn what_belongs_to_another_command_says_to_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = folder.path().join("c.db").to_str().unwrap().to_owned();
+    assert_eq!(said(program(&["read", "-q", "--census", &census, OFFICE])).0, 0);
+    for (args, hint) in [
+        (&["read", &census][..], "hint: it may be a census: `tlscensus report` tells"),
+        (&["report", OFFICE], "`tlscensus read --census FILE CAPTURE` makes a census"),
+        (&["explain", "power-platform"], "hint: tlscensus policy show dataverse"),
+    ] {
+        let (code, words) = said(program(args));
+        assert!(code != 0 && words.contains(hint), "{words}");
+    }
+}

@@ -11,7 +11,7 @@ use super::exit::{Exit, Failure};
 use super::words::Words;
 use crate::policy::finding::FindingId;
 use crate::policy::reader::nearest;
-use crate::policy::{Outcome, Reason};
+use crate::policy::{Outcome, Policy, Reason};
 use crate::recognise::{Fix, Remediation, Symptom};
 use crate::report::wrap;
 
@@ -20,6 +20,11 @@ pub(super) fn run(id: &str) -> Result<Exit, Failure> {
     let Some(text) = explained(id, Words::columns()) else {
         let known: Vec<&str> = ids().collect();
         let near = nearest(id, &known).map(|near| format!("; did you mean `{near}`?"));
+        if let Ok(policy) = Policy::by_id(id) {
+            let error = anyhow!("`{id}` is a policy");
+            let hint = format!("tlscensus policy show {}", policy.id);
+            return Err(Failure::usage(error).with_hint(hint));
+        }
         let error = anyhow!("nothing is called `{id}`{}", near.unwrap_or_default());
         return Err(Failure::usage(error).with_hint(
             "ids of findings, reasons and remediations stand in the summary and in reports, \

@@ -25,6 +25,7 @@ use super::window::window;
 use super::words::Words;
 use crate::capture::Error;
 use crate::capture::paths::{self, Expansion, Input};
+use crate::census::store::is_database;
 use crate::census::{Census, SourceEntry, SourceKind};
 use crate::limits::Limits;
 use crate::pipeline::{self, Carried, Finished, Progress, Settings, SourceReport};
@@ -408,6 +409,9 @@ fn hint(source: &SourceReport) -> Option<&'static str> {
     match source.error.as_ref()? {
         Error::Truncated { .. } => {
             Some("everything before that was read; was the capture still being written?")
+        }
+        Error::NotACapture { path, .. } if is_database(path).unwrap_or(false) => {
+            Some("it may be a census: `tlscensus report` tells what is in one")
         }
         Error::NotACapture { .. } => Some("pcap and pcapng files can be read, also compressed"),
         Error::Open { cause, .. } if cause.kind() == std::io::ErrorKind::PermissionDenied => {

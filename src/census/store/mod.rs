@@ -122,7 +122,10 @@ impl StoreError {
     /// The cure, where it is known.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Foreign { .. } => Some("name another file; this one was left as it is"),
+            Self::Foreign { .. } => Some(
+                "name another file, this one was left as it is; of captures \
+                 `tlscensus read --census FILE CAPTURE` makes a census",
+            ),
             Self::Newer { .. } => Some(
                 "use the version of tlscensus that wrote it, or a later one; it was left as it is",
             ),
