@@ -94,7 +94,7 @@ fn servers(inventory: &Inventory) -> String {
             }
         });
     }
-    if parts.is_empty() { parts.join("") } else { format!("{}.", parts.join("; ")) }
+    if parts.is_empty() { parts.join("") } else { format!("{}.", parts.join(". ")) }
 }
 
 /// Why hosts break, the reason of most of them first, each with what usually mends it.

@@ -17,6 +17,15 @@ fn data(page: &str) -> serde_json::Value {
 }
 
 #[test]
+fn each_sentence_of_the_answer_begins_and_ends_as_one() {
+    let page = page(&judge(&snapshot(&office()), &["dataverse"], &[]));
+    let (_, then) = page.split_once("class=\"then\">").unwrap();
+    let (then, _) = then.split_once("</p>").unwrap();
+    // As the sentence before them ends.
+    assert!(then.contains("The one server of ours breaks. None of "), "{then}");
+}
+
+#[test]
 fn the_answer_stands_at_the_top() {
     let page = page(&judge(&snapshot(&office()), &["dataverse"], &[]));
     let (_, rest) = page.split_once("<h1").unwrap();

@@ -155,8 +155,7 @@ impl Fault {
         for stack in stacks(client, Outcome::Breaks) {
             let reasons = stack.verdicts.iter().take(1);
             fault.reasons.extend(reasons.map(|one| printable(&one.evidence).into_owned()));
-            // Names with commas in them could not be told apart in a sentence.
-            let names = stack.software.iter().map(|one| printable(&one.name).replace(", ", " / "));
+            let names = stack.software.iter().map(|one| in_a_list(&printable(&one.name)));
             names.for_each(|name| push_new(&mut fault.software, name));
             stack.remediations.iter().for_each(|remedy| push_new(&mut fault.fixes, fix(remedy)));
         }
@@ -254,6 +253,11 @@ fn losses(inventory: &Inventory) -> BTreeMap<Address, Loss> {
     losses
 }
 
+/// A name that may stand in a list: those with commas in them could not be told apart.
+fn in_a_list(name: &str) -> String {
+    name.replace(", or ", " or ").replace(", ", " / ")
+}
+
 /// A service as people call it: by the name that was asked for, else by address.
 fn service(edge: &Edge) -> String {
     let words = match (&edge.sni, edge.server.port) {
@@ -295,5 +299,16 @@ fn unknown(page: &mut Page, inventory: &Inventory, verbose: bool) {
     for (reason, addresses) in &by_reason {
         let limit = if verbose { usize::MAX } else { NAMED };
         page.item(Ink::Plain, &format!("{}: {reason}", listed(addresses, limit)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_a_list;
+
+    #[test]
+    fn names_with_commas_are_told_apart() {
+        assert_eq!(in_a_list("OpenSSL 0.9.8, 1.0.0"), "OpenSSL 0.9.8 / 1.0.0");
+        assert_eq!(in_a_list("Java 6 or 7, or OpenSSL 0.9.8"), "Java 6 or 7 or OpenSSL 0.9.8");
     }
 }
