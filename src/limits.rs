@@ -47,6 +47,7 @@
 //! | `quic_keys` | `truncated` |
 //! | `quic_early_packets` | `truncated` |
 //! | `chain_length` | `truncated` |
+//! | `chain_signatures` | `chains_not_verified` |
 //! | `completion_signatures` | `chains_not_completed` |
 //! | `cached_certificates` | none: what is not kept is parsed again |
 //! | `cached_chains` | none: what is not kept is verified again |
@@ -188,6 +189,9 @@ pub struct Limits {
     pub quic_early_packets: usize,
     /// Certificates of one chain that are looked at.
     pub chain_length: usize,
+    /// What the signatures may cost that are checked one by one to find the path of one chain, in
+    /// signatures of P-256: those of larger keys count for several.
+    pub chain_signatures: u32,
     /// Signatures that one report checks to complete chains from what others sent, beside a few for
     /// each: beyond, look-alikes of issuers are left alone.
     pub completion_signatures: u32,
@@ -283,6 +287,7 @@ impl Default for Limits {
             quic_keys: 24,
             quic_early_packets: 32,
             chain_length: 16,
+            chain_signatures: 40,
             completion_signatures: 4_096,
             cached_certificates: 65_536,
             cached_chains: 65_536,

@@ -6,7 +6,8 @@
 //! A search tries the issuers of each certificate in the order of their likelihood and goes down
 //! each way once. Where there is only one candidate the signature is left to the check of the
 //! whole path; where there are several, each is checked before it is followed, so that look-alikes
-//! cost one signature and not a subtree. Steps, signatures, depth and paths are bounded.
+//! cost one signature and not a subtree. Steps, signatures, depth and paths are bounded: a chain whose
+//! search is given up is `unverifiable`, and says so.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +24,6 @@ use crate::limits::Limits;
 
 /// Certificates that one search may extend a path from.
 const STEPS: u32 = 256;
-/// Signatures that one search may check one by one.
-const SIGNATURES: u32 = 64;
 /// Certificates of one name that one step looks at.
 const CANDIDATES: usize = 64;
 /// Complete paths that are kept: more cross-signs than any public CA has.
@@ -61,13 +60,16 @@ pub(super) fn assess(
     }
     let mut end = search.dead_end(leaf);
     let missing = end.status == ChainStatus::UnknownRoot && end.root.is_none();
+    if let Some(completion) = completion.as_deref_mut().filter(|_| search.is_given_up()) {
+        completion.give_up_search();
+    }
     if missing && !search.exhausted {
         let others = completion.as_deref().map(Completion::pool);
         let pools: Vec<&IssuerPool> =
             [Some(stores.known()), others].into_iter().flatten().collect();
         let mut beyond = Search::new(stores, &distinct, &pools, limits);
         if let Some(completion) = completion.as_deref() {
-            beyond.allowance = completion.allowance().min(SIGNATURES);
+            beyond.allowance = completion.allowance();
         }
         beyond.run(leaf);
         let Search { signatures, found, left_out, .. } = beyond;
@@ -142,6 +144,8 @@ struct Search<'a> {
     signatures: u32,
     /// Signatures that it may check.
     allowance: u32,
+    /// What those that it may check can cost, in signatures of P-256.
+    left: u32,
     made: HashMap<(Fingerprint, Fingerprint), Made>,
     found: Vec<FoundPath>,
     /// The first signature that should verify and does not: the path down to it, and the issuer.
@@ -168,7 +172,8 @@ impl<'a> Search<'a> {
             depth: limits.chain_length,
             steps: 0,
             signatures: 0,
-            allowance: SIGNATURES,
+            allowance: u32::MAX,
+            left: limits.chain_signatures,
             made: HashMap::new(),
             found: Vec::new(),
             bad: None,
@@ -362,14 +367,21 @@ impl<'a> Search<'a> {
         if let Some(made) = self.made.get(&pair) {
             return made.clone();
         }
-        if self.signatures >= self.allowance {
+        let cost = signature::cost(issuer.key());
+        if self.signatures >= self.allowance || self.left < cost {
             (self.exhausted, self.left_out) = (true, true);
             return Made::Unknown("too many signatures to check".to_owned());
         }
         self.signatures += 1;
+        self.left -= cost;
         let made = signature::made_by(child.signed(), issuer.signer());
         self.made.insert(pair, made.clone());
         made
+    }
+
+    /// Whether a bound is why nothing was found.
+    const fn is_given_up(&self) -> bool {
+        self.exhausted && self.bad.is_none()
     }
 
     /// The word for a search that found nothing.
@@ -379,8 +391,8 @@ impl<'a> Search<'a> {
             let why = format!("the key of {issuer} did not make the signature on {child}");
             return DeadEnd::new(ChainStatus::BadSignature, Some(why), path);
         }
-        if self.exhausted {
-            let why = "the search for a path was given up: too many certificates look alike";
+        if self.is_given_up() {
+            let why = "the search for a path was given up: too many signatures to check";
             let leaf = std::slice::from_ref(leaf);
             return DeadEnd::new(ChainStatus::Unverifiable, Some(why.to_owned()), leaf);
         }

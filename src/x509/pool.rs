@@ -86,17 +86,23 @@ pub struct Completion {
     pool: IssuerPool,
     signatures: u32,
     given_up: u64,
+    searches_given_up: u64,
 }
 
 impl Completion {
     /// From these certificates.
     pub fn new(pool: IssuerPool, limits: &Limits) -> Self {
-        Self { pool, signatures: limits.completion_signatures, given_up: 0 }
+        Self { pool, signatures: limits.completion_signatures, given_up: 0, searches_given_up: 0 }
     }
 
     /// Chains that were not completed because too many certificates look like their issuers.
     pub const fn given_up(&self) -> u64 {
         self.given_up
+    }
+
+    /// Chains in which the search for a path was given up: too many signatures to check.
+    pub const fn searches_given_up(&self) -> u64 {
+        self.searches_given_up
     }
 
     pub(super) const fn pool(&self) -> &IssuerPool {
@@ -116,5 +122,10 @@ impl Completion {
     /// A chain was given up.
     pub(super) const fn give_up(&mut self) {
         self.given_up += 1;
+    }
+
+    /// The search in a chain itself was.
+    pub(super) const fn give_up_search(&mut self) {
+        self.searches_given_up += 1;
     }
 }

@@ -294,6 +294,16 @@ pub(super) fn kind_fits(signed: &SignatureInfo, key: &KeyInfo) -> bool {
     signed.key.is_none_or(|wanted| wanted == kind)
 }
 
+/// What checking a signature with a key costs, in signatures of P-256.
+pub(super) fn cost(key: &KeyInfo) -> u32 {
+    match (key.algorithm, key.bits) {
+        (KeyAlgorithm::Ec, Some(385..))
+        | (KeyAlgorithm::Rsa | KeyAlgorithm::RsaPss, Some(4_097..)) => 5,
+        (KeyAlgorithm::Ec, Some(257..)) => 3,
+        _ => 1,
+    }
+}
+
 /// Check one signature with one key.
 pub(super) fn made_by(signed: Signed<'_>, by: Signer<'_>) -> Made {
     if !kind_fits(signed.info, by.info) {

@@ -24,6 +24,7 @@ pub(super) struct Chains<'a> {
     sent: Vec<Chain>,
     /// What each piece of evidence names, by its [address].
     named: HashMap<usize, Named<'a>, RandomState>,
+    not_verified: u64,
     not_completed: u64,
     hidden: ChainReport,
     resumed: ChainReport,
@@ -97,12 +98,18 @@ impl<'a> Chains<'a> {
         }
         Self {
             sent,
+            not_verified: others.searches_given_up(),
             not_completed: others.given_up(),
             named,
             hidden: ChainReport::unseen(ChainStatus::Hidden),
             resumed: ChainReport::unseen(ChainStatus::Resumed),
             not_seen: ChainReport::unseen(ChainStatus::NotSeen),
         }
+    }
+
+    /// Chains in which the search for a path was given up.
+    pub(super) const fn not_verified(&self) -> u64 {
+        self.not_verified
     }
 
     /// Chains that might be completed from what others sent, had not so many looked like their issuers.

@@ -119,6 +119,8 @@ pub struct CoverageLine {
     pub flows: u64,
     /// Flows that were given up because a bound was reached.
     pub evicted_flows: u64,
+    /// Chains that were not verified: too many signatures to check in the search for a path.
+    pub chains_not_verified: u64,
     /// Chains that were not completed from what others sent: too many certificates look like their
     /// issuers.
     pub chains_not_completed: u64,

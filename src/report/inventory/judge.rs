@@ -69,6 +69,7 @@ impl Inventory {
             certificates,
             coverage: CoverageLine {
                 watch: watch::line(&facts, &judged),
+                chains_not_verified: facts.chains.not_verified(),
                 chains_not_completed: facts.chains.not_completed(),
                 ..coverage::coverage(snapshot, question.limits)
             },

@@ -86,6 +86,7 @@ fn each_counter_is_shown_in_every_report_where_it_is_not_zero() {
         let unlisted = &mut coverage.unlisted;
         match counter {
             "evicted_flows" => coverage.evicted_flows = 7_654_321,
+            "chains_not_verified" => coverage.chains_not_verified = 7,
             "chains_not_completed" => coverage.chains_not_completed = 7,
             "with_gaps" => coverage.connections.with_gaps = 7,
             "incomplete" => coverage.connections.incomplete = 7,

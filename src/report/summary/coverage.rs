@@ -115,6 +115,12 @@ pub(in crate::report) fn bounds(coverage: &CoverageLine, verbose: bool) -> Vec<S
             count(coverage.evicted_flows, "flow was", "flows were"),
         ));
     }
+    if coverage.chains_not_verified > 0 {
+        lines.push(format!(
+            "{} not verified: too many signatures to check",
+            count(coverage.chains_not_verified, "chain was", "chains were"),
+        ));
+    }
     if coverage.chains_not_completed > 0 {
         lines.push(format!(
             "{} not completed from what others sent: too many certificates look like their issuers",

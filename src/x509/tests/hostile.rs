@@ -101,6 +101,51 @@ fn look_alikes_cost_a_bounded_number_of_signatures() {
     }
 }
 
+/// A certificate authority with a key of P-521, which takes five times as long as one of P-256.
+fn slow_authority(
+    name: &str,
+    issuer: Option<&Issuer<'_, KeyPair>>,
+) -> (Vec<u8>, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = match issuer {
+        Some(issuer) => params.signed_by(&key, issuer),
+        None => params.self_signed(&key),
+    };
+    (certificate.unwrap().der().to_vec(), Issuer::new(params, key))
+}
+
+#[test]
+fn slow_look_alikes_are_given_up_and_slow_chains_are_not() {
+    let parse = |der: &[u8]| Arc::new(Certificate::parse(der));
+    let (root, above) = slow_authority("Root", None);
+    let (named, issuer) = slow_authority("Look Alike", Some(&above));
+    let (lower, below) = slow_authority("Lower", Some(&issuer));
+    let (leaf, _) = slow_authority("Leaf", Some(&below));
+    let stores = own_store(std::slice::from_ref(&root));
+    // Four signatures, and two more because the issuer has a certificate of another key.
+    let (other, _) = slow_authority("Lower", None);
+    let sent: Vec<_> = [&leaf, &other, &lower, &named].map(|der| parse(der)).into();
+    assert_eq!(verify_at(&sent, &stores, NOW).status, ChainStatus::PrivateRoot);
+    let nobody = own_store(&[der("root")]);
+    let whole: Vec<_> = [&leaf, &other, &lower, &named, &root].map(|der| parse(der)).into();
+    assert_eq!(verify_at(&whole, &nobody, NOW).status, ChainStatus::UnknownRoot);
+
+    let others = (0..14).map(|_| parse(&slow_authority("Look Alike", Some(&above)).0));
+    let sent: Vec<_> = [parse(&lower)].into_iter().chain(others).collect();
+    let report = verify_at(&sent, &stores, NOW);
+    assert_eq!(report.status, ChainStatus::Unverifiable);
+    assert!(report.why.unwrap().contains("too many signatures"));
+    let limits = Limits::default();
+    let mut pool = Completion::new(IssuerPool::default(), &limits);
+    let at = Timestamp::new(NOW, 0);
+    let report = chain::verify_with(&sent, &mut pool, at, &stores, &limits);
+    assert_eq!((report.status, pool.searches_given_up()), (ChainStatus::Unverifiable, 1));
+}
+
 #[test]
 fn namesakes_cost_no_more_than_their_bound_and_one_report_no_more_than_its_own() {
     let parsed = |ders: Vec<Vec<u8>>| -> Vec<_> {
