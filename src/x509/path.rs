@@ -308,7 +308,8 @@ impl<'a> Search<'a> {
         let grade = match rules::check_with_webpki(path, &anchor.certificate) {
             Ok(()) => rules::after_webpki(path),
             Err(refusal) => {
-                if !self.check_links(&certificates) {
+                // What was not checked because the signatures ran out is not worth more for that.
+                if !self.check_links(&certificates) || self.exhausted {
                     return;
                 }
                 match self.unchecked(&certificates) {

@@ -221,3 +221,28 @@ fn thousands_of_extensions_and_names_are_read_in_one_pass() {
     let extensions = extension::Extensions::read(&list);
     assert_eq!(extensions.unknown_critical.len(), 0);
 }
+
+/// The leaf is a CA's, which webpki refuses before it looks at a signature.
+#[test]
+fn what_was_not_checked_is_not_verified_wherever_the_signatures_run_out() {
+    let ca = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    };
+    let key = || KeyPair::generate().unwrap();
+    let root = rcgen::CertifiedIssuer::self_signed(ca("Root"), key()).unwrap();
+    let forger = rcgen::CertifiedIssuer::self_signed(ca("Root"), key()).unwrap();
+    let middle = rcgen::CertifiedIssuer::signed_by(ca("Middle"), key(), &forger).unwrap();
+    let leaf = ca("Leaf").signed_by(&key(), &middle).unwrap();
+    let sent: Vec<_> = [leaf.der(), middle.der(), forger.der()]
+        .map(|der| Arc::new(Certificate::parse(der)))
+        .into();
+    let stores = own_store(&[root.der().to_vec()]);
+    for chain_signatures in 0..8 {
+        let limits = Limits { chain_signatures, ..Limits::default() };
+        let report = chain::verify(&sent, Timestamp::new(NOW, 0), &stores, &limits);
+        assert!(!report.status.is_trusted(), "{chain_signatures}: {report:?}");
+    }
+}
