@@ -249,12 +249,14 @@ const fn unseen(at: Timestamp) -> Tally {
     Tally { connections: 0, first: at, last: at }
 }
 
-/// Whether a client has reason to try again with less. Silence counts only where the server's side
-/// was captured: else it may have answered.
+/// Whether a client has reason to try again with less. Silence and an early end count only where all of
+/// the server's side was captured: else it may have answered, and the handshake may have been done.
 fn failed(record: &FlowRecord) -> bool {
+    let is_whole = record.seen.sides == Sides::Both && record.seen.gaps == 0;
     match record.outcome {
-        Outcome::Refused | Outcome::Reset => true,
-        Outcome::Incomplete => record.server_hello.is_none() && record.seen.sides == Sides::Both,
+        Outcome::Refused => true,
+        Outcome::Reset => is_whole,
+        Outcome::Incomplete => record.server_hello.is_none() && is_whole,
         Outcome::Established => false,
     }
 }

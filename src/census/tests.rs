@@ -63,6 +63,20 @@ fn failed_attempts_are_remembered_by_their_time() {
                 record.seen.sides = Sides::Client;
             })
             .0,
+        // It may have answered, and the end that was seen is that of a connection that worked.
+        refused(41)
+            .with(|record| {
+                record.outcome = Outcome::Reset;
+                record.seen.sides = Sides::Client;
+            })
+            .0,
+        // As it may in what is missing.
+        refused(42)
+            .with(|record| {
+                record.outcome = Outcome::Reset;
+                record.seen.gaps = 1;
+            })
+            .0,
         refused(50).0,
     ];
     let snapshot = census(&records);
@@ -71,7 +85,7 @@ fn failed_attempts_are_remembered_by_their_time() {
     let millis: Vec<_> = edge.failures.iter().map(|at| at.as_nanos() / 1_000_000 % 1_000).collect();
     assert_eq!(millis, [10, 20, 30]);
     assert_eq!(edge.failed, 3);
-    assert_eq!(edge.starts.len(), 5);
+    assert_eq!(edge.starts.len(), 7);
 }
 
 #[test]
