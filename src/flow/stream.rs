@@ -111,7 +111,8 @@ impl StreamAssembler {
         let end = seq.plus(short(payload.len()));
         let is_last = self.held.last().map(Held::end).or(self.next) == Some(end);
         self.overlaps.hear(payload, cut, is_last, at);
-        if let Some(next) = self.next
+        let before = self.next;
+        if let Some(next) = before
             && seq.offset_from(next) <= 0
         {
             self.deliver(next, seq, payload, cut, receiver);
@@ -119,7 +120,10 @@ impl StreamAssembler {
         } else {
             self.hold(seq, payload, cut, at);
         }
-        let late = |held: &Held| at.since(held.at) > limits.reorder_wait;
+        // A hole that is being filled is waited for longer: who sends what comes before knows nothing of a
+        // segment far behind it, which may be a stray one.
+        let goes_on = self.next != before;
+        let late = |held: &Held| !goes_on && at.since(held.at) > limits.reorder_wait;
         while self.held.len() > limits.reorder_segments
             || self.held.bytes() > limits.reorder_bytes
             || self.held.first().is_some_and(late)
@@ -382,6 +386,25 @@ mod tests {
         stream.push(SeqNumber(99), b"abcd", 0, late, &limits, &mut deliver);
         assert_eq!(chunks, [0, 3]);
         assert!(stream.is_waiting());
+    }
+
+    #[test]
+    fn a_hole_that_is_being_filled_is_no_gap_however_long_something_waits_behind_it() {
+        let limits = Limits::default();
+        let mut stream = StreamAssembler::default();
+        let mut out = Vec::new();
+        let mut deliver = |chunk: Chunk<'_>| match chunk {
+            Chunk::Data(bytes) => out.extend_from_slice(bytes),
+            Chunk::Gap(_) => panic!("no hole here"),
+        };
+        stream.begin(SeqNumber(0));
+        // A stray one, of another connection or forged.
+        let early = Timestamp::default();
+        stream.push(SeqNumber(1 << 29), b"stray", 0, early, &limits, &mut deliver);
+        let late = early.plus(limits.reorder_wait).plus(limits.reorder_wait);
+        stream.push(SeqNumber(0), b"client ", 0, late, &limits, &mut deliver);
+        stream.push(SeqNumber(7), b"hello", 0, late, &limits, &mut deliver);
+        assert_eq!(out, b"client hello");
     }
 
     #[test]
