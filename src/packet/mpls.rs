@@ -92,9 +92,10 @@ fn is_ethernet(cursor: &Cursor<'_>) -> bool {
     match kind {
         Some(0x0800) => version == Some(4),
         Some(0x86dd) => version == Some(6),
-        Some(0x0806 | 0x8100 | 0x8847 | 0x8848 | 0x8863 | 0x8864 | 0x88a8 | 0x88e5 | 0x8909) => {
-            true
-        }
+        Some(
+            0x0806 | 0x8100 | 0x8847 | 0x8848 | 0x8863 | 0x8864 | 0x88a8 | 0x88e5 | 0x88e7 | 0x8909
+            | 0x9100 | 0x9200 | 0x9300,
+        ) => true,
         _ => false,
     }
 }

@@ -232,6 +232,14 @@ fn mpls_label_stacks_and_what_is_guessed_below_them() {
         below[0] = first;
         assert_hello(&ethernet(&eth([0x88, 0x48], &[&last[..], &below].concat())));
     }
+    // A frame with a tag of any kind.
+    for kind in [0x8100_u16, 0x88a8, 0x9100, 0x9200, 0x9300] {
+        let mut below = inner();
+        below.splice(12..12, [kind.to_be_bytes(), [0, 7]].concat());
+        for word in [&[][..], &[0, 0, 0, 7]] {
+            assert_hello(&ethernet(&eth([0x88, 0x47], &[&last[..], word, &below].concat())));
+        }
+    }
     let channel = [&last[..], &[0x10, 0, 0, 7], &[0; 60]].concat();
     assert_eq!(ethernet(&eth([0x88, 0x47], &channel)), Err(Skip::NotIp));
     assert_eq!(ethernet(&eth([0x88, 0x47], &label.repeat(40))), Err(Skip::TooDeep));
