@@ -195,12 +195,16 @@ fn client<'p>(case: &Case<'_>, verdict: &Verdict<'p>, found: &mut Found<'_, 'p>)
 }
 
 /// The only kind of certificate that a client can use under a policy, by its suites and
-/// signatures, where there is only one and the policy has both.
+/// signatures, where there is only one and the policy has both. What a cut hello does not show may be of
+/// the other kind.
 fn one_certificate_type(
     case: &Case<'_>,
     verdict: &Verdict<'_>,
     offer: &Offer,
 ) -> Option<&'static str> {
+    if offer.truncated {
+        return None;
+    }
     let policy = verdict.policy;
     let versions = VersionSet::offered(offer, case.evidence.transport);
     let kinds = usable_keys(policy, offer, versions.intersection(policy.versions));

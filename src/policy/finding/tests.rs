@@ -209,6 +209,12 @@ fn an_offer_of_one_kind_of_certificate_is_low_where_the_policy_has_both() {
         found.contains(&(Id::OfferOneCertificateType, Low))
     };
     assert!(has("", &listed, 0xc02f) && has("", &listed, 0xc02b));
+    let cut = Arc::new(Offer { truncated: true, ..sample::offer(V::TLS1_2, &[0xc02f]) });
+    let found = said(&policy("only", "", &listed), Sample::new(1, 1).offers(&cut));
+    assert!(
+        found.iter().all(|(id, _)| *id != Id::OfferOneCertificateType),
+        "the other kind may lie behind the cut"
+    );
     assert!(!has("", &listed[..1], 0xc02f), "the policy has no other");
     let named = "certificate_types = ['rsa', 'ecdsa']";
     assert!(has(named, &listed, 0xc02b), "it stays ready and loses servers");
