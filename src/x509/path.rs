@@ -253,7 +253,7 @@ impl<'a> Search<'a> {
             return Vec::new();
         }
         // Whoever signed itself has no other issuer, only itself in another certificate.
-        let own_key = node.is_self_signed().then(|| node.public_key_info());
+        let own_key = self.signed_itself(node).then(|| node.public_key_info());
         let mut candidates: Vec<Candidate> = Vec::new();
         for place in self.stores.named(issuer) {
             let Some(anchor) = self.stores.anchor(place) else { continue };
@@ -368,16 +368,34 @@ impl<'a> Search<'a> {
         if let Some(made) = self.made.get(&pair) {
             return made.clone();
         }
-        let cost = signature::cost(issuer.key());
-        if self.signatures >= self.allowance || self.left < cost {
+        if self.signatures >= self.allowance || !self.can_afford(issuer) {
             (self.exhausted, self.left_out) = (true, true);
             return Made::Unknown("too many signatures to check".to_owned());
         }
         self.signatures += 1;
-        self.left -= cost;
         let made = signature::made_by(child.signed(), issuer.signer());
         self.made.insert(pair, made.clone());
         made
+    }
+
+    /// Whether a certificate is signed with its own key. It costs as much as any other signature, though it may
+    /// be known: what is said of a chain depends on no other.
+    fn signed_itself(&mut self, certificate: &Certificate) -> bool {
+        if !certificate.is_self_issued() {
+            return false;
+        }
+        if !self.can_afford(certificate) {
+            (self.exhausted, self.left_out) = (true, true);
+            return false;
+        }
+        certificate.is_self_signed()
+    }
+
+    /// Pay for one signature by the key of this certificate, if there is enough left.
+    fn can_afford(&mut self, issuer: &Certificate) -> bool {
+        let left = self.left.checked_sub(signature::cost(issuer.key()));
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
     }
 
     /// Whether a bound is why nothing was found.
@@ -414,7 +432,13 @@ impl<'a> Search<'a> {
     fn ends_in_root(&self, leaf: &Arc<Certificate>, last: &Arc<Certificate>) -> DeadEnd {
         let alone = last.fingerprint() == leaf.fingerprint();
         let (status, why) = if alone {
-            match signature::made_by(leaf.signed(), leaf.signer()) {
+            // That it did is known already.
+            let made = if leaf.is_self_signed() {
+                Made::Yes
+            } else {
+                signature::made_by(leaf.signed(), leaf.signer())
+            };
+            match made {
                 Made::Yes => (ChainStatus::SelfSigned, None),
                 Made::Unknown(why) => (ChainStatus::SelfSigned, Some(why)),
                 Made::No if Kinship::of(leaf, leaf) == Kinship::Identified => (

@@ -147,6 +147,22 @@ fn slow_look_alikes_are_given_up_and_slow_chains_are_not() {
 }
 
 #[test]
+fn whether_a_certificate_signed_itself_costs_a_signature_too() {
+    // Each has the name of its issuer: A is signed by B, and B by itself.
+    let (root, above) = slow_authority("Everyone", None);
+    let (leaf, _) = slow_authority("Everyone", Some(&above));
+    let sent: Vec<_> = [leaf, root].map(|der| Arc::new(Certificate::parse(&der))).into();
+    let stores = own_store(&[der("root")]);
+    for (chain_signatures, status) in
+        [(14, ChainStatus::Unverifiable), (15, ChainStatus::UnknownRoot)]
+    {
+        let limits = Limits { chain_signatures, ..Limits::default() };
+        let report = chain::verify(&sent, Timestamp::new(NOW, 0), &stores, &limits);
+        assert_eq!(report.status, status, "{report:?}");
+    }
+}
+
+#[test]
 fn namesakes_cost_no_more_than_their_bound_and_one_report_no_more_than_its_own() {
     let parsed = |ders: Vec<Vec<u8>>| -> Vec<_> {
         ders.iter().map(|der| Arc::new(Certificate::parse(der))).collect()
