@@ -152,6 +152,9 @@ impl Sample {
         self.0.alerts =
             vec![Alert { from: Role::Server, body: AlertBody::Plain { fatal: true, description } }];
         self.0.outcome = Outcome::Refused;
+        if self.0.server_hello.is_none() {
+            self.0.history = "Cl".into();
+        }
         self.0.handshake_time = None;
         self
     }

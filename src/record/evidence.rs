@@ -6,15 +6,16 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::tls::Transport;
 use crate::tls::codepoint::{CipherSuite, NamedGroup, ProtocolVersion};
 use crate::tls::hello::{Offer, OfferId};
+use crate::tls::{Role, Transport};
 use crate::x509::chain::ChainReport;
 use crate::x509::{Certificate, Fingerprint};
 
 use super::{Alert, FlowRecord, Outcome, Signs};
 
 /// All facts of a connection that a policy may ask for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Evidence {
     /// What TLS ran over.
@@ -45,6 +46,9 @@ pub struct Evidence {
     pub certificate_requested: bool,
     /// Signs that an end hides what it says.
     pub evasion: Evasion,
+    /// The server refused, and no ServerHello was seen; but there was one, or may have been, so that the alert
+    /// does not stand in its place.
+    pub answer_unseen: bool,
 }
 
 /// Signs that the ends of a connection hide what they say.
@@ -86,7 +90,16 @@ impl FlowRecord {
                 .collect(),
             certificate_requested: self.certificate_requested,
             evasion: self.evasion,
+            answer_unseen: server.is_none() && self.is_refused_late(),
         }
+    }
+
+    /// Whether the server refused when it may have answered before: something is missing, or was said that
+    /// follows a ServerHello.
+    fn is_refused_late(&self) -> bool {
+        const AFTERWARDS: [char; 11] = ['X', 'G', 'Y', 'F', 'x', 'k', 'r', 'n', 'u', 't', 'f'];
+        let refuses = |alert: &Alert| alert.from == Role::Server && alert.fatal().is_some();
+        self.alerts.iter().any(refuses) && (self.seen.gaps > 0 || self.history.contains(AFTERWARDS))
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("notes.sql"),
     include_str!("heard.sql"),
     include_str!("views.sql"),
+    include_str!("unseen.sql"),
 ];
 
 /// The version that this program writes.

@@ -454,8 +454,8 @@ impl<'a> Writer<'a> {
                 "INSERT INTO evidence (identity, transport, offer, version, version_rank,
                      cipher_suite, cipher_suite_name, \"group\", sentinel, retry_only, resumed,
                      outcome, alerts, chain, client_chain, certificate_requested,
-                     evasion)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                     evasion, answer_unseen)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
             )?
             .insert(params![
                 identity,
@@ -475,6 +475,7 @@ impl<'a> Writer<'a> {
                 client_chain,
                 evidence.certificate_requested,
                 text::evasion(&evidence.evasion),
+                evidence.answer_unseen,
             ])
     }
 }
@@ -496,6 +497,7 @@ fn identity(evidence: &Evidence) -> String {
         client_certificates,
         certificate_requested,
         evasion,
+        answer_unseen,
     } = evidence;
     let mut all = String::new();
     let _ = write!(
@@ -515,6 +517,9 @@ fn identity(evidence: &Evidence) -> String {
     // Only where there is one: files of before this was known keep their identities.
     if let Some(signs) = text::evasion(evasion) {
         all.push_str(&signs);
+    }
+    if *answer_unseen {
+        all.push_str(" unseen");
     }
     let hash = digest::digest(&digest::SHA256, all.as_bytes());
     text::hex(hash.as_ref().get(..16).unwrap_or_default())

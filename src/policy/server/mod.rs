@@ -247,7 +247,7 @@ impl Gathered {
         let Some(alert) = fatal.map(|alert| alert.fatal()).find_map(|alert| alert) else { return };
         let proof = case
             .offer
-            .filter(|offer| !offer.truncated)
+            .filter(|offer| !offer.truncated && !case.evidence.answer_unseen)
             .and_then(|offer| refusal_proves(policy, offer, case.evidence.transport, alert));
         match proof {
             Some(Reason::Version) => self.version_lacks = true,

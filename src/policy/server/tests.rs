@@ -223,6 +223,14 @@ fn a_refusal_proves_only_what_the_offer_held() {
     // After a ServerHello an alert is about something else.
     let late = chose(V::TLS1_2, 0xc02f).refused(AlertDescription::HANDSHAKE_FAILURE).0;
     assert_eq!(said(&policy(), &[late]), READY);
+    // A ServerHello that was lost is as good as one that was seen.
+    for (gaps, history) in [(1, "Cl"), (0, "CGIFl"), (0, "CXl"), (0, "Cxl")] {
+        let lost = refused(AlertDescription::HANDSHAKE_FAILURE).with(|record| {
+            record.seen.gaps = gaps;
+            record.history = history.into();
+        });
+        assert_eq!(said(&policy(), &[lost.0]), unproven, "{gaps}, {history}");
+    }
     // An alert of the client is none of the server.
     let client = refused(AlertDescription::PROTOCOL_VERSION).with(|record| {
         record.alerts[0].from = Role::Client;
