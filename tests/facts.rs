@@ -79,6 +79,23 @@ fn a_malformed_extension_hides_none_of_the_others() {
     }
 }
 
+/// TLS 1.3 says in an extension at its end that it is not TLS 1.2 (RFC 8446 §4.1.3).
+#[test]
+fn a_server_hello_that_was_cut_names_no_version_that_its_suite_does_not_have() {
+    let straight = of("tls13-x25519.pcap");
+    let at = hello(&straight, 2);
+    let length = 9 + usize::from(straight[at].payload[8]);
+    let mut named = 0;
+    for kept in 40..length {
+        let mut cut = straight.clone();
+        cut[at].payload.truncate(kept);
+        let found = &records(&cut)[0]["server_hello"];
+        assert!(found.is_null() || found["version"] == "TLS1.3", "{kept}: {found}");
+        named += usize::from(!found.is_null());
+    }
+    assert!(named > 30, "{named}");
+}
+
 #[test]
 fn tlcp_is_recorded_and_its_suites_are_named() {
     let mut packets = of("tls12-rsa-kx.pcap");

@@ -217,7 +217,7 @@ fn hello() -> Stage {
     made("hello", 1, move || {
         let mut parser = HelloParser::new(&limits);
         black_box(parser.client_hello(&messages.client_hello, Transport::Tcp, true)).unwrap();
-        black_box(parser.server_hello(&messages.server_hello)).unwrap();
+        black_box(parser.server_hello(&messages.server_hello, true)).unwrap();
     })
 }
 
@@ -408,7 +408,7 @@ impl Messages {
             server,
             target: None,
             client_hello: parser.client_hello(&self.client_hello, Transport::Tcp, true),
-            server_hello: parser.server_hello(&self.server_hello).map(|(hello, _)| hello),
+            server_hello: parser.server_hello(&self.server_hello, true).map(|(hello, _)| hello),
             certificates,
             client_certificates: Vec::new(),
             certificate_requested: false,

@@ -313,7 +313,7 @@ impl<C> Reading<'_, C> {
     ) {
         use HandshakeType as H;
         let hello = match kind {
-            H::SERVER_HELLO => self.parser.server_hello(body),
+            H::SERVER_HELLO => self.parser.server_hello(body, whole),
             H::HELLO_RETRY_REQUEST_DRAFT => parse::draft_hello_retry_request(body)
                 .map(|hello| (Arc::new(hello), SessionId::default())),
             _ => None,

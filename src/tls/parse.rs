@@ -89,9 +89,13 @@ impl HelloParser {
     }
 
     /// A ServerHello message body, as [`server_hello`] reads it, and its session id: the client's own
-    /// means that its session is resumed (TLS ≤ 1.2).
-    pub fn server_hello(&mut self, body: &[u8]) -> Option<(Arc<ServerHello>, SessionId)> {
-        let answer = Answer::of(body)?;
+    /// means that its session is resumed (TLS ≤ 1.2). Of one that is not `whole` the suite may tell the version.
+    pub fn server_hello(
+        &mut self,
+        body: &[u8],
+        whole: bool,
+    ) -> Option<(Arc<ServerHello>, SessionId)> {
+        let answer = Answer::of(body, whole)?;
         answer.key(&mut self.scratch);
         let session_id = answer.session_id.into();
         if let Some(known) = self.answers.get(self.scratch.as_slice()) {
@@ -343,7 +347,7 @@ const HELLO_RETRY_REQUEST: [u8; 32] = [
 ///
 /// A HelloRetryRequest comes out with [`retry_only`](ServerHello::retry_only) set.
 pub fn server_hello(body: &[u8]) -> Option<ServerHello> {
-    Answer::of(body).map(|answer| ServerHello::of(&answer))
+    Answer::of(body, true).map(|answer| ServerHello::of(&answer))
 }
 
 /// A ServerHello as it lies in its message.
@@ -359,7 +363,7 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn of(body: &'a [u8]) -> Option<Self> {
+    fn of(body: &'a [u8], whole: bool) -> Option<Self> {
         // Up to draft 21 of TLS 1.3 the message had neither session id nor compression method.
         let version = Reader::new(body).u16()?;
         let (random, session_id, suite, extensions) = if matches!(version, 0x7f00..=0x7f15) {
@@ -377,7 +381,17 @@ impl<'a> Answer<'a> {
         let selected = extensions
             .find(ExtensionType::SUPPORTED_VERSIONS)
             .and_then(|body| Reader::new(body).u16());
-        let negotiated = ProtocolVersion(selected.unwrap_or(version));
+        let negotiated = match (selected, ProtocolVersion(version)) {
+            (Some(selected), _) => ProtocolVersion(selected),
+            // The extension that says so was cut off, but its suites are of no other version.
+            (None, ProtocolVersion::TLS1_2) if !whole && CipherSuite::new(suite).is_tls13() => {
+                ProtocolVersion::TLS1_3
+            }
+            (None, ProtocolVersion::DTLS1_2) if !whole && CipherSuite::new(suite).is_tls13() => {
+                ProtocolVersion::DTLS1_3
+            }
+            (None, version) => version,
+        };
         Some(Self {
             version: ProtocolVersion(version),
             session_id,

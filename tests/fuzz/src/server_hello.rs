@@ -16,7 +16,7 @@ fn run(data: &[u8]) {
     let limits = Limits { cached_offers: 4, ..Limits::default() };
     let mut parser = HelloParser::new(&limits);
     let fresh = server_hello(data);
-    let known = [parser.server_hello(data), parser.server_hello(data)];
+    let known = [parser.server_hello(data, true), parser.server_hello(data, true)];
     for hello in known {
         let hello = hello.map(|(hello, _)| hello);
         assert_eq!(hello.as_deref(), fresh.as_ref(), "known before, read otherwise");
