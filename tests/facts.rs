@@ -97,6 +97,30 @@ fn a_server_hello_that_was_cut_names_no_version_that_its_suite_does_not_have() {
 }
 
 #[test]
+fn a_chain_of_which_the_end_is_missing_is_not_said_to_have_been_sent_so() {
+    let straight = of("cert-private-root.pcap");
+    let whole = &records(&straight)[0];
+    assert_eq!(whole["chain"]["status"], "private_root");
+    let is_server = |packet: &Packet| packet.from == straight[hello(&straight, 2)].from;
+    let mut partly = 0;
+    for (at, packet) in straight.iter().enumerate().filter(|(_, packet)| is_server(packet)) {
+        for kept in (0..packet.payload.len()).step_by(97) {
+            let mut cut = straight.clone();
+            cut[at].payload.truncate(kept);
+            let found = &records(&cut)[0];
+            let read = found["certificates"].as_array().unwrap().len();
+            if read < whole["certificates"].as_array().unwrap().len() {
+                let status = found["chain"]["status"].as_str().unwrap();
+                let words = ["not_seen", "private_root"];
+                assert!(words.contains(&status), "{at}, {kept}: {found}");
+                partly += usize::from(read > 0 && status == "not_seen");
+            }
+        }
+    }
+    assert!(partly > 3, "{partly}");
+}
+
+#[test]
 fn tlcp_is_recorded_and_its_suites_are_named() {
     let mut packets = of("tls12-rsa-kx.pcap");
     for packet in &mut packets {

@@ -410,6 +410,7 @@ impl Messages {
             client_hello: parser.client_hello(&self.client_hello, Transport::Tcp, true),
             server_hello: parser.server_hello(&self.server_hello, true).map(|(hello, _)| hello),
             certificates,
+            chain_cut: false,
             client_certificates: Vec::new(),
             certificate_requested: false,
             chain: chain.into(),

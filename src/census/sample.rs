@@ -95,6 +95,7 @@ impl Sample {
             client_hello: None,
             server_hello: None,
             certificates: Vec::new(),
+            chain_cut: false,
             client_certificates: Vec::new(),
             certificate_requested: false,
             chain: ChainReport::unseen(ChainStatus::NotSeen).into(),

@@ -244,6 +244,7 @@ impl<'a> Worker<'a> {
             server: peer(server),
             target: application.target,
             certificates: summary.certificates,
+            chain_cut: summary.chain_cut,
             client_certificates: summary.client_certificates,
             certificate_requested: summary.certificate_requested,
             chain,
@@ -276,7 +277,11 @@ impl<'a> Worker<'a> {
     fn chain(&self, summary: &HandshakeSummary<Arc<Certificate>>) -> Arc<ChainReport> {
         let tls13 = summary.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13());
         if !summary.certificates.is_empty() {
-            self.chains.verify(&summary.certificates, summary.begun)
+            let report = self.chains.verify(&summary.certificates, summary.begun);
+            match report.of_a_part() {
+                Some(unseen) if summary.chain_cut => Arc::new(unseen),
+                _ => report,
+            }
         } else if tls13 && !summary.resumed {
             Arc::clone(&self.unseen.hidden)
         } else if summary.resumed {

@@ -40,6 +40,8 @@ pub struct Evidence {
     pub alerts: Vec<Alert>,
     /// The server's chain as sent.
     pub certificates: Vec<Fingerprint>,
+    /// There was more of it, which was not captured.
+    pub chain_cut: bool,
     /// The client's chain as sent.
     pub client_certificates: Vec<Fingerprint>,
     /// The server asked for a client certificate.
@@ -83,6 +85,7 @@ impl FlowRecord {
             outcome: self.outcome,
             alerts: self.alerts.clone(),
             certificates: self.certificates.iter().map(|cert| cert.fingerprint()).collect(),
+            chain_cut: self.chain_cut,
             client_certificates: self
                 .client_certificates
                 .iter()

@@ -23,6 +23,7 @@ pub use community::CommunityId;
 pub use evidence::{Case, Evasion, Evidence, Tally};
 
 /// All facts of one connection.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 pub struct FlowRecord {
     /// When the first byte of TLS was seen.
@@ -55,6 +56,8 @@ pub struct FlowRecord {
     pub server_hello: Option<Arc<ServerHello>>,
     /// The server's certificates, in the order sent.
     pub certificates: Vec<Arc<Certificate>>,
+    /// There were more, which were not captured.
+    pub chain_cut: bool,
     /// The client's.
     pub client_certificates: Vec<Arc<Certificate>>,
     /// The server asked for a certificate.

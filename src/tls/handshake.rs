@@ -21,6 +21,7 @@ use crate::flow::Side;
 use crate::limits::Limits;
 
 /// The facts of one handshake. `C` is what a certificate is for the caller.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 pub struct HandshakeSummary<C> {
     /// The end that is the client.
@@ -49,6 +50,8 @@ pub struct HandshakeSummary<C> {
     pub history: String,
     /// A message was not wholly seen.
     pub truncated: bool,
+    /// The one with the server's certificates was not.
+    pub chain_cut: bool,
     /// Pieces of what the client, or the server, sent contradict each other.
     pub contradicted: [bool; 2],
 }
@@ -155,6 +158,7 @@ pub fn read<C>(
             took: None,
             history: String::with_capacity(16),
             truncated: false,
+            chain_cut: false,
             contradicted: [false; 2],
         },
         progress: [Progress::default(), Progress::default()],
@@ -343,6 +347,7 @@ impl<C> Reading<'_, C> {
                     let (found, complete) = parse::certificates(body, self.limits.chain_length);
                     chain.extend(found.into_iter().map(certificate));
                     self.summary.truncated |= !complete;
+                    self.summary.chain_cut |= !complete && role == Role::Server;
                 }
             }
             (Role::Server, H::SERVER_KEY_EXCHANGE) => {

@@ -140,6 +140,18 @@ impl ChainReport {
         }
     }
 
+    /// The same for a chain of which the end was not captured, if that makes a difference: whatever is
+    /// missing may be there.
+    pub fn of_a_part(&self) -> Option<Self> {
+        let ends_early = match self.status {
+            ChainStatus::Incomplete => true,
+            ChainStatus::UnknownRoot => self.root_subject.is_none(),
+            _ => false,
+        };
+        let why = "it leads to no root as far as it was seen".to_owned();
+        ends_early.then(|| Self { why: Some(why), ..Self::unseen(ChainStatus::NotSeen) })
+    }
+
     /// The memory that it takes, roughly.
     pub(super) fn weight(&self) -> usize {
         let words = [&self.why, &self.root_subject, &self.issuer].into_iter().flatten();

@@ -344,7 +344,7 @@ impl Reader {
         let mut statement = sql.prepare_cached(
             "SELECT transport, offers.identity, version, cipher_suite, \"group\", sentinel,
                  retry_only, resumed, outcome, alerts, server.certificates, client.certificates,
-                 certificate_requested, evasion, answer_unseen
+                 certificate_requested, evasion, answer_unseen, chain_cut
              FROM evidence
              LEFT JOIN offers ON offers.id = offer
              LEFT JOIN chains AS server ON server.id = chain
@@ -506,6 +506,7 @@ fn evidence(row: &Row<'_>) -> std::result::Result<Option<Evidence>, Fault> {
             certificate_requested: row.get(12)?,
             evasion: optional!(13, text::to_evasion).unwrap_or_default(),
             answer_unseen: row.get(14)?,
+            chain_cut: row.get(15)?,
         }))
     };
     known().map_err(Fault::Sql)

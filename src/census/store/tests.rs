@@ -46,6 +46,7 @@ fn whole(store: &mut [Store]) -> Snapshot {
 /// A client that sends what two readers read as two things.
 fn hiding() -> FlowRecord {
     let mut record = Sample::new(5, 7).offers(&modern()).asks_for("crm.example.com").at(900).0;
+    record.chain_cut = true;
     record.evasion.client = Signs { overlap: 3, urgent: false, fragments: true };
     record.evasion.server = Signs { overlap: 0, urgent: true, fragments: false };
     record

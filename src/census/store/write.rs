@@ -454,8 +454,9 @@ impl<'a> Writer<'a> {
                 "INSERT INTO evidence (identity, transport, offer, version, version_rank,
                      cipher_suite, cipher_suite_name, \"group\", sentinel, retry_only, resumed,
                      outcome, alerts, chain, client_chain, certificate_requested,
-                     evasion, answer_unseen)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                     evasion, answer_unseen, chain_cut)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                     ?19)",
             )?
             .insert(params![
                 identity,
@@ -476,6 +477,7 @@ impl<'a> Writer<'a> {
                 evidence.certificate_requested,
                 text::evasion(&evidence.evasion),
                 evidence.answer_unseen,
+                evidence.chain_cut,
             ])
     }
 }
@@ -498,6 +500,7 @@ fn identity(evidence: &Evidence) -> String {
         certificate_requested,
         evasion,
         answer_unseen,
+        chain_cut,
     } = evidence;
     let mut all = String::new();
     let _ = write!(
@@ -520,6 +523,9 @@ fn identity(evidence: &Evidence) -> String {
     }
     if *answer_unseen {
         all.push_str(" unseen");
+    }
+    if *chain_cut {
+        all.push_str(" cut");
     }
     let hash = digest::digest(&digest::SHA256, all.as_bytes());
     text::hex(hash.as_ref().get(..16).unwrap_or_default())

@@ -36,6 +36,8 @@ struct Chain {
     last: Timestamp,
     certificates: Vec<Arc<Certificate>>,
     report: Option<ChainReport>,
+    /// The same where its end was not captured, if that makes a difference.
+    of_a_part: Option<ChainReport>,
 }
 
 /// What a piece of evidence names; of chains the place.
@@ -94,6 +96,7 @@ impl<'a> Chains<'a> {
         chains.sort_unstable_by(|one, other| one.fingerprints().cmp(other.fingerprints()));
         for chain in chains {
             let report = verify_with(&chain.certificates, &mut others, chain.last, trust, limits);
+            chain.of_a_part = report.of_a_part();
             chain.report = Some(report);
         }
         Self {
@@ -129,7 +132,8 @@ impl<'a> Chains<'a> {
 
     fn worth(&self, evidence: &Evidence, named: Named<'_>) -> &ChainReport {
         if let Some(chain) = named.chain.and_then(|place| self.sent.get(place)) {
-            return chain.report.as_ref().unwrap_or(&self.not_seen);
+            let of_a_part = chain.of_a_part.as_ref().filter(|_| evidence.chain_cut);
+            return of_a_part.or(chain.report.as_ref()).unwrap_or(&self.not_seen);
         }
         // A resumed TLS 1.3 sends no certificate that it could hide.
         if evidence.resumed {
@@ -176,7 +180,7 @@ impl Chain {
             .map(|fingerprint| snapshot.certificates.get(fingerprint).cloned())
             .collect::<Option<_>>()
             .unwrap_or_default();
-        Self { last, certificates, report: None }
+        Self { last, certificates, report: None, of_a_part: None }
     }
 
     fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {

@@ -126,12 +126,13 @@ fn line<'f>(
     })
 }
 
-/// The evidence of the chain that was seen last; where none was, what says best why.
+/// The evidence of the chain that was seen last, best to its end; where none was, what says best why.
 fn newest_chain<'a>(evidence: impl Iterator<Item = (&'a Evidence, Tally)>) -> Option<&'a Evidence> {
     evidence
         .max_by_key(|(evidence, tally)| {
             let shown = !evidence.certificates.is_empty();
-            (shown, evidence.version.is_some(), tally.last, std::cmp::Reverse(*evidence))
+            let whole = !evidence.chain_cut;
+            (shown, whole, evidence.version.is_some(), tally.last, std::cmp::Reverse(*evidence))
         })
         .map(|(evidence, _)| evidence)
 }
