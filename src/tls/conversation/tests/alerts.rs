@@ -6,17 +6,7 @@ use crate::tls::handshake::AlertBody;
 
 /// The alerts of a handshake that was closed, by their levels and numbers, and how it ended.
 fn alerts(fed: &[Fed<'_>]) -> (Vec<(u8, u8)>, Outcome) {
-    let limits = Limits::default();
-    let (conversation, _) = converse(fed);
-    let events = events(conversation.transcript(), &limits);
-    let circumstances = Circumstances {
-        transport: Transport::Tcp,
-        initiator: Some(CLIENT),
-        lower_port: SERVER,
-        closed: true,
-    };
-    let parser = &mut HelloParser::new(&limits);
-    let summary = handshake::read(&events, circumstances, parser, &limits, &mut |_| ()).unwrap();
+    let summary = summary(fed);
     let alerts = summary.alerts.iter().filter_map(|alert| match alert.body {
         AlertBody::Plain { fatal, description: AlertDescription(code) } => {
             Some((if fatal { 2 } else { 1 }, code))

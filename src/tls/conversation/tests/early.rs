@@ -31,17 +31,7 @@ fn secret(sizes: &[usize]) -> Vec<u8> {
 
 /// How the handshake ended, where the connection was closed.
 fn outcome(fed: &[Fed<'_>]) -> Outcome {
-    let limits = Limits::default();
-    let (conversation, _) = converse(fed);
-    let events = events(conversation.transcript(), &limits);
-    let circumstances = Circumstances {
-        transport: Transport::Tcp,
-        initiator: Some(CLIENT),
-        lower_port: SERVER,
-        closed: true,
-    };
-    let parser = &mut HelloParser::new(&limits);
-    handshake::read(&events, circumstances, parser, &limits, &mut |_| ()).unwrap().outcome
+    summary(fed).outcome
 }
 
 /// The same where the client encrypts so much before the answer, and so much behind it.

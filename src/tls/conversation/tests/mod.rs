@@ -9,7 +9,7 @@ use super::*;
 use crate::flow::{Chunk, Opening, Spares, StreamConsumer};
 use crate::record::Outcome;
 use crate::tls::Transport;
-use crate::tls::handshake::{self, Circumstances};
+use crate::tls::handshake::{self, Circumstances, HandshakeSummary};
 use crate::tls::message::{What, events};
 use crate::tls::parse::HelloParser;
 
@@ -34,6 +34,21 @@ fn converse(fed: &[Fed<'_>]) -> (Conversation, Control) {
         control = feed(&mut conversation, *side, *chunk);
     }
     (conversation, control)
+}
+
+/// What is known of the handshake once the connection was closed.
+fn summary(fed: &[Fed<'_>]) -> HandshakeSummary<()> {
+    let limits = Limits::default();
+    let (conversation, _) = converse(fed);
+    let events = events(conversation.transcript(), &limits);
+    let circumstances = Circumstances {
+        transport: Transport::Tcp,
+        initiator: Some(CLIENT),
+        lower_port: SERVER,
+        closed: true,
+    };
+    let parser = &mut HelloParser::new(&limits);
+    handshake::read(&events, circumstances, parser, &limits, &mut |_| ()).unwrap()
 }
 
 /// What was seen, a word each: messages by number (`?` behind one that is not whole), upper case
