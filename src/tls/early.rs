@@ -10,12 +10,15 @@
 //! ```
 
 use super::codepoint::CipherSuite;
-use super::conversation::FINISHED_BODY;
 use crate::clock::Timestamp;
 
-/// Bodies of a record of TLS 1.3 that holds a Finished alone: a header of 4, verify data of 32 or 48,
-/// the content type, a tag of 8 or 16.
-pub(super) const FINISHED_BODIES: [u16; 4] = [45, 53, 61, 69];
+/// Smallest body of a TLS 1.3 record that holds a Finished message: a header of 4, verify data of at
+/// least 32, the content type, a tag of at least 8 (RFC 8446 §4.4.4, §5.2). An alert is shorter: 19
+/// as most send it, 35 as Java pads it.
+pub(super) const FINISHED_BODY: u16 = 45;
+
+/// Bodies of a record that holds one alone: verify data of 32 or 48, a tag of 8 or 16.
+const FINISHED_BODIES: [u16; 4] = [45, 53, 61, 69];
 
 /// Body of a record of TLS 1.3 that holds an EndOfEarlyData alone: a header of 4, the content type, a
 /// tag of 16.

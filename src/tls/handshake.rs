@@ -9,8 +9,7 @@ use std::time::Duration;
 use super::codepoint::{
     AlertDescription, CipherSuite, HandshakeType, KeyExchange, NamedGroup, ProtocolVersion,
 };
-use super::conversation::FINISHED_BODY;
-use super::early::EarlyData;
+use super::early::{EarlyData, FINISHED_BODY};
 use super::hello::{ClientHello, ServerHello, SessionId};
 use super::message::{Event, What};
 use super::parse::{self, HelloParser};

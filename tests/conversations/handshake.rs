@@ -299,7 +299,12 @@ fn thirteen(mut making: Making<'_>, client: &Client, base: &Value, resumes: bool
             }
             if early && !retry {
                 // Some more crosses the answer; where that accepts it, an EndOfEarlyData follows.
-                let more = making.random.within(22, 900);
+                // Now and then as long as a Finished, of this suite or of another.
+                let more = if making.random.chance(30) {
+                    *making.random.pick(&[45, 53, 61, 69])
+                } else {
+                    making.random.within(22, 900)
+                };
                 let records = making.random.below(3);
                 making.data(true, &vec![more; records]);
                 if takes && making.random.chance(70) {

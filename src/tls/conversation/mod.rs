@@ -49,11 +49,6 @@ pub struct Conversation {
 /// Many are watched at once: all that a packet touches of one fits into ten lines of the cache.
 const _: () = assert!(FlowTable::<Conversation>::FLOW_BYTES <= 640);
 
-/// Smallest body of a TLS 1.3 record that holds a Finished message: a header of 4, verify data of at
-/// least 32, the content type, a tag of at least 8 (RFC 8446 §4.4.4, §5.2). An alert is shorter: 19
-/// as most send it, 35 as Java pads it.
-pub(crate) const FINISHED_BODY: u16 = 45;
-
 /// How far into a direction a hello is looked for in the middle of a segment.
 const DEEP_SEARCH: usize = 4096;
 
@@ -269,11 +264,11 @@ impl Conversation {
                         self.transcript.note(side, Kind::Resumed, at, limits);
                     }
                     APPLICATION_DATA | ALERT if record.body == Body::Skipped => {
-                        let counts = content_type == APPLICATION_DATA && size >= FINISHED_BODY;
+                        let is_data = content_type == APPLICATION_DATA;
                         // Client data before the server's answer is early data (RFC 8446 §2.3), and some of
                         // it may cross the answer.
                         if other_spoke {
-                            track.count_encrypted(counts && track.may_be_finished(size));
+                            track.count_encrypted(is_data && track.may_be_finished(size));
                         } else {
                             track.count_encrypted(false);
                             track.count_early(size);

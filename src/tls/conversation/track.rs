@@ -3,7 +3,7 @@
 use super::NOTED_RECORDS;
 use super::doubt::Doubt;
 use super::record::{Body, Past, Record, Unfinished};
-use crate::tls::early::FINISHED_BODIES;
+use crate::tls::early::FINISHED_BODY;
 use crate::tls::sslv2;
 use crate::tls::starttls::framing::Framing;
 
@@ -89,12 +89,12 @@ impl Track {
         self.early = self.early.saturating_add(bytes);
     }
 
-    /// Whether an encrypted record of this size, behind the other end's first word, may be a Finished: of who
-    /// sent early data it is told by its length, and waited for no longer than records are noted.
-    pub(super) fn may_be_finished(&self, size: u16) -> bool {
-        self.early == 0
-            || FINISHED_BODIES.contains(&size)
-            || self.encrypted.saturating_add(1) >= NOTED_RECORDS
+    /// Whether an encrypted record of this size, behind the other end's first word, may be a Finished. Of who
+    /// sent early data, which may cross that word, any of those that are noted may be: it takes the suite to
+    /// tell which is.
+    pub(super) const fn may_be_finished(&self, size: u16) -> bool {
+        size >= FINISHED_BODY
+            && (self.early == 0 || self.encrypted.saturating_add(1) >= NOTED_RECORDS)
     }
 
     pub(super) const fn count_encrypted(&mut self, settles: bool) {
