@@ -135,7 +135,7 @@ fn a_file_in_whose_middle_a_run_is_stopped_says_where() {
     let none = None::<&mut tlscensus::sink::FlowSink>;
     let finished = pipeline::read(&inputs, &settings, None, none, &progress);
     let [source] = &finished.sources[..] else { unreachable!("one was read") };
-    assert!(source.stopped && source.capture.frames > 0);
+    assert!(source.stopped && source.counted.capture.frames > 0);
     let size = fs::metadata(common::project(OFFICE)).unwrap().len();
     let error = source.error.as_ref().map(ToString::to_string).unwrap_or_default();
     assert!(error.contains("was read to byte "), "{error}");

@@ -150,16 +150,16 @@ fn soak(limits: Limits, lasting: Duration, packets_a_second: u64) -> (Memory, Ce
     assert!(finished.faults.is_none(), "{}", finished.faults);
     let source = &finished.sources[0];
     assert!(source.error.is_none(), "{:?}", source.error);
-    assert_eq!(source.capture.frames, sent);
-    let (first, last) = source.span.unwrap();
+    assert_eq!(source.counted.capture.frames, sent);
+    let (first, last) = source.counted.span.unwrap();
     eprintln!(
         "{sent} packets of {} minutes, {} flows, {} SYNs, {} given up",
         last.since(first).as_secs() / 60,
-        source.flows.flows,
-        source.flows.syns,
-        source.flows.evicted + source.flows.evicted_watched,
+        source.counted.flows.flows,
+        source.counted.flows.syns,
+        source.counted.flows.evicted + source.counted.flows.evicted_watched,
     );
-    (memory, census, source.flows.flows)
+    (memory, census, source.counted.flows.flows)
 }
 
 /// Records are made, and go nowhere.

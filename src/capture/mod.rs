@@ -38,6 +38,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::clock::Timestamp;
+use crate::counters::counters;
 
 /// One captured packet as it lay on the wire, borrowed from the source's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -113,27 +114,28 @@ pub enum Poll {
     End,
 }
 
-/// Counters of one source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CaptureStats {
-    /// Frames delivered.
-    pub frames: u64,
-    /// Bytes of those frames, as captured.
-    pub frame_bytes: u64,
-    /// Bytes read from the file or stream, before decompression.
-    pub read_bytes: u64,
-    /// Frames shorter than they were on the wire (snaplen).
-    pub cut_frames: u64,
-    /// Frames of which only the headers were taken, as no more was wanted: those bytes count as captured.
-    pub lightened: u64,
-    /// Packets that the capturing system says it lost, where it says so: of an interface, those for
-    /// which its ring had no room.
-    pub dropped: u64,
-    /// Packets that an interface or its driver lost before they were captured.
-    pub interface_dropped: u64,
-    /// Packets of an interface that the file does not describe: what their first byte belongs to
-    /// is unknown, so they are not delivered.
-    pub orphans: u64,
+counters! {
+    /// Counters of one source.
+    pub struct CaptureStats {
+        /// Frames delivered.
+        pub frames: u64,
+        /// Bytes of those frames, as captured.
+        pub frame_bytes: u64,
+        /// Bytes read from the file or stream, before decompression.
+        pub read_bytes: u64,
+        /// Frames shorter than they were on the wire (snaplen).
+        pub cut_frames: u64,
+        /// Frames of which only the headers were taken, as no more was wanted: those bytes count as captured.
+        pub lightened: u64,
+        /// Packets that the capturing system says it lost, where it says so: of an interface, those for
+        /// which its ring had no room.
+        pub dropped: u64,
+        /// Packets that an interface or its driver lost before they were captured.
+        pub interface_dropped: u64,
+        /// Packets of an interface that the file does not describe: what their first byte belongs to
+        /// is unknown, so they are not delivered.
+        pub orphans: u64,
+    }
 }
 
 /// A place in a capture: in the file itself, or in what its compressed data unpacks to.

@@ -33,6 +33,7 @@ mod waiting;
 mod watched;
 
 use crate::clock::Timestamp;
+use crate::counters::counters;
 use crate::limits::Limits;
 use crate::packet::{Endpoint, Layers};
 
@@ -208,25 +209,26 @@ impl FlowMeta {
     }
 }
 
-/// Counters of a flow table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableStats {
-    /// Flows that had payload.
-    pub flows: u64,
-    /// SYNs of flows that had none yet.
-    pub syns: u64,
-    /// Segments of flows of which nothing more was wanted.
-    pub shunted_segments: u64,
-    /// Connections on the ports of an earlier one.
-    pub reopened: u64,
-    /// Flows of which packets were seen under two VLAN tags.
-    pub joined: u64,
-    /// Flows forgotten because there were too many.
-    pub evicted: u64,
-    /// Handshakes given up because too many, or too large, were watched at once.
-    pub evicted_watched: u64,
-    /// Directions whose beginning was waited for in vain.
-    pub guessed_starts: u64,
-    /// Flows that were given up before TLS began, and of which what was said before is lost.
-    pub cleartexts_lost: u64,
+counters! {
+    /// Counters of a flow table.
+    pub struct TableStats {
+        /// Flows that had payload.
+        pub flows: u64,
+        /// SYNs of flows that had none yet.
+        pub syns: u64,
+        /// Segments of flows of which nothing more was wanted.
+        pub shunted_segments: u64,
+        /// Connections on the ports of an earlier one.
+        pub reopened: u64,
+        /// Flows of which packets were seen under two VLAN tags.
+        pub joined: u64,
+        /// Flows forgotten because there were too many.
+        pub evicted: u64,
+        /// Handshakes given up because too many, or too large, were watched at once.
+        pub evicted_watched: u64,
+        /// Directions whose beginning was waited for in vain.
+        pub guessed_starts: u64,
+        /// Flows that were given up before TLS began, and of which what was said before is lost.
+        pub cleartexts_lost: u64,
+    }
 }

@@ -145,8 +145,8 @@ impl PacketStats {
         self.skipped.get(skip.index()).copied().unwrap_or_default()
     }
 
-    /// Add what another decoder counted.
-    pub fn merge(&mut self, other: &Self) {
+    /// Add what another counted.
+    pub fn add(&mut self, other: &Self) {
         for (sum, (_, count)) in self.counters_mut().into_iter().zip(other.counters()) {
             add(sum, count);
         }
@@ -242,11 +242,11 @@ mod tests {
     }
 
     #[test]
-    fn merging_adds_every_counter() {
+    fn every_counter_is_added() {
         let mut one = PacketStats { segments: 1, reassembled: 2, ..PacketStats::default() };
         one.count_skip(Skip::TooDeep);
         let mut two = one;
-        two.merge(&one);
+        two.add(&one);
         let doubled: Vec<_> = one.iter().map(|(name, count)| (name, 2 * count)).collect();
         assert_eq!(two.iter().collect::<Vec<_>>(), doubled);
     }

@@ -14,13 +14,8 @@ use crate::capture::file::FileSource;
 use crate::capture::filter::{Filter, Filtering};
 use crate::capture::paths::{FileId, Input, file_id};
 use crate::capture::{CaptureStats, Error, Offset, Poll, Source};
-use crate::census::{Notes, SourceEntry, SourceKind};
-use crate::clock::Timestamp;
-use crate::flow::TableStats;
-use crate::flow::datagram::DatagramStats;
+use crate::census::{SourceEntry, SourceKind};
 use crate::memory;
-use crate::packet::PacketStats;
-use crate::tls::starttls::login::LoginStats;
 
 /// Connections watched at once from which on huge pages of memory are worth what they cost: what is kept of so
 /// many lies in more small ones than a processor remembers the places of.
@@ -39,24 +34,10 @@ pub struct SourceReport {
     pub error: Option<Error>,
     /// The run was asked to stop: nothing after it is read.
     pub stopped: bool,
-    /// Time of the earliest and of the latest packet.
-    pub span: Option<(Timestamp, Timestamp)>,
-    /// What was read.
-    pub capture: CaptureStats,
     /// Frames that the filter left out.
     pub filtered: u64,
-    /// What became of the frames.
-    pub packets: PacketStats,
-    /// What became of the TCP flows.
-    pub flows: TableStats,
-    /// What became of the UDP flows.
-    pub datagrams: DatagramStats,
-    /// What became of the log-ins to networks.
-    pub logins: LoginStats,
-    /// Connections of which only encrypted data was seen: joined after their handshake.
-    pub joined_late: u64,
-    /// What else is worth saying of how it was followed.
-    pub notes: Notes,
+    /// What was counted of it.
+    pub counted: Counted,
     /// What faults of this program lost.
     pub faults: Faults,
 }
@@ -73,15 +54,8 @@ impl SourceReport {
             id: None,
             error: None,
             stopped: false,
-            span: None,
-            capture: CaptureStats::default(),
             filtered: 0,
-            packets: PacketStats::default(),
-            flows: TableStats::default(),
-            datagrams: DatagramStats::default(),
-            logins: LoginStats::default(),
-            joined_late: 0,
-            notes: Notes::default(),
+            counted: Counted::default(),
             faults: Faults::default(),
         }
     }
@@ -108,17 +82,7 @@ impl SourceReport {
 
     /// As a source of a census: what the filter left out was not read.
     pub fn entry(&self, sensor: &Arc<str>) -> SourceEntry {
-        let counted = Counted {
-            span: self.span,
-            capture: &self.capture,
-            packets: &self.packets,
-            flows: &self.flows,
-            datagrams: &self.datagrams,
-            logins: &self.logins,
-            joined_late: self.joined_late,
-            notes: self.notes,
-        };
-        let mut entry = counted.entry(sensor, self.kind, &self.name);
+        let mut entry = self.counted.entry(sensor, self.kind, &self.name);
         entry.id = self.id.map(|id| id.to_string());
         entry.packets = entry.packets.saturating_sub(self.filtered);
         entry
@@ -140,8 +104,9 @@ pub(super) fn read_all(
     for (n, input) in inputs.iter().enumerate() {
         let next = inputs.get(n.saturating_add(1)).or(next);
         let report = read_one((input, next), carried, settings, &mut batcher, progress, before);
-        before.0 = before.0.saturating_add(input.size().unwrap_or(report.capture.read_bytes));
-        before.1 = before.1.saturating_add(report.capture.frames);
+        before.0 =
+            before.0.saturating_add(input.size().unwrap_or(report.counted.capture.read_bytes));
+        before.1 = before.1.saturating_add(report.counted.capture.frames);
         progress.set_read(before.0, before.1);
         let stopped = report.stopped;
         reports.push(report);
@@ -244,17 +209,9 @@ fn read_one(
     if !goes_on {
         follower.finish(batcher);
     }
-    let followed = follower.followed();
-    report.span = followed.span;
-    report.capture = source.stats();
+    report.counted = follower.counted(source.stats());
     report.filtered = filter.map_or(0, |filter| filter.refused());
-    report.packets = followed.packets;
-    report.flows = followed.flows;
-    report.datagrams = followed.datagrams;
-    report.logins = followed.logins;
-    report.joined_late = followed.joined_late;
-    report.notes = followed.notes;
-    report.faults.packets = followed.faults;
+    report.faults.packets = follower.faults();
     carried.0 = goes_on.then_some(follower);
     report
 }

@@ -11,18 +11,44 @@ use crate::packet::{PacketStats, Skip};
 use crate::tls::starttls::login::LoginStats;
 
 /// What was counted of a source, whatever kind it is of.
-pub(super) struct Counted<'a> {
-    pub(super) span: Option<(Timestamp, Timestamp)>,
-    pub(super) capture: &'a CaptureStats,
-    pub(super) packets: &'a PacketStats,
-    pub(super) flows: &'a TableStats,
-    pub(super) datagrams: &'a DatagramStats,
-    pub(super) logins: &'a LoginStats,
-    pub(super) joined_late: u64,
-    pub(super) notes: Notes,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    /// Time of the earliest and of the latest packet.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// What was read.
+    pub capture: CaptureStats,
+    /// What became of the frames.
+    pub packets: PacketStats,
+    /// What became of the TCP flows.
+    pub flows: TableStats,
+    /// What became of the UDP flows.
+    pub datagrams: DatagramStats,
+    /// What became of the log-ins to networks.
+    pub logins: LoginStats,
+    /// Connections of which only encrypted data was seen: joined after their handshake.
+    pub joined_late: u64,
+    /// What else is worth saying of how it was followed.
+    pub notes: Notes,
 }
 
-impl Counted<'_> {
+impl Counted {
+    /// Add what another thread counted of the same source.
+    #[cfg(feature = "live")]
+    pub(super) fn add(&mut self, other: &Self) {
+        let Self { span, capture, packets, flows, datagrams, logins, joined_late, notes } = other;
+        self.span = match (self.span, *span) {
+            (Some((first, last)), Some((begin, end))) => Some((first.min(begin), last.max(end))),
+            (one, other) => one.or(other),
+        };
+        self.capture.add(capture);
+        self.packets.add(packets);
+        self.flows.add(flows);
+        self.datagrams.add(datagrams);
+        self.logins.add(logins);
+        self.joined_late = self.joined_late.saturating_add(*joined_late);
+        self.notes.add(notes);
+    }
+
     /// The source of this name, with all that was counted.
     pub(super) fn entry(
         &self,
@@ -74,16 +100,8 @@ mod tests {
 
     #[test]
     fn packets_of_an_unknown_interface_were_read_and_skipped() {
-        let counted = Counted {
-            span: None,
-            capture: &CaptureStats { frames: 5, orphans: 3, ..CaptureStats::default() },
-            packets: &PacketStats::default(),
-            flows: &TableStats::default(),
-            datagrams: &DatagramStats::default(),
-            logins: &LoginStats::default(),
-            joined_late: 0,
-            notes: Notes::default(),
-        };
+        let capture = CaptureStats { frames: 5, orphans: 3, ..CaptureStats::default() };
+        let counted = Counted { capture, ..Counted::default() };
         let entry = counted.entry(&"sensor".into(), SourceKind::File, &"name".into());
         let skipped: Vec<_> =
             entry.skipped.iter().map(|(skip, count)| (skip.name(), *count)).collect();

@@ -5,21 +5,22 @@ use std::sync::Arc;
 
 use super::batch::{Batcher, Job};
 use super::carry::Names;
+use super::counted::Counted;
 use super::faults::{Provoked, contain};
-use crate::capture::Frame;
 use crate::capture::file::BATCH;
+use crate::capture::{CaptureStats, Frame};
 use crate::census::Notes;
 use crate::clock::Timestamp;
-use crate::flow::datagram::{DatagramStats, DatagramTable};
+use crate::flow::datagram::DatagramTable;
 use crate::flow::table::FlowTable;
-use crate::flow::{Finished, FlowEnd, Over, Place, TableStats};
+use crate::flow::{Finished, FlowEnd, Over, Place};
 use crate::limits::Limits;
 use crate::naming::NameReader;
-use crate::packet::{Decoder, Packet, PacketStats, Segment};
+use crate::packet::{Decoder, Packet, Segment};
 use crate::quic::conversation::DatagramConversation;
 use crate::tls::Transport;
 use crate::tls::conversation::Conversation;
-use crate::tls::starttls::login::{FinishedLogin, LoginStats, LoginTable};
+use crate::tls::starttls::login::{FinishedLogin, LoginTable};
 use crate::tls::starttls::radius;
 
 /// Packets before the turn of others at which their payload is asked for, and the memory where it will be
@@ -101,23 +102,6 @@ impl Wanted {
         self.asked = self.asked.saturating_add(usize::from(is_next));
         is_next.then_some(next)
     }
-}
-
-/// What a follower has counted so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Followed {
-    /// Time of the earliest and of the latest packet.
-    pub(super) span: Option<(Timestamp, Timestamp)>,
-    pub(super) packets: PacketStats,
-    pub(super) flows: TableStats,
-    pub(super) datagrams: DatagramStats,
-    pub(super) logins: LoginStats,
-    /// Connections of which only encrypted data was seen.
-    pub(super) joined_late: u64,
-    /// What else is worth saying.
-    pub(super) notes: Notes,
-    /// Packets that a fault of this program lost.
-    pub(super) faults: u64,
 }
 
 impl Follower {
@@ -383,10 +367,15 @@ impl Follower {
         logins.finish_all(&mut |over| login(over, sources, batcher));
     }
 
-    /// What it has counted so far.
-    pub(super) fn followed(&self) -> Followed {
-        let Tables { flows, datagrams, logins, names, searched, .. } = &self.tables;
-        let (flows, datagrams, logins) = (flows.stats(), datagrams.stats(), logins.stats());
+    /// Packets that faults of this program lost so far.
+    pub(super) const fn faults(&self) -> u64 {
+        self.faults
+    }
+
+    /// What was counted so far, with this of the source.
+    pub(super) fn counted(&self, capture: CaptureStats) -> Counted {
+        let Tables { flows, datagrams, logins, names, joined_late, searched, .. } = &self.tables;
+        let (flows, datagrams, logins) = (*flows.stats(), *datagrams.stats(), *logins.stats());
         let notes = Notes {
             cleartexts_lost: flows.cleartexts_lost,
             preambles_cut: searched.cut,
@@ -396,15 +385,15 @@ impl Follower {
             flows_in_two_vlans: flows.joined.saturating_add(datagrams.joined),
             copied_datagrams: datagrams.copies.saturating_add(logins.copies),
         };
-        Followed {
-            notes,
+        Counted {
             span: self.span,
+            capture,
             packets: *self.decoder.stats(),
-            flows: *self.tables.flows.stats(),
-            datagrams: *self.tables.datagrams.stats(),
-            logins: *self.tables.logins.stats(),
-            joined_late: self.tables.joined_late,
-            faults: self.faults,
+            flows,
+            datagrams,
+            logins,
+            joined_late: *joined_late,
+            notes,
         }
     }
 }
@@ -505,8 +494,9 @@ mod tests {
             wire_len: 0,
             bytes: &[],
         };
+        let spanned = |follower: &Follower| follower.counted(CaptureStats::default()).span;
         let mut follower = Follower::new("a".into(), &Limits::default());
-        assert_eq!(follower.followed().span, None);
+        assert_eq!(spanned(&follower), None);
         for (frames, first, last) in [
             (&[30, 50, 10, 40][..], 10, 50),
             (&[20], 10, 50),
@@ -516,10 +506,10 @@ mod tests {
             let frames: Vec<_> = frames.iter().map(|seconds| frame(*seconds)).collect();
             follower.see(&frames);
             let span = (Timestamp::new(first, 0), Timestamp::new(last, 0));
-            assert_eq!(follower.followed().span, Some(span));
+            assert_eq!(spanned(&follower), Some(span));
         }
         follower.go_on("b".into());
         follower.see(&[frame(33)]);
-        assert_eq!(follower.followed().span, Some((Timestamp::new(33, 0), Timestamp::new(33, 0))));
+        assert_eq!(spanned(&follower), Some((Timestamp::new(33, 0), Timestamp::new(33, 0))));
     }
 }

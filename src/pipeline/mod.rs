@@ -46,6 +46,7 @@ use crate::x509::{CertificateCache, ChainCache, TrustStores};
 use batch::{Batch, Batcher};
 pub use capture::SourceReport;
 pub use carry::Carried;
+pub use counted::Counted;
 pub use faults::Faults;
 pub use progress::Progress;
 use worker::Worker;

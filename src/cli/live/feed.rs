@@ -62,12 +62,13 @@ impl Feed for LiveFeed {
 }
 
 fn interface(report: InterfaceReport) -> WireInterface {
+    let counted = &report.counted;
     let refused = [
-        ("flows", report.flows.evicted),
-        ("watched_flows", report.flows.evicted_watched),
-        ("datagram_flows", report.datagrams.evicted),
-        ("watched_datagram_flows", report.datagrams.evicted_watched),
-        ("logins", report.logins.evicted),
+        ("flows", counted.flows.evicted),
+        ("watched_flows", counted.flows.evicted_watched),
+        ("datagram_flows", counted.datagrams.evicted),
+        ("watched_datagram_flows", counted.datagrams.evicted_watched),
+        ("logins", counted.logins.evicted),
     ];
     WireInterface {
         condition: match report.condition {
@@ -75,11 +76,11 @@ fn interface(report: InterfaceReport) -> WireInterface {
             Condition::Down => "down",
             Condition::Gone => "gone",
         },
-        last: report.span.map(|(_, last)| last),
-        packets: report.capture.frames,
-        bytes: report.capture.frame_bytes,
+        last: counted.span.map(|(_, last)| last),
+        packets: counted.capture.frames,
+        bytes: counted.capture.frame_bytes,
         lost: report.lost,
-        flows: report.flows.flows.saturating_add(report.datagrams.flows),
+        flows: counted.flows.flows.saturating_add(counted.datagrams.flows),
         open: report.open,
         backlog: report.backlog,
         refused: refused.into(),

@@ -259,7 +259,7 @@ fn accounts(interfaces: &[InterfaceReport]) -> String {
              given up at a bound; of encrypted bulk {} packets taken without their payload, about {} \
              left out under overload (in {} seconds)",
             report.name,
-            report.capture.frames,
+            report.counted.capture.frames,
             lost.interface,
             lost.ring,
             lost.backlog,

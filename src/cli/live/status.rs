@@ -57,8 +57,8 @@ impl Status {
         }
         let (mut frames, mut bytes) = (0, 0);
         for report in interfaces {
-            frames += report.capture.frames;
-            bytes += report.capture.frame_bytes;
+            frames += report.counted.capture.frames;
+            bytes += report.counted.capture.frame_bytes;
         }
         let lost: Vec<_> = interfaces
             .iter()

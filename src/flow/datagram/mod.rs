@@ -18,6 +18,7 @@ use std::fmt;
 
 use super::Side;
 use crate::clock::Timestamp;
+use crate::counters::counters;
 use crate::limits::Limits;
 
 pub use table::DatagramTable;
@@ -93,23 +94,24 @@ pub enum Fed {
     Ignored,
 }
 
-/// Counters of a datagram table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DatagramStats {
-    /// Datagrams that were pushed.
-    pub datagrams: u64,
-    /// Datagrams that were given to a consumer.
-    pub taken: u64,
-    /// Copies of datagrams that were given to a consumer.
-    pub copies: u64,
-    /// Connections that were opened.
-    pub flows: u64,
-    /// Connections on the ports of an earlier one.
-    pub reopened: u64,
-    /// Flows of which datagrams were seen under two VLAN tags.
-    pub joined: u64,
-    /// Flows forgotten because there were too many.
-    pub evicted: u64,
-    /// Handshakes given up because too many, or too large, were watched at once.
-    pub evicted_watched: u64,
+counters! {
+    /// Counters of a datagram table.
+    pub struct DatagramStats {
+        /// Datagrams that were pushed.
+        pub datagrams: u64,
+        /// Datagrams that were given to a consumer.
+        pub taken: u64,
+        /// Copies of datagrams that were given to a consumer.
+        pub copies: u64,
+        /// Connections that were opened.
+        pub flows: u64,
+        /// Connections on the ports of an earlier one.
+        pub reopened: u64,
+        /// Flows of which datagrams were seen under two VLAN tags.
+        pub joined: u64,
+        /// Flows forgotten because there were too many.
+        pub evicted: u64,
+        /// Handshakes given up because too many, or too large, were watched at once.
+        pub evicted_watched: u64,
+    }
 }

@@ -96,7 +96,7 @@ fn every_capture_is_walked_and_most_of_it_decoded() {
         let stats = decoder.stats();
         let counts: Vec<_> = stats.iter().filter(|(_, count)| *count > 0).collect();
         println!("{} {} {counts:?}", path.file_name().unwrap().display(), stats.frames());
-        total.merge(stats);
+        total.add(stats);
     }
     println!("all: {} {:?}", total.frames(), total.iter().collect::<Vec<_>>());
     assert!(total.segments + total.datagrams > total.frames() / 10 * 9);

@@ -35,7 +35,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::batch::{Batch, Batcher};
 use super::faults::Faults;
-use super::follow::{Followed, Follower};
+use super::follow::Follower;
 use super::{Fact, Progress, Settings, run};
 use crate::capture::live::LiveSource;
 use crate::capture::{Error, Poll, Source};
@@ -313,23 +313,14 @@ impl<'a> CaptureThread<'a> {
 
     /// Show what was counted.
     fn publish(&self, fault: Option<String>) {
-        let Followed { span, packets, flows, datagrams, logins, joined_late, notes, faults } =
-            self.follower.followed();
         let mut shown = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = InterfaceReport {
             name: Arc::clone(self.source.name()),
             condition: self.source.condition(),
             fault,
-            span,
-            capture: self.source.stats(),
+            counted: self.follower.counted(self.source.stats()),
             lost: self.lost,
-            packets,
-            flows,
-            datagrams,
-            logins,
-            faults: Faults { connections: 0, packets: faults },
-            joined_late,
-            notes,
+            faults: Faults { connections: 0, packets: self.follower.faults() },
             waits: self.waits,
             open: self.open,
             backlog: self.batcher.backlog(),

@@ -2,20 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::capture::CaptureStats;
 use crate::capture::live::{Condition, LiveSource};
-use crate::census::{Census, Lost, Merger, Notes, Snapshot, SourceEntry, SourceKind};
-use crate::clock::Timestamp;
-use crate::flow::TableStats;
-use crate::flow::datagram::DatagramStats;
+use crate::census::{Census, Lost, Merger, Snapshot, SourceEntry, SourceKind};
 use crate::limits::Limits;
 use crate::naming::Heard;
-use crate::packet::PacketStats;
 use crate::pipeline::counted::Counted;
 use crate::pipeline::faults::Faults;
 use crate::pipeline::{Progress, Settings};
 use crate::record::FlowRecord;
-use crate::tls::starttls::login::LoginStats;
 
 /// What was captured on one interface so far.
 #[derive(Clone, Debug)]
@@ -26,26 +20,12 @@ pub struct InterfaceReport {
     pub condition: Condition,
     /// Why it is captured on no more.
     pub fault: Option<String>,
-    /// Time of the earliest and of the latest packet.
-    pub span: Option<(Timestamp, Timestamp)>,
-    /// What was read.
-    pub capture: CaptureStats,
+    /// What was counted of it.
+    pub counted: Counted,
     /// What was lost.
     pub lost: Lost,
-    /// What became of the frames.
-    pub packets: PacketStats,
-    /// What became of the streams.
-    pub flows: TableStats,
-    /// What became of the datagrams.
-    pub datagrams: DatagramStats,
-    /// What became of the log-ins to networks.
-    pub logins: LoginStats,
     /// What faults of this program lost.
     pub faults: Faults,
-    /// Connections of which only encrypted data was seen: joined after their handshake.
-    pub joined_late: u64,
-    /// What else is worth saying of how it was followed.
-    pub notes: Notes,
     /// How often a thread had to wait for the workers.
     pub waits: u64,
     /// Handshakes that are being watched at the moment.
@@ -214,16 +194,9 @@ impl InterfaceReport {
             name: Arc::clone(source.name()),
             condition: source.condition(),
             fault: None,
-            span: None,
-            capture: CaptureStats::default(),
+            counted: Counted::default(),
             lost: Lost::default(),
-            packets: PacketStats::default(),
-            flows: TableStats::default(),
-            datagrams: DatagramStats::default(),
-            logins: LoginStats::default(),
             faults: Faults::default(),
-            joined_late: 0,
-            notes: Notes::default(),
             waits: 0,
             open: 0,
             backlog: 0,
@@ -233,7 +206,7 @@ impl InterfaceReport {
 
     /// As a source of a census.
     fn entry(&self, sensor: &Arc<str>, id: Option<String>) -> SourceEntry {
-        let mut entry = self.counted().entry(sensor, SourceKind::Live, &self.name);
+        let mut entry = self.counted.entry(sensor, SourceKind::Live, &self.name);
         entry.id = id;
         entry.dropped = self.lost.total();
         entry.lost = self.lost;
@@ -244,20 +217,7 @@ impl InterfaceReport {
 
     /// Flows that were given up because a bound was reached.
     pub fn refused(&self) -> u64 {
-        self.counted().refused()
-    }
-
-    const fn counted(&self) -> Counted<'_> {
-        Counted {
-            span: self.span,
-            capture: &self.capture,
-            packets: &self.packets,
-            flows: &self.flows,
-            datagrams: &self.datagrams,
-            logins: &self.logins,
-            joined_late: self.joined_late,
-            notes: self.notes,
-        }
+        self.counted.refused()
     }
 
     /// Add what another thread saw of the same interface.
@@ -266,10 +226,6 @@ impl InterfaceReport {
             self.condition = other.condition;
         }
         self.fault = self.fault.take().or_else(|| other.fault.clone());
-        self.span = match (self.span, other.span) {
-            (Some((first, last)), Some((begin, end))) => Some((first.min(begin), last.max(end))),
-            (one, other) => one.or(other),
-        };
         let whole = self.lost;
         self.lost.add(other.lost);
         // Each thread is told what the whole interface lost, and has the same seconds.
@@ -277,39 +233,12 @@ impl InterfaceReport {
         self.lost.seconds = whole.seconds.max(other.lost.seconds);
         let seconds = whole.left_out_seconds.max(other.lost.left_out_seconds);
         self.lost.left_out_seconds = seconds;
-        self.packets.merge(&other.packets);
-        let sum = u64::saturating_add;
-        let (capture, others) = (&mut self.capture, &other.capture);
-        capture.frames = sum(capture.frames, others.frames);
-        capture.frame_bytes = sum(capture.frame_bytes, others.frame_bytes);
-        capture.cut_frames = sum(capture.cut_frames, others.cut_frames);
-        capture.lightened = sum(capture.lightened, others.lightened);
-        capture.dropped = sum(capture.dropped, others.dropped);
-        capture.interface_dropped = capture.interface_dropped.max(others.interface_dropped);
-        let (flows, others) = (&mut self.flows, &other.flows);
-        flows.flows = sum(flows.flows, others.flows);
-        flows.syns = sum(flows.syns, others.syns);
-        flows.shunted_segments = sum(flows.shunted_segments, others.shunted_segments);
-        flows.reopened = sum(flows.reopened, others.reopened);
-        flows.joined = sum(flows.joined, others.joined);
-        flows.evicted = sum(flows.evicted, others.evicted);
-        flows.evicted_watched = sum(flows.evicted_watched, others.evicted_watched);
-        let (datagrams, others) = (&mut self.datagrams, &other.datagrams);
-        datagrams.datagrams = sum(datagrams.datagrams, others.datagrams);
-        datagrams.taken = sum(datagrams.taken, others.taken);
-        datagrams.copies = sum(datagrams.copies, others.copies);
-        datagrams.flows = sum(datagrams.flows, others.flows);
-        datagrams.joined = sum(datagrams.joined, others.joined);
-        datagrams.reopened = sum(datagrams.reopened, others.reopened);
-        datagrams.evicted = sum(datagrams.evicted, others.evicted);
-        datagrams.evicted_watched = sum(datagrams.evicted_watched, others.evicted_watched);
-        let (logins, others) = (&mut self.logins, &other.logins);
-        logins.packets = sum(logins.packets, others.packets);
-        logins.logins = sum(logins.logins, others.logins);
-        logins.evicted = sum(logins.evicted, others.evicted);
+        let dropped = self.counted.capture.interface_dropped;
+        self.counted.add(&other.counted);
+        let dropped = dropped.max(other.counted.capture.interface_dropped);
+        self.counted.capture.interface_dropped = dropped;
         self.faults = self.faults.and(other.faults);
-        self.joined_late = sum(self.joined_late, other.joined_late);
-        self.notes.add(&other.notes);
+        let sum = u64::saturating_add;
         self.waits = sum(self.waits, other.waits);
         self.open = sum(self.open, other.open);
         self.backlog = sum(self.backlog, other.backlog);

@@ -29,8 +29,8 @@ pub fn check(data: &[u8]) {
     assert!(finished.faults.is_none(), "{}", finished.faults);
     assert!(finished.output.is_none());
     let source = &finished.sources[0];
-    let packets = source.packets.frames();
-    assert_eq!(packets, source.capture.frames, "a frame was not counted");
+    let packets = source.counted.packets.frames();
+    assert_eq!(packets, source.counted.capture.frames, "a frame was not counted");
     let mut count = 0_u64;
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         count += 1;

@@ -30,6 +30,7 @@ use rounds::Round;
 use super::eap::{Login, Method, Party, Pushed};
 use super::radius::Station;
 use crate::clock::Timestamp;
+use crate::counters::counters;
 use crate::flow::{Chunk, Control, FlowMeta, Side, Spares, StreamConsumer};
 use crate::limits::Limits;
 use crate::packet::{Address, Domain, Endpoint, Layers, Mac};
@@ -53,17 +54,18 @@ pub struct LoginTable {
     stats: LoginStats,
 }
 
-/// Counters of a login table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LoginStats {
-    /// EAP packets that belong to a log-in with TLS.
-    pub packets: u64,
-    /// Copies of packets that were seen before.
-    pub copies: u64,
-    /// Log-ins with TLS that began.
-    pub logins: u64,
-    /// Log-ins given up because too many, or too large, were under way.
-    pub evicted: u64,
+counters! {
+    /// Counters of a login table.
+    pub struct LoginStats {
+        /// EAP packets that belong to a log-in with TLS.
+        pub packets: u64,
+        /// Copies of packets that were seen before.
+        pub copies: u64,
+        /// Log-ins with TLS that began.
+        pub logins: u64,
+        /// Log-ins given up because too many, or too large, were under way.
+        pub evicted: u64,
+    }
 }
 
 /// A log-in that is over, for the records.
