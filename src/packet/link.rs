@@ -7,7 +7,7 @@ use etherparse::{Ethernet2HeaderSlice, MacsecHeaderSlice, SingleVlanHeaderSlice}
 
 use crate::capture::LinkType;
 use crate::packet::cursor::{Cursor, Next};
-use crate::packet::{Layer, Mac, Skip, Tunnel, mpls, wlan};
+use crate::packet::{Layer, Mac, Skip, Tunnel, envelope, mpls, wlan};
 
 /// PPP behind a byte that says in which direction the frame went.
 const PPP_WITH_DIRECTION: LinkType = LinkType(204);
@@ -15,6 +15,15 @@ const PPP_WITH_DIRECTION: LinkType = LinkType(204);
 const PPP_PPPD: LinkType = LinkType(166);
 /// Cisco HDLC behind a byte that says in which direction the frame went.
 const C_HDLC_WITH_DIRECTION: LinkType = LinkType(205);
+
+const MPLS: LinkType = LinkType(219);
+const NFLOG: LinkType = LinkType(239);
+const PFLOG: LinkType = LinkType(117);
+const ENC: LinkType = LinkType(109);
+const PKTAP: LinkType = LinkType(258);
+const PPI: LinkType = LinkType(192);
+const IEEE802_11_PRISM: LinkType = LinkType(119);
+const IEEE802_11_AVS: LinkType = LinkType(163);
 
 /// `EtherType`: IPv4.
 const IPV4: u16 = 0x0800;
@@ -54,6 +63,14 @@ pub(super) fn start(link: LinkType, cursor: &mut Cursor<'_>) -> Result<Next, Ski
             cursor.skip(1, Layer::Link)?;
             cisco_hdlc(cursor)
         }
+        MPLS => mpls::labels(cursor),
+        NFLOG => envelope::netfilter_log(cursor),
+        PFLOG => envelope::packet_filter_log(cursor),
+        ENC => envelope::ipsec_interface(cursor),
+        PKTAP => envelope::apple_tap(cursor),
+        PPI => envelope::packet_information(cursor),
+        IEEE802_11_PRISM => envelope::prism(cursor),
+        IEEE802_11_AVS => envelope::avs(cursor),
         _ => Err(Skip::LinkType),
     }
 }
@@ -238,7 +255,7 @@ fn cooked(
 
 /// `LINKTYPE_NULL` and `LINKTYPE_LOOP`: an address family, in the byte order of the capturing
 /// host or of the network. The numbers are small, so that the order shows.
-fn bsd_loopback(cursor: &mut Cursor<'_>) -> Result<Next, Skip> {
+pub(super) fn bsd_loopback(cursor: &mut Cursor<'_>) -> Result<Next, Skip> {
     cursor.count_header()?;
     match cursor.header(Layer::Link)? {
         [0, 0, 0, family] | [family, 0, 0, 0] => match family {

@@ -16,6 +16,7 @@
 mod address;
 mod cursor;
 pub mod decode;
+mod envelope;
 mod fast;
 mod fragment;
 mod gre;

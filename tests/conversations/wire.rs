@@ -34,6 +34,8 @@ pub enum Carriage {
     Cooked,
     Cooked2,
     Loopback,
+    Nflog,
+    Pktap,
 }
 
 impl Carriage {
@@ -53,6 +55,8 @@ impl Carriage {
             10 => Self::Cooked,
             11 => Self::Cooked2,
             12 => Self::Loopback,
+            13 => Self::Nflog,
+            14 => Self::Pktap,
             _ => Self::Ethernet,
         }
     }
@@ -64,6 +68,8 @@ impl Carriage {
             Self::Cooked => 113,
             Self::Cooked2 => 276,
             Self::Loopback => 0,
+            Self::Nflog => 239,
+            Self::Pktap => 258,
             _ => 1,
         }
     }
@@ -137,6 +143,27 @@ impl Carriage {
             Self::Loopback => {
                 let family: u32 = if six { 28 } else { 2 };
                 [&family.to_le_bytes()[..], ip].concat()
+            }
+            // A protocol and a hook, the sender's address, a prefix, the packet.
+            Self::Nflog => {
+                let attribute = |kind: u16, value: &[u8]| {
+                    let length = u16::try_from(value.len() + 4).unwrap().to_le_bytes();
+                    let padding = vec![0; value.len().next_multiple_of(4) - value.len()];
+                    [&length[..], &kind.to_le_bytes(), value, &padding].concat()
+                };
+                let address = [&[0, 6, 0, 0][..], &macs[0], &[0, 0]].concat();
+                let head = [if six { 10 } else { 2 }, 0, 0, 1];
+                let parts = [
+                    attribute(1, &[&kind[..], &[1, 0]].concat()),
+                    attribute(8, &address),
+                    attribute(10, b"tls\0"),
+                    attribute(9, ip),
+                ];
+                [&head[..], &parts.concat()].concat()
+            }
+            Self::Pktap => {
+                let numbers = [108_u32, 1, 1].map(u32::to_le_bytes);
+                [numbers.as_flattened(), &[0; 96], &ethernet(&kind, ip)].concat()
             }
         }
     }

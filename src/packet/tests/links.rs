@@ -322,10 +322,7 @@ fn radiotap_before_wlan() {
     ] {
         assert_hello(&decode(link, &[header, frame].concat()));
     }
-    assert_eq!(
-        decode(link, &[1, 0, 8, 0, 0, 0, 0, 0]),
-        Err(Skip::Malformed(super::super::Layer::Link))
-    );
+    assert_eq!(decode(link, &[1, 0, 8, 0, 0, 0, 0, 0]), Err(Skip::Malformed(Layer::Link)));
 }
 
 #[test]

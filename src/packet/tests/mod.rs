@@ -4,6 +4,7 @@
 #![allow(clippy::arithmetic_side_effects)]
 
 mod corpus;
+mod envelope;
 mod fragments;
 mod links;
 mod robust;
@@ -15,7 +16,7 @@ use etherparse::PacketBuilder;
 use crate::capture::{Frame, LinkType};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
-use crate::packet::{Decoder, Domain, Endpoint, Layers, Packet, Skip};
+use crate::packet::{Decoder, Domain, Endpoint, Layer, Layers, Packet, Skip};
 
 /// A packet that outlives its frame.
 #[derive(Clone, Debug, PartialEq, Eq)]

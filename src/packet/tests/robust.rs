@@ -6,8 +6,10 @@ use super::super::Layer;
 use super::*;
 
 /// Every link type that there is a decoder for.
-const LINKS: [u16; 18] =
-    [0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 127, 166, 204, 228, 229, 276];
+const LINKS: [u16; 27] = [
+    0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 109, 113, 117, 119, 127, 163, 166, 192, 204, 205,
+    219, 228, 229, 239, 258, 276,
+];
 
 /// One valid frame of each kind, all with [`HELLO`] at their end.
 fn valid() -> Vec<(LinkType, Vec<u8>)> {
@@ -45,6 +47,7 @@ fn valid() -> Vec<(LinkType, Vec<u8>)> {
     frames.push((LinkType::RAW, tcp4()));
     frames.push((LinkType::NULL, [&[2, 0, 0, 0][..], &tcp4()].concat()));
     frames.push((LinkType::LINUX_SLL, [&[0; 14][..], &IPV4, &tcp4()].concat()));
+    frames.extend(envelope::valid());
     frames.push((LinkType::LINUX_SLL2, [&IPV4[..], &[0; 18], &tcp4()].concat()));
     frames
 }
