@@ -240,10 +240,22 @@ fn an_unknown_link_type_is_said() {
     let odd = folder.path().join("odd.pcap");
     let mut bytes = fs::read(common::project("captures/tls12-rsa-kx.pcap")).unwrap();
     bytes[20..24].copy_from_slice(&147_u32.to_le_bytes());
-    fs::write(&odd, bytes).unwrap();
+    fs::write(&odd, &bytes).unwrap();
     let output = tlscensus(&["read", &odd.to_string_lossy()]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(stdout(&output).contains("link"), "{}", stdout(&output));
+    let words = stderr(&output);
+    assert!(words.contains("odd.pcap` holds packets of link type 147"), "{words}");
+    // One of many is enough.
+    for other in ["a.pcap", "b.pcap"] {
+        // Another second of its first packet.
+        bytes[24] ^= 1;
+        fs::write(folder.path().join(other), &bytes).unwrap();
+        bytes[25] ^= 1;
+    }
+    let words = stderr(&tlscensus(&["read", &folder.path().to_string_lossy()]));
+    assert!(words.contains("a.pcap` and 2 others hold packets of link type 147"), "{words}");
+    assert_eq!(words.matches("147").count(), 1, "{words}");
 }
 
 #[cfg(unix)]

@@ -92,6 +92,18 @@ impl LinkType {
     pub const LINUX_SLL2: Self = Self(276);
 }
 
+/// The number, and the name that libpcap has for it.
+impl fmt::Display for LinkType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        #[cfg(feature = "live")]
+        if let Ok(name) = pcap::Linktype(i32::from(self.0)).get_name() {
+            write!(f, " ({name})")?;
+        }
+        Ok(())
+    }
+}
+
 /// Something that frames come from.
 pub trait Source {
     /// Hand the frames at hand to `sink`, in order: a buffer's worth, not all there are.

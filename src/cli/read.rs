@@ -1,7 +1,7 @@
 //! `tlscensus read`: audit capture files.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ use super::progress;
 use super::publish;
 use super::window::window;
 use super::words::Words;
-use crate::capture::Error;
 use crate::capture::paths::{self, Expansion, Input};
+use crate::capture::{Error, LinkType};
 use crate::census::store::is_database;
 use crate::census::{Census, SourceEntry, SourceKind};
 use crate::limits::Limits;
@@ -300,6 +300,19 @@ fn identified(mut entry: SourceEntry) -> SourceEntry {
     entry
 }
 
+/// Link types that cannot be decoded: the first source of each, and how many more there are.
+fn unknown_links(sources: &[SourceReport]) -> BTreeMap<LinkType, (&str, u64)> {
+    let mut links = BTreeMap::<_, (&str, u64)>::new();
+    for source in sources {
+        let Some(link) = source.unknown_link else { continue };
+        links
+            .entry(link)
+            .and_modify(|(_, others)| *others = others.saturating_add(1))
+            .or_insert((&source.name, 0));
+    }
+    links
+}
+
 /// Say what went wrong, write the reports, print the summary, and find the exit code.
 fn conclude(
     plan: &Plan,
@@ -326,6 +339,14 @@ fn conclude(
         let inputs = if not_reached == 1 { "input was" } else { "inputs were" };
         let left = format!("{not_reached} {inputs} not read, from `{first}` on");
         words.error(&anyhow!("the run was stopped: {left}"), None);
+    }
+    for (link, (first, others)) in unknown_links(&finished.sources) {
+        let which = match others {
+            0 => format!("`{first}` holds"),
+            1 => format!("`{first}` and another one hold"),
+            _ => format!("`{first}` and {others} others hold"),
+        };
+        words.warn(&format!("{which} packets of link type {link}, which cannot be decoded"), None);
     }
     if !finished.faults.is_none() {
         words.warn(&finished.faults.to_string(), Some("the capture helps, if you may pass it on"));

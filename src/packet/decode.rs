@@ -3,7 +3,7 @@
 use etherparse::err::tcp::HeaderSliceError;
 use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
 
-use crate::capture::Frame;
+use crate::capture::{Frame, LinkType};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::packet::cursor::{Cursor, Next};
@@ -40,6 +40,7 @@ pub struct Decoder {
     max_headers: u8,
     fragments: FragmentTable,
     stats: PacketStats,
+    unknown_link: Option<LinkType>,
 }
 
 impl Decoder {
@@ -49,6 +50,7 @@ impl Decoder {
             max_headers: limits.layers,
             fragments: FragmentTable::new(limits),
             stats: PacketStats::default(),
+            unknown_link: None,
         }
     }
 
@@ -82,8 +84,14 @@ impl Decoder {
         &self.stats
     }
 
+    /// The link type of the first frame that is of none which can be decoded.
+    pub const fn unknown_link(&self) -> Option<LinkType> {
+        self.unknown_link
+    }
+
     /// What it has counted, which it counts anew from now on.
     pub fn take_stats(&mut self) -> PacketStats {
+        self.unknown_link = None;
         std::mem::take(&mut self.stats)
     }
 
@@ -104,6 +112,9 @@ impl Decoder {
             .and_then(|next| self.walk(cursor, next, frame.timestamp, sink));
         if let Err(skip) = decoded {
             self.stats.count_skip(skip);
+            if skip == Skip::LinkType {
+                self.unknown_link.get_or_insert(frame.link);
+            }
         }
         decoded
     }

@@ -13,7 +13,7 @@ use super::{Progress, Settings};
 use crate::capture::file::FileSource;
 use crate::capture::filter::{Filter, Filtering};
 use crate::capture::paths::{FileId, Input, file_id};
-use crate::capture::{CaptureStats, Error, Offset, Poll, Source};
+use crate::capture::{CaptureStats, Error, LinkType, Offset, Poll, Source};
 use crate::census::{SourceEntry, SourceKind};
 use crate::memory;
 
@@ -38,6 +38,8 @@ pub struct SourceReport {
     pub filtered: u64,
     /// What was counted of it.
     pub counted: Counted,
+    /// The link type of the first packet of which that cannot be decoded.
+    pub unknown_link: Option<LinkType>,
     /// What faults of this program lost.
     pub faults: Faults,
 }
@@ -56,6 +58,7 @@ impl SourceReport {
             stopped: false,
             filtered: 0,
             counted: Counted::default(),
+            unknown_link: None,
             faults: Faults::default(),
         }
     }
@@ -210,6 +213,7 @@ fn read_one(
         follower.finish(batcher);
     }
     report.counted = follower.counted(source.stats());
+    report.unknown_link = follower.unknown_link();
     report.filtered = filter.map_or(0, |filter| filter.refused());
     report.faults.packets = follower.faults();
     carried.0 = goes_on.then_some(follower);

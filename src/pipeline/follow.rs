@@ -8,7 +8,7 @@ use super::carry::Names;
 use super::counted::Counted;
 use super::faults::{Provoked, contain};
 use crate::capture::file::BATCH;
-use crate::capture::{CaptureStats, Frame};
+use crate::capture::{CaptureStats, Frame, LinkType};
 use crate::census::Notes;
 use crate::clock::Timestamp;
 use crate::flow::datagram::DatagramTable;
@@ -367,6 +367,11 @@ impl Follower {
         logins.finish_all(&mut |over| login(over, sources, batcher));
     }
 
+    /// The link type of the first packet of which that cannot be decoded.
+    pub(super) const fn unknown_link(&self) -> Option<LinkType> {
+        self.decoder.unknown_link()
+    }
+
     /// Packets that faults of this program lost so far.
     pub(super) const fn faults(&self) -> u64 {
         self.faults
@@ -484,7 +489,6 @@ fn login(finished: FinishedLogin, sources: &Names, batcher: &mut Batcher<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::LinkType;
 
     #[test]
     fn a_span_is_from_the_earliest_packet_to_the_latest() {
