@@ -157,6 +157,30 @@ fn windows_of_one_capture_add_up() {
     assert!(words.contains("what lies in both counts twice"), "{words}");
 }
 
+/// Of two censuses together nobody was told when they were filled.
+#[test]
+fn windows_of_two_censuses_that_overlap_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let [early, late, later] = ["early.db", "late.db", "later.db"].map(|name| path(&folder, name));
+    let read = ["read", "-q", "captures/office-network.pcap", "captures/curl.pcap"];
+    for (census, window) in [
+        (&early, ["--until", "2026-11-21T04:36:42Z"]),
+        (&late, ["--since", "2026-11-21T04:36:41Z"]),
+        (&later, ["--since", "2026-11-21T04:36:42Z"]),
+    ] {
+        done(&[&read[..], &["--census", census], &window].concat());
+    }
+    for command in [&["report"][..], &["host", "10.20.0.11"]] {
+        let words = |censuses: &[&str]| {
+            String::from_utf8(tlscensus(&[command, censuses].concat()).stderr).unwrap()
+        };
+        let told = words(&[&early, &late]);
+        assert!(told.contains("two parts of `captures/office-network.pcap` overlap"), "{told}");
+        assert_eq!(words(&[&early, &later]), "");
+        assert_eq!(words(&[&late, &late]), "");
+    }
+}
+
 #[test]
 fn two_censuses_compared() {
     let folder = tempfile::tempdir().unwrap();

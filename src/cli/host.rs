@@ -9,6 +9,7 @@ use anyhow::anyhow;
 
 use super::args::{Global, Host};
 use super::exit::{Exit, Failure};
+use super::part;
 use super::places::read_once;
 use super::plan::Judging;
 use super::publish;
@@ -38,6 +39,7 @@ pub(super) fn run(args: &Host, global: &Global, words: &Words) -> Result<Exit, F
         .map(|path| Store::open_read_only(path, &limits))
         .collect::<Result<Vec<_>, _>>()?;
     let kept = Store::merged(&mut stores, |part| part.between(window))?;
+    part::warn_of_overlaps(&kept.sources, words);
     // A capture that a census holds whole counts once: its source is the same.
     let held: HashSet<String> = kept
         .sources

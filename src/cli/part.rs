@@ -4,16 +4,30 @@
 //! nothing. What leaves out nothing of the file is no part but the file itself. Of parts that
 //! overlap, what lies in both counts twice, as of a capture and its half; that is said.
 
-use crate::census::SourceEntry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::words::Words;
+use crate::census::{SourceEntry, SourceKind};
 use crate::pipeline::Settings;
+
+/// What to do about parts that overlap.
+pub(super) const HINT: &str =
+    "read whole files into a census, and give --since and --until to `report`";
 
 const SINCE: &str = " since ";
 const UNTIL: &str = " until ";
 const FILTER: &str = " filter ";
+/// The part that has nothing of the file.
+const NOTHING: &str = " nothing";
 
 /// The identity of what was read of a file: the file's own, and the part if it was not all of it.
 pub(super) fn identity(file: &str, settings: &Settings, entry: &SourceEntry) -> String {
+    let before = settings.until.zip(entry.first).is_some_and(|(until, first)| until <= first);
+    let behind = settings.since.zip(entry.last).is_some_and(|(since, last)| since > last);
     let mut id = file.to_owned();
+    if before || behind {
+        return id + NOTHING;
+    }
     let since = settings.since.filter(|since| entry.first.is_some_and(|first| first < *since));
     let until = settings.until.filter(|until| entry.last.is_some_and(|last| last >= *until));
     let filter = settings.filter.as_ref().map(ToString::to_string);
@@ -42,7 +56,38 @@ pub(super) fn overlap(one: &str, other: &str) -> bool {
     let before = |until: Option<&str>, since: Option<&str>| {
         until.zip(since).is_some_and(|(until, since)| until <= since)
     };
-    one != other && !before(until, other_since) && !before(other_until, since)
+    let is_nothing = |id: &str| id.strip_prefix(file(id)) == Some(NOTHING);
+    one != other
+        && !is_nothing(one)
+        && !is_nothing(other)
+        && !before(until, other_since)
+        && !before(other_until, since)
+}
+
+/// Say of which files there are parts among these sources that may share connections.
+pub(super) fn warn_of_overlaps(sources: &[SourceEntry], words: &Words) {
+    let mut files = BTreeMap::<_, Vec<_>>::new();
+    for source in sources.iter().filter(|source| source.kind == SourceKind::File) {
+        if let Some(id) = &source.id {
+            files.entry((&source.sensor, file(id))).or_default().push((id, &source.name));
+        }
+    }
+    let mut shared = BTreeSet::new();
+    for parts in files.values() {
+        for (place, (id, name)) in parts.iter().enumerate() {
+            let mut others = parts.iter().skip(place.saturating_add(1));
+            if others.any(|(other, _)| overlap(id, other)) {
+                shared.insert(name);
+                break;
+            }
+        }
+    }
+    for name in shared {
+        words.warn(
+            &format!("two parts of `{name}` overlap: what lies in both counts twice"),
+            Some(HINT),
+        );
+    }
 }
 
 fn window(id: &str) -> (Option<&str>, Option<&str>) {
@@ -71,6 +116,8 @@ mod tests {
         assert!(!overlap(&morning, &later) && !overlap(&noon, &noon));
         assert!(overlap(&noon, &later) && overlap(&morning, &filtered) && overlap(id, &later));
         assert!(!overlap(&filtered, &noon));
+        let nothing = format!("{id} nothing");
+        assert!(!overlap(&nothing, id) && !overlap(&noon, &nothing) && file(&nothing) == id);
         assert!([&morning, &later, &filtered].iter().all(|part| file(part) == id));
     }
 }

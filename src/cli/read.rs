@@ -70,7 +70,7 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
     for name in kept.iter().flat_map(Kept::overlaps) {
         words.warn(
             &format!("the census has another part of `{name}`: what lies in both counts twice"),
-            Some("read whole files into a census, and give --since and --until to `report`"),
+            Some(part::HINT),
         );
     }
     let written = finish_records(sink, &plan, finished.output.as_ref());

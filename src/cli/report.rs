@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::args::{Global, Report};
 use super::exit::{Exit, Failure};
+use super::part;
 use super::places::{keep_apart, tidy};
 use super::plan::{Judging, reports};
 use super::publish;
@@ -37,6 +38,7 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
         .collect::<Result<Vec<_>, _>>()?;
     let snapshot = Store::merged(&mut stores, |part| part.between(window))?;
     drop(stores);
+    part::warn_of_overlaps(&snapshot.sources, words);
     let mut inventory = Inventory::judge(&snapshot, &judging.question(&limits));
     inventory.narrowed.window = window.since.is_some() || window.until.is_some();
     if let Some(key) = &key {
