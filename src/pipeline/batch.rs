@@ -104,18 +104,23 @@ pub(super) struct Batcher<'a> {
     way: Way<'a>,
 }
 
+/// Works off a full batch that no worker has taken yet, if there is one.
+pub(super) type Help<'a> = Box<dyn FnMut() -> bool + Send + 'a>;
+
 /// What becomes of a full batch.
 enum Way<'a> {
     /// Other threads work it off.
-    Beside(Queue),
+    Beside(Queue<'a>),
     /// This one does, and empties it, before anything else.
     Here(Box<dyn FnMut(&mut Batch) + Send + 'a>),
 }
 
 /// Batches on their way from one capture thread to the workers, and back.
-struct Queue {
+struct Queue<'a> {
     empty: Receiver<Batch>,
     full: Sender<Batch>,
+    /// What is done in place of waiting.
+    help: Option<Help<'a>>,
     /// Full ones that nobody takes yet, in order, and the bytes of them that there may be.
     waiting: VecDeque<Batch>,
     waiting_bytes: usize,
@@ -135,6 +140,7 @@ impl<'a> Batcher<'a> {
         Self::new(Way::Beside(Queue {
             empty,
             full,
+            help: None,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             backlog_bytes: 0,
@@ -150,6 +156,14 @@ impl<'a> Batcher<'a> {
 
     const fn new(way: Way<'a>) -> Self {
         Self { current: None, way }
+    }
+
+    /// Help the workers in place of waiting for them.
+    pub(super) fn helping(mut self, help: Help<'a>) -> Self {
+        if let Way::Beside(queue) = &mut self.way {
+            queue.help = Some(help);
+        }
+        self
     }
 
     /// Let so many bytes of handshakes wait for the workers before waiting for them.
@@ -204,6 +218,7 @@ impl<'a> Batcher<'a> {
         self.flush();
         if let Way::Beside(queue) = &mut self.way {
             queue.send_waiting();
+            while queue.help() {}
         }
     }
 
@@ -224,7 +239,7 @@ impl<'a> Batcher<'a> {
     }
 }
 
-impl Queue {
+impl Queue<'_> {
     /// An empty batch, which this waits for unless there may be one more.
     fn take(&mut self) -> Option<Batch> {
         if let Ok(batch) = self.empty.try_recv() {
@@ -235,8 +250,18 @@ impl Queue {
         }
         self.waits = self.waits.saturating_add(1);
         self.send_waiting();
+        while self.help() {
+            if let Ok(batch) = self.empty.try_recv() {
+                return Some(batch);
+            }
+        }
         // It fails only when the writer is gone, and with it every use of a record.
         self.empty.recv().ok()
+    }
+
+    /// Work off a batch that nobody has taken yet; false if there is none, or if this is not to help.
+    fn help(&mut self) -> bool {
+        self.help.as_mut().is_some_and(|help| help())
     }
 
     /// Send on this batch behind those that wait, as far as there is room for them.
@@ -270,5 +295,39 @@ impl Queue {
         let next = || self.next_number.fetch_add(1, Ordering::Relaxed);
         batch.number = Some(batch.number.unwrap_or_else(next));
         batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use crossbeam_channel::bounded;
+
+    use super::*;
+
+    /// Without a worker it would wait for ever.
+    #[test]
+    fn who_fills_batches_helps_in_place_of_waiting() {
+        let (empty_tx, empty) = bounded(2);
+        let (full, full_rx) = bounded::<Batch>(2);
+        for _ in 0..2 {
+            empty_tx.send(Batch::default()).unwrap();
+        }
+        let worked = AtomicUsize::new(0);
+        let help = || {
+            let Ok(mut batch) = full_rx.try_recv() else { return false };
+            worked.fetch_add(batch.filled, Ordering::Relaxed);
+            batch.clear();
+            empty_tx.send(batch).is_ok()
+        };
+        let mut batcher = Batcher::beside(empty, full, Arc::default()).helping(Box::new(help));
+        let source = Arc::from("a");
+        for _ in 0..=10 * JOBS {
+            batcher.push(&source, |job| job.transport = Transport::Tcp);
+        }
+        batcher.finish();
+        drop(batcher);
+        assert_eq!(worked.into_inner(), 10 * JOBS + 1);
     }
 }

@@ -43,7 +43,7 @@ use crate::record::FlowRecord;
 use crate::sink::Sink;
 use crate::x509::{CertificateCache, ChainCache, TrustStores};
 
-use batch::{Batch, Batcher};
+use batch::{Batch, Batcher, Help};
 pub use capture::SourceReport;
 pub use carry::Carried;
 pub use counted::Counted;
@@ -148,8 +148,10 @@ pub fn read_some<'c, S: Sink + Send>(
     let (mut sources, output) = if settings.threads <= 1 {
         run_alone(settings, add, sink, progress, capture)
     } else {
-        run(settings, add, sink, progress, 1, |empty, full| {
-            capture(Batcher::beside(empty, full, Arc::default()))
+        // Who follows the packets does the work of a worker where all of those are behind.
+        let threads = Threads { captures: 1, workers: settings.threads.saturating_sub(1) };
+        run(settings, add, sink, progress, threads, |empty, full, help| {
+            capture(Batcher::beside(empty, full, Arc::default()).helping(help))
         })
     };
     let mut faults = Faults::default();
@@ -188,20 +190,26 @@ fn run_alone<S: Sink + Send, T: Default + Send>(
     thread::scope(|scope| scope.spawn(alone).join().unwrap_or_default())
 }
 
-/// Run workers and the writer beside `capture`, which in `captures` threads takes empty batches and
-/// gives full ones; `census` is given every record and name. Returns what `capture` returns, and why records
-/// could not be written, if they could not.
+/// How many threads do what.
+struct Threads {
+    captures: usize,
+    workers: usize,
+}
+
+/// Run workers and the writer beside `capture`, which in some threads takes empty batches and gives full
+/// ones, and may help to work them off; `census` is given every record and name. Returns what `capture`
+/// returns, and why records could not be written, if they could not.
 fn run<S: Sink + Send, T: Default + Send>(
     settings: &Settings,
     census: Option<Recorder<'_>>,
     sink: Option<&mut S>,
     progress: &Progress,
-    captures: usize,
-    capture: impl FnOnce(Receiver<Batch>, Sender<Batch>) -> T + Send,
+    Threads { captures, workers }: Threads,
+    capture: impl FnOnce(Receiver<Batch>, Sender<Batch>, Help<'_>) -> T + Send,
 ) -> (T, Option<std::io::Error>) {
     let certificates = CertificateCache::new(&settings.limits);
     let chains = ChainCache::new(Arc::clone(&settings.trust), &settings.limits);
-    let workers = settings.threads.max(1);
+    let workers = workers.max(1);
     let batches = workers.saturating_add(captures).saturating_mul(BATCHES);
     let (empty_tx, empty_rx) = bounded::<Batch>(batches);
     let (full_tx, full_rx) = bounded::<Batch>(batches);
@@ -211,15 +219,23 @@ fn run<S: Sink + Send, T: Default + Send>(
     }
     let wants_lines = sink.is_some();
     let writer = Writer::new(sink, empty_tx);
+    let worker = || Worker::new(settings, &certificates, &chains, census, wants_lines, progress);
     let captured = thread::scope(|scope| {
-        let capture = scope.spawn(move || capture(empty_rx, full_tx));
+        let (worker, writer) = (&worker, &writer);
+        let waiting = full_rx.clone();
+        let capture = scope.spawn(move || {
+            let mut helper = None;
+            let help = move || {
+                let Ok(mut batch) = waiting.try_recv() else { return false };
+                helper.get_or_insert_with(worker).work_off(&mut batch);
+                writer.take(batch);
+                true
+            };
+            capture(empty_rx, full_tx, Box::new(help))
+        });
         for _ in 0..workers {
             let full_rx = full_rx.clone();
-            let (certificates, chains, writer) = (&certificates, &chains, &writer);
-            scope.spawn(move || {
-                Worker::new(settings, certificates, chains, census, wants_lines, progress)
-                    .run(&full_rx, writer);
-            });
+            scope.spawn(move || worker().run(&full_rx, writer));
         }
         drop(full_rx);
         capture.join().unwrap_or_default()

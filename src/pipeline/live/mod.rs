@@ -36,7 +36,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::batch::{Batch, Batcher};
 use super::faults::Faults;
 use super::follow::Follower;
-use super::{Fact, Progress, Settings, run};
+use super::{Fact, Progress, Settings, Threads, run};
 use crate::capture::live::LiveSource;
 use crate::capture::{Error, Poll, Source};
 use crate::census::Lost;
@@ -91,7 +91,9 @@ pub fn live<S: Sink + Send>(
         Fact::Unreadable(source) => watch.fail_to_read(source),
         Fact::Heard(source, heard) => watch.hear(source, heard),
     };
-    let ((), output) = run(settings, Some(&add), sink, progress, sources.len(), |empty, full| {
+    // Who captures does nothing else.
+    let threads = Threads { captures: sources.len(), workers: settings.threads };
+    let ((), output) = run(settings, Some(&add), sink, progress, threads, |empty, full, _| {
         thread::scope(|scope| {
             for (source, report) in sources.into_iter().zip(watch.members()) {
                 let batcher = Batcher::beside(empty.clone(), full.clone(), Arc::clone(&numbers))
