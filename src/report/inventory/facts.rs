@@ -2,6 +2,7 @@
 //! follows of it without a policy.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub(super) struct Facts<'a> {
     /// Which addresses are one host.
     pub(super) identity: &'a Identity,
     offers: HashMap<OfferId, OfferFacts<'a>, RandomState>,
+    siblings: Siblings<'a>,
 }
 
 /// A stack that talks to a server in scope.
@@ -113,6 +115,7 @@ impl<'a> Facts<'a> {
         }
         // Without a scope every server is listed, even one whose edges found no room.
         let all_servers = servers.count(snapshot, question.scope.is_all());
+        let siblings = mem::take(&mut servers.siblings);
         let (servers, places) = servers.sorted();
         for edge in &mut edges {
             edge.server = places.get(edge.server).copied().unwrap_or(usize::MAX);
@@ -128,6 +131,7 @@ impl<'a> Facts<'a> {
             servers,
             all_servers,
             identity,
+            siblings,
         }
     }
 
@@ -148,6 +152,11 @@ impl<'a> Facts<'a> {
     pub(super) fn server_name(&self, edge: &EdgeFacts<'_>) -> Arc<ServerName> {
         let known = self.servers.get(edge.server).map(|server| Arc::clone(&server.name));
         known.unwrap_or_else(|| Arc::new(ServerName::from(&*edge.key.server)))
+    }
+
+    /// The other key of a server that is known by two: with its protocol, and where that was not seen.
+    pub(super) fn sibling(&self, key: &ServerKey) -> Option<&'a Arc<ServerKey>> {
+        if self.siblings.is_empty() { None } else { self.siblings.get(key).copied() }
     }
 
     /// What an edge proves.
@@ -204,20 +213,22 @@ fn offers<'a>(
 
 /// The servers of a snapshot, as they are found.
 struct Servers<'a> {
-    /// Those of which the protocol was not seen, and as which ones they are taken.
-    named: HashMap<&'a ServerKey, &'a ServerKey, RandomState>,
+    siblings: Siblings<'a>,
     places: HashMap<&'a ServerKey, usize, RandomState>,
     listed: Vec<ServerFacts<'a>>,
 }
 
 impl<'a> Servers<'a> {
     fn of(snapshot: &'a Snapshot) -> Self {
-        Self { named: named(snapshot), places: HashMap::default(), listed: Vec::new() }
+        Self { siblings: siblings(snapshot), places: HashMap::default(), listed: Vec::new() }
     }
 
     /// The key under which a server is known.
     fn known(&self, key: &'a ServerKey) -> &'a ServerKey {
-        if self.named.is_empty() { key } else { self.named.get(key).copied().unwrap_or(key) }
+        if self.siblings.is_empty() || key.application.is_some() {
+            return key;
+        }
+        self.siblings.get(key).map_or(key, |named| named)
     }
 
     /// The place of a server in the order in which they were met.
@@ -268,9 +279,12 @@ impl<'a> Servers<'a> {
     }
 }
 
+/// Of servers that are known by two keys, each with the other.
+type Siblings<'a> = HashMap<&'a ServerKey, &'a Arc<ServerKey>, RandomState>;
+
 /// Connections that did not show their protocol (a client without ALPN, a start that was missed)
 /// belong to the server of the same address and port, where only one protocol is known of it.
-fn named(snapshot: &Snapshot) -> HashMap<&ServerKey, &ServerKey, RandomState> {
+fn siblings(snapshot: &Snapshot) -> Siblings<'_> {
     let same = |left: &ServerKey, right: &ServerKey| {
         (left.ip, left.port, &left.target) == (right.ip, right.port, &right.target)
     };
@@ -280,9 +294,10 @@ fn named(snapshot: &Snapshot) -> HashMap<&ServerKey, &ServerKey, RandomState> {
         // Keys are sorted, and no protocol comes before any.
         .filter_map(|siblings| match siblings {
             [(nameless, _), (named, _)] if nameless.application.is_none() => {
-                Some((&**nameless, &**named))
+                Some([(&**nameless, named), (&**named, nameless)])
             }
             _ => None,
         })
+        .flatten()
         .collect()
 }

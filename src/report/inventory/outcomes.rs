@@ -77,7 +77,7 @@ fn stacks(facts: &Facts<'_>) -> Vec<StackJudged> {
                 |policy: &&Policy| policy::client(policy, stack.key.transport, offer, &cases);
             facts.policies.iter().map(judge).collect()
         });
-        let fallback_of = fallback_of(facts.snapshot, stack.host, &stack.key);
+        let fallback_of = fallback_of(facts, stack.host, &stack.key);
         let outcomes = match fallback_of {
             Some(_) => outcomes.iter().cloned().map(echo).collect(),
             None => Arc::clone(outcomes),

@@ -158,6 +158,32 @@ fn in_doubt_a_lower_offer_stands_for_itself() {
 }
 
 #[test]
+fn a_retry_is_one_at_the_same_server_whichever_of_the_two_showed_its_protocol() {
+    let shown = |first: Option<&'static str>, retry: Option<&'static str>| {
+        let mut records = attempts(&[(0, 300), (60_000, 60_200)]);
+        for (record, application) in records.iter_mut().zip([first, retry, first, retry]) {
+            record.application = application;
+        }
+        records
+    };
+    let pairs = [(Some("http"), None), (None, Some("http"))];
+    for (first, retry) in pairs {
+        let records = shown(first, retry);
+        assert_eq!(fallbacks(&records).iter().flatten().count(), 1, "{first:?}, {retry:?}");
+        // One retry for each failure, however they are told apart.
+        let mut more = records;
+        more.push(more[1].clone());
+        (more[4].ts, more[4].application) = (Sample::new(1, 1).at(400).0.ts, first);
+        assert_eq!(fallbacks(&more), [None, None], "{first:?}, {retry:?}");
+    }
+    // Two protocols are two servers; and of two that are known it may have been either.
+    assert_eq!(fallbacks(&shown(Some("http"), Some("imap"))), [None, None]);
+    let mut doubtful = shown(Some("http"), None);
+    doubtful.push(Sample::new(2, 1).with(|record| record.application = Some("imap")).0);
+    assert_eq!(fallbacks(&doubtful), [None, None]);
+}
+
+#[test]
 fn a_router_shows_no_host() {
     let mut records: Vec<_> =
         (1..=5).map(|client| Sample::new(client, 1).offers(&modern()).0).collect();
