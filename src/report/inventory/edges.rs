@@ -255,11 +255,17 @@ pub(super) fn certificates(facts: &Facts<'_>) -> Vec<CertificateLine> {
     let mut seen: BTreeMap<&Fingerprint, Seen> = BTreeMap::new();
     for (evidence, Seen { tally, servers, clients }) in proven.values() {
         let Some(tally) = *tally else { continue };
-        for fingerprint in evidence.certificates.iter().collect::<BTreeSet<_>>() {
+        let sent: BTreeSet<_> = evidence.certificates.iter().collect();
+        for fingerprint in &sent {
             seen.entry(fingerprint).or_default().add(tally).servers.extend(servers);
         }
         for fingerprint in evidence.client_certificates.iter().collect::<BTreeSet<_>>() {
-            seen.entry(fingerprint).or_default().add(tally).clients.extend(clients);
+            let seen = seen.entry(fingerprint).or_default();
+            // Both ends may send that of their issuer: it is one connection.
+            if !sent.contains(fingerprint) {
+                seen.add(tally);
+            }
+            seen.clients.extend(clients);
         }
     }
     seen.into_iter()

@@ -184,6 +184,15 @@ fn a_retry_is_one_at_the_same_server_whichever_of_the_two_showed_its_protocol() 
 }
 
 #[test]
+fn a_certificate_that_both_ends_sent_is_of_one_connection() {
+    let authority = Arc::new(Certificate::parse(b"no certificate"));
+    let both = Sample::new(1, 1).offers(&modern()).sends(std::slice::from_ref(&authority));
+    let both = both.with(|record| record.client_certificates = vec![Arc::clone(&authority)]);
+    let line = &inventory(&[both.0]).certificates[0];
+    assert_eq!((line.connections, line.servers.len(), line.clients), (1, 1, 1));
+}
+
+#[test]
 fn a_router_shows_no_host() {
     let mut records: Vec<_> =
         (1..=5).map(|client| Sample::new(client, 1).offers(&modern()).0).collect();
