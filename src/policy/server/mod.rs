@@ -195,16 +195,17 @@ impl Gathered {
         let curve = leaf_curve(case).filter(|curve| !self.evidence.curves.contains(curve));
         self.evidence.curves.extend(curve);
         self.evidence.versions.insert(version);
+        let mut able = false;
         if let Some(proven) = evidence.sentinel {
             self.evidence.versions.insert(proven);
             if policy.versions.contains(proven) {
                 self.evidence.sentinel = self.evidence.sentinel.max(Some(proven));
-                count(&mut self.evidence.able, case.tally);
+                able = true;
             }
         }
         if is_inside(policy, evidence) == Some(true) {
             self.inside = true;
-            count(&mut self.evidence.able, case.tally);
+            able = true;
             match group_shown(policy, case, version) {
                 Some(Shown::Own) => self.has_group = true,
                 Some(Shown::PassedOver(group)) => self.evidence.group = Some(group),
@@ -217,14 +218,19 @@ impl Gathered {
         } else if policy.is_beyond(version) {
             self.beyond = true;
         } else if !evidence.resumed {
-            // A resumed handshake proves ability, never inability or preference.
-            self.add_choice(policy, case, version);
+            // A resumed handshake proves ability, never inability or preference. One at risk is
+            // able too, and counted as the former.
+            able &= !self.add_choice(policy, case, version);
+        }
+        if able {
+            count(&mut self.evidence.able, case.tally);
         }
     }
 
-    /// A full handshake that chose something outside the policy, and not beyond it.
-    fn add_choice(&mut self, policy: &Policy, case: &Case<'_>, version: ProtocolVersion) {
-        let (Some(offer), Some(lowest)) = (case.offer, policy.lowest()) else { return };
+    /// A full handshake that chose something outside the policy, and not beyond it; whether that is
+    /// a risk.
+    fn add_choice(&mut self, policy: &Policy, case: &Case<'_>, version: ProtocolVersion) -> bool {
+        let (Some(offer), Some(lowest)) = (case.offer, policy.lowest()) else { return false };
         if policy.is_below(version) {
             let offered = VersionSet::offered(offer, case.evidence.transport);
             let contradicted =
@@ -238,7 +244,9 @@ impl Gathered {
         } else if policy.versions.contains(version) && had_choice(policy, case, offer, version) {
             self.evidence.outside = case.evidence.cipher_suite.map(|suite| (version, suite));
             count(&mut self.evidence.risky, case.tally);
+            return true;
         }
+        false
     }
 
     /// An answer in place of a ServerHello.

@@ -347,6 +347,25 @@ fn alternating_evidence_is_mixed_and_a_day_makes_a_change() {
 fn a_server_is_as_bad_as_its_worst_name() {
     let named = |name: &str, version, suite| chose(version, suite).asks_for(name).0;
     let records = [
+#[test]
+fn a_connection_that_proves_a_thing_twice_is_counted_once() {
+    // It chose inside the policy, or at risk, and the sentinel proves another version of it.
+    let proves = |ms, suite| {
+        let sample = chose(V::TLS1_2, suite).at(ms).with(|record| {
+            let hello = Arc::make_mut(record.server_hello.as_mut().unwrap());
+            hello.downgrade_sentinel = Some(V::TLS1_3);
+        });
+        sample.0
+    };
+    let bad = chose(V::TLS1_0, 0x002f).at(1_000).0;
+    let able = judged(&policy(), &[proves(0, 0xc02f), bad.clone(), proves(2_000, 0xc02f)]);
+    assert!(able.sentence().contains("in 2 connections that it can, in 1 that"), "{able:?}");
+    let risky = judged(&policy(), &[proves(0, 0x002f), bad, proves(2_000, 0xc02f)]);
+    assert!(risky.sentence().contains("in 2 connections that it can, in 1 that"), "{risky:?}");
+    let count = |tally: Option<Tally>| tally.map_or(0, |tally| tally.connections);
+    assert_eq!((count(risky.evidence.able), count(risky.evidence.risky)), (1, 1));
+}
+
         named("new.example", V::TLS1_2, 0xc02f),
         named("old.example", V::TLS1_0, 0x002f),
         named("odd.example", V::TLS1_2, 0x002f),
