@@ -65,7 +65,7 @@ pub(crate) const fn words(version: ProtocolVersion) -> &'static str {
 }
 
 /// A version as people write it, by its name on that transport.
-const fn over(version: ProtocolVersion, transport: Transport) -> &'static str {
+pub(crate) const fn over(version: ProtocolVersion, transport: Transport) -> &'static str {
     match (transport, version) {
         (Transport::Udp, ProtocolVersion::TLS1_1) => "DTLS 1.0",
         (Transport::Udp, ProtocolVersion::TLS1_2) => "DTLS 1.2",
@@ -239,12 +239,16 @@ impl ServerEvidence {
 
     fn clause(&self, reason: Reason) -> String {
         let policy = self.asked.as_ref().map_or("the policy", |asked| &asked.policy);
-        let needed = self.asked.as_ref().and_then(|asked| asked.versions.lowest());
-        let needed = needed.map_or("the version needed", words);
+        let lowest = self.asked.as_ref().and_then(|asked| asked.versions.lowest());
+        let needed = lowest.map_or("the version needed", words);
         let alert = self.refusal.map(|alert| alert.to_string()).unwrap_or_default();
         match reason {
             Reason::Version => match self.below {
                 Some(version) => {
+                    // Only versions over datagrams are judged as another one.
+                    let is_stream = version.judged_as() == Some(version);
+                    let transport = if is_stream { Transport::Tcp } else { Transport::Udp };
+                    let needed = lowest.map_or(needed, |lowest| over(lowest, transport));
                     format!("chose {} although the client offered {needed}", words(version))
                 }
                 None => format!("answered an offer of every version of {policy} with {alert}"),

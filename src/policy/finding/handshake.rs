@@ -2,7 +2,7 @@
 
 use super::{Concerns, FindingId as Id, Found, Severity, Told};
 use crate::policy::outcome::usable_keys;
-use crate::policy::sentence::{suite_words, words};
+use crate::policy::sentence::{over, suite_words, words};
 use crate::policy::suites::CipherRule;
 use crate::policy::{KeyKinds, Outcome, Reason, Verdict, VersionSet};
 use crate::recognise::Fix;
@@ -51,7 +51,10 @@ fn version(case: &Case<'_>, found: &mut Found<'_, '_>) {
         ),
         Some(most) => (
             Concerns::Server,
-            format!("{name} was negotiated although the client offers {}", words(most)),
+            format!(
+                "{name} was negotiated although the client offers {}",
+                over(most, case.evidence.transport)
+            ),
             &[Fix::ServerVersionBelowPolicy, Fix::ServerAcceptsLegacyVersion],
         ),
         None => (

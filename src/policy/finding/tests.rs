@@ -196,6 +196,12 @@ fn datagram_versions_keep_the_ids_of_tls() {
         sample.with(|record| record.transport = Transport::Udp)
     };
     assert!(said(&free, datagram(V::DTLS1_0)).contains(&(Id::VersionTls11, High)));
+    let old = datagram(V::DTLS1_0).0;
+    let evidence = old.evidence();
+    let found = findings(&old.case(&evidence), &[], &mut Vec::new);
+    let told = found.iter().find(|finding| finding.id == Id::VersionTls11);
+    let words = "DTLS 1.0 was negotiated although the client offers DTLS 1.2";
+    assert_eq!(told.map(|finding| &*finding.text), Some(words));
     assert!(said(&free, datagram(V::DTLS1_2)).iter().all(|(id, _)| *id != Id::VersionTls11));
 }
 

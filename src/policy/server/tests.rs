@@ -320,6 +320,10 @@ fn datagram_versions_are_judged_as_their_counterparts() {
     assert_eq!(said(&older(), &[datagram(V::DTLS1_2)]), READY);
     let breaks = because(Outcome::Breaks, &[Reason::Version]);
     assert_eq!(said(&older(), &[datagram(V::DTLS1_0)]), breaks);
+    assert_eq!(
+        judged(&older(), &[datagram(V::DTLS1_0)]).sentence(),
+        "chose DTLS 1.0 although the client offered DTLS 1.2"
+    );
 }
 
 #[test]
@@ -344,10 +348,6 @@ fn alternating_evidence_is_mixed_and_a_day_makes_a_change() {
 }
 
 #[test]
-fn a_server_is_as_bad_as_its_worst_name() {
-    let named = |name: &str, version, suite| chose(version, suite).asks_for(name).0;
-    let records = [
-#[test]
 fn a_connection_that_proves_a_thing_twice_is_counted_once() {
     // It chose inside the policy, or at risk, and the sentinel proves another version of it.
     let proves = |ms, suite| {
@@ -366,6 +366,10 @@ fn a_connection_that_proves_a_thing_twice_is_counted_once() {
     assert_eq!((count(risky.evidence.able), count(risky.evidence.risky)), (1, 1));
 }
 
+#[test]
+fn a_server_is_as_bad_as_its_worst_name() {
+    let named = |name: &str, version, suite| chose(version, suite).asks_for(name).0;
+    let records = [
         named("new.example", V::TLS1_2, 0xc02f),
         named("old.example", V::TLS1_0, 0x002f),
         named("odd.example", V::TLS1_2, 0x002f),
