@@ -106,7 +106,9 @@ pub fn edge(
     let (outcome, reasons, evidence) = server.under(sni);
     match negotiated(policy, cases) {
         Negotiated::Inside => {
-            let mut lacks = cases.iter().map(|case| lacks_inside(policy, client, case));
+            // An attempt that failed shows nothing of what there is.
+            let inside = cases.iter().filter(|case| case.evidence.version.is_some());
+            let mut lacks = inside.map(|case| lacks_inside(policy, client, case));
             match lacks.try_fold(None, |_, lacks| lacks.map(Some)) {
                 None => return Edge::Unchanged,
                 // It is ready by another version. A server that has this one picks it and finds

@@ -220,6 +220,22 @@ fn inside_is_open_where_the_client_is_ready_by_another_version_only() {
     assert_eq!(edge_of(&named, &[finite13]), Edge::Unknown(Some(Reason::Group)));
 }
 
+#[test]
+fn an_attempt_that_failed_does_not_show_what_a_client_lacks_inside_to_be_there() {
+    let named = policy("'TLS1.2', 'TLS1.3'", "groups = ['secp256r1']");
+    let offer = Arc::new(Offer { groups: Some(vec![NamedGroup::X25519]), ..able() });
+    let inside = Sample::new(1, 1).offers(&offer).chooses(V::TLS1_2, 0xc02f).0;
+    let failed = Sample::new(1, 1).offers(&offer).refused(AlertDescription::INTERNAL_ERROR).0;
+    let records = [inside, failed];
+    let evidence: Vec<_> = records.iter().map(FlowRecord::evidence).collect();
+    let cases: Vec<_> =
+        records.iter().zip(&evidence).map(|(record, evidence)| record.case(evidence)).collect();
+    let of_client = client(&named, Transport::Tcp, cases[0].offer, &cases);
+    let of_server = server(&named, &cases);
+    assert_eq!(edge(&named, &of_client, &of_server, &cases[..1]), BY_CLIENT);
+    assert_eq!(edge(&named, &of_client, &of_server, &cases), BY_CLIENT);
+}
+
 /// Enforcement taught so: a client of x25519 alone at TLS 1.3, with a server of a key on P-256.
 #[test]
 fn beyond_a_policy_the_server_comes_down_with_its_key_on_a_curve() {
