@@ -216,9 +216,20 @@ pub(crate) fn key_words(kinds: KeyKinds) -> String {
 }
 
 impl ServerOutcome {
-    /// Why the outcome is what it is.
+    /// Why the outcome is what it is; of several names, for each set of reasons what the first says.
     pub fn sentence(&self) -> String {
-        self.evidence.sentence(self.outcome, &self.reasons)
+        let mut told: Vec<(&[Reason], String)> = Vec::new();
+        for (outcome, reasons, evidence) in self.each() {
+            let says_more = matches!(outcome, Outcome::Breaks | Outcome::AtRisk) || told.is_empty();
+            if outcome == self.outcome
+                && says_more
+                && !told.iter().any(|(known, _)| *known == reasons)
+            {
+                told.push((reasons, evidence.sentence(outcome, reasons)));
+            }
+        }
+        let told: Vec<String> = told.into_iter().map(|(_, sentence)| sentence).collect();
+        told.join("; ")
     }
 }
 

@@ -5,7 +5,7 @@
 //! policy is not `ready` by that where it passed over the policy's groups for another and was never
 //! seen with one of them. It is `at_risk`, reason `group`: it may have none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::certificate::{leaf_curve, leaf_kind};
@@ -25,9 +25,10 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 pub struct ServerOutcome {
     /// In one word.
     pub outcome: Outcome,
-    /// Why; empty where there is nothing to explain.
+    /// Why; empty where there is nothing to explain. Of several names that break or are at risk all
+    /// their reasons.
     pub reasons: Vec<Reason>,
-    /// What it rests on.
+    /// What it rests on; of several names that are as bad, the first one's.
     pub evidence: ServerEvidence,
     /// Each name that was asked for, where there are several; the outcome is that of the worst.
     pub names: Vec<NameOutcome>,
@@ -107,16 +108,23 @@ impl ServerOutcome {
         }
     }
 
-    /// The same with no other names than this one: for who asks [`under`](Self::under) it alone. A
-    /// server may have as many names as a peer likes to make up.
+    /// The same as if it had no other name than this one.
     #[must_use]
     pub fn by_name(&self, sni: Option<&str>) -> Self {
-        Self {
-            outcome: self.outcome,
-            reasons: self.reasons.clone(),
-            evidence: self.evidence.clone(),
-            names: self.name(sni).cloned().into_iter().collect(),
+        let (outcome, reasons, evidence) = self.under(sni);
+        Self { outcome, reasons: reasons.into(), evidence: evidence.clone(), names: Vec::new() }
+    }
+
+    /// Outcome, reasons and evidence under each name, the worst first; its own where it has but one.
+    pub(crate) fn each(&self) -> Vec<(Outcome, &[Reason], &ServerEvidence)> {
+        if self.names.is_empty() {
+            return vec![(self.outcome, &self.reasons, &self.evidence)];
         }
+        let names = self.names.iter();
+        let mut each: Vec<_> =
+            names.map(|name| (name.outcome, &*name.reasons, &name.evidence)).collect();
+        each.sort_by_key(|(outcome, ..)| std::cmp::Reverse(*outcome));
+        each
     }
 
     fn name(&self, sni: Option<&str>) -> Option<&NameOutcome> {
@@ -150,12 +158,15 @@ pub fn server(policy: &Policy, cases: &[Case<'_>]) -> ServerOutcome {
         .collect();
     // Of two that are as bad as one another the first counts: `max_by_key` would take the last.
     let worst = names.iter().rev().max_by_key(|name| name.outcome).cloned();
-    worst.map_or_else(ServerOutcome::default, |worst| ServerOutcome {
-        outcome: worst.outcome,
-        reasons: worst.reasons,
-        evidence: worst.evidence,
-        names,
-    })
+    let Some(NameOutcome { outcome, mut reasons, evidence, .. }) = worst else {
+        return ServerOutcome::default();
+    };
+    if matches!(outcome, Outcome::Breaks | Outcome::AtRisk) {
+        let others = names.iter().filter(|name| name.outcome == outcome);
+        let all: BTreeSet<Reason> = others.flat_map(|name| &name.reasons).copied().collect();
+        reasons = all.into_iter().collect();
+    }
+    ServerOutcome { outcome, reasons, evidence, names }
 }
 
 /// Evidence of one server under one name, as it is added up.

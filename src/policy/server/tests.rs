@@ -390,6 +390,25 @@ fn a_server_is_as_bad_as_its_worst_name() {
     for name in ["new.example", "old.example", "odd.example", "none.example"] {
         let alone = outcome.by_name(Some(name));
         assert_eq!(alone.under(Some(name)), outcome.under(Some(name)), "{name}");
-        assert!(alone.names.len() <= 1);
+        assert_eq!((alone.outcome, &*alone.reasons), (alone.under(None).0, alone.under(None).1));
+        assert!(alone.names.is_empty());
     }
+}
+
+#[test]
+fn names_that_are_as_bad_for_other_reasons_are_told_too() {
+    let records = [
+        refused(AlertDescription::HANDSHAKE_FAILURE).asks_for("a.example").0,
+        chose(V::TLS1_0, 0x002f).asks_for("b.example").0,
+        chose(V::TLS1_1, 0x002f).asks_for("c.example").0,
+        chose(V::TLS1_2, 0xc02f).asks_for("d.example").0,
+    ];
+    let outcome = judged(&policy(), &records);
+    let reasons = [Reason::Version, Reason::CipherSuite];
+    assert_eq!((outcome.outcome, &*outcome.reasons), (Outcome::Breaks, &reasons[..]));
+    assert_eq!(
+        outcome.sentence(),
+        "answered an offer of every suite of p with handshake_failure; \
+         chose TLS 1.0 although the client offered TLS 1.2"
+    );
 }

@@ -298,10 +298,10 @@ pub(super) fn client_remedies(judged: &[ClientOutcome], software: &[Candidate]) 
 /// What to change on a server, best first.
 pub(super) fn server_remedies(judged: &[ServerOutcome]) -> Vec<Remedy> {
     let mut fixes = Vec::new();
-    for judged in judged {
-        fixes.extend(judged.reasons.iter().filter_map(|reason| match (judged.outcome, reason) {
+    for (outcome, reasons, evidence) in judged.iter().flat_map(ServerOutcome::each) {
+        fixes.extend(reasons.iter().filter_map(|reason| match (outcome, reason) {
             (Outcome::Breaks, Reason::Version) => Some(Fix::ServerVersionBelowPolicy),
-            (Outcome::AtRisk, Reason::Mixed) if judged.evidence.lacks_version() => {
+            (Outcome::AtRisk, Reason::Mixed) if evidence.lacks_version() => {
                 Some(Fix::ServerVersionBelowPolicy)
             }
             (Outcome::Breaks, Reason::CipherSuite) | (Outcome::AtRisk, Reason::Mixed) => {

@@ -184,6 +184,32 @@ fn a_retry_is_one_at_the_same_server_whichever_of_the_two_showed_its_protocol() 
 }
 
 #[test]
+fn what_is_wrong_under_one_name_of_a_server_is_found_beside_what_is_under_another() {
+    let both = Arc::new(offer(ProtocolVersion::TLS1_2, &[0xc02f, 0x002f]));
+    let rsa = {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let params = rcgen::CertificateParams::new(["odd.example".to_owned()]).unwrap();
+        Arc::new(Certificate::parse(params.self_signed(&key).unwrap().der()))
+    };
+    let talks = |name, version, suite| {
+        let sample = Sample::new(1, 1).offers(&both).asks_for(name).chooses(version, suite);
+        sample.sends(std::slice::from_ref(&rsa)).0
+    };
+    let inventory = inventory(&[
+        talks("old.example", ProtocolVersion::TLS1_0, 0x002f),
+        talks("odd.example", ProtocolVersion::TLS1_2, 0x002f),
+        talks("new.example", ProtocolVersion::TLS1_2, 0xc02f),
+    ]);
+    let server = &inventory.servers[0];
+    assert_eq!(server.verdicts[0].outcome, Outcome::Breaks);
+    let own = server.findings.iter().filter(|finding| finding.id.starts_with("server."));
+    let told: Vec<_> = own.map(|one| (one.id, one.severity, one.connections)).collect();
+    assert_eq!(told, [("server.max_version", "high", 1), ("server.no_suite", "medium", 1)]);
+    let fixes: Vec<_> = server.remediations.iter().map(|remedy| remedy.id).collect();
+    assert!(fixes.len() > 1 && fixes[0] == "schannel-tls12-server", "{fixes:?}");
+}
+
+#[test]
 fn a_certificate_that_both_ends_sent_is_of_one_connection() {
     let authority = Arc::new(Certificate::parse(b"no certificate"));
     let both = Sample::new(1, 1).offers(&modern()).sends(std::slice::from_ref(&authority));
