@@ -15,6 +15,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("heard.sql"),
     include_str!("views.sql"),
     include_str!("unseen.sql"),
+    include_str!("legacy.sql"),
 ];
 
 /// The version that this program writes.

@@ -283,6 +283,11 @@ fn the_views_tell_the_facts() {
     let mut records = few();
     let tls10 = crate::tls::codepoint::ProtocolVersion::TLS1_0;
     records.push(Sample::new(6, 9).offers(&legacy()).at(900).chooses(tls10, 0x002f).0);
+    // One that is old for who does not say what it speaks, and new for who does.
+    let tls12 = crate::tls::codepoint::ProtocolVersion::TLS1_2;
+    records.push(Sample::new(5, 11).offers(&modern()).at(900).chooses(tls12, 0xc02f).0);
+    records[few().len() + 1].application = Some("http");
+    records.push(Sample::new(6, 11).offers(&legacy()).at(900).chooses(tls10, 0x002f).0);
     file.save(&entry("a", 1), &part(&records, &Limits::default())).unwrap();
     let rows = |view: &str, columns: &str| -> Vec<String> {
         let mut statement = file.sql.prepare(&format!("SELECT {columns} FROM {view}")).unwrap();
@@ -302,12 +307,12 @@ fn the_views_tell_the_facts() {
     assert_eq!(rows("client_offers", "ip, max_version"), ["10.0.0.5 TLS1.3", "10.0.0.6 TLS1.0"]);
     assert_eq!(
         rows("legacy_clients", "ip, transport, max_version, connections, last_seen"),
-        ["10.0.0.6 tcp TLS1.0 2 2026-03-01T08:00:00Z"]
+        ["10.0.0.6 tcp TLS1.0 3 2026-03-01T08:00:00Z"]
     );
     assert_eq!(rows("legacy_servers", "ip, port, versions"), ["203.0.113.9 443 TLS1.0"]);
     assert_eq!(
         rows("tls_rsa_connections", "client, server, cipher_suite"),
-        ["10.0.0.6 203.0.113.9 TLS_RSA_WITH_AES_128_CBC_SHA"]
+        [9, 11].map(|last| format!("10.0.0.6 203.0.113.{last} TLS_RSA_WITH_AES_128_CBC_SHA"))
     );
     assert!(rows("self_issued_chains", "*").is_empty());
 }
