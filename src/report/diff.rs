@@ -270,7 +270,13 @@ fn clients(inventory: &Inventory, followed: Option<&Followed>) -> Judged<Who> {
             .collect();
         let change = Change {
             name: client.ip.to_string(),
-            known_as: client.names.iter().chain(&client.owner).cloned().collect(),
+            known_as: client
+                .elsewhere()
+                .iter()
+                .chain(&client.names)
+                .chain(&client.owner)
+                .cloned()
+                .collect(),
             reasons: reasons.into_iter().collect(),
             excepted: verdict.excepted.as_ref().map(ToString::to_string),
         };

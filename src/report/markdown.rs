@@ -63,7 +63,7 @@ impl Inventory {
                 let breaks = stack.verdicts.iter().filter(|one| one.outcome == Outcome::Breaks);
                 breaks.map(move |verdict| {
                     vec![
-                        safe(&client.ip.to_string()),
+                        list(&client.addresses.iter().map(ToString::to_string).collect::<Vec<_>>()),
                         list(&client.names),
                         list(client.owner.as_slice()),
                         safe(&verdict.policy),

@@ -200,6 +200,17 @@ pub struct Client {
     pub stacks: Vec<Stack>,
 }
 
+impl Client {
+    /// `also at 10.0.0.6 and 10.0.0.7`, where it has several addresses: a MAC address or a name joined
+    /// them, and what is said of it may have been seen at any.
+    pub(in crate::report) fn elsewhere(&self) -> Option<String> {
+        let others = self.addresses.iter().filter(|one| **one != self.ip);
+        let others: Vec<_> = others.map(ToString::to_string).collect();
+        (!others.is_empty())
+            .then(|| format!("also at {}", super::text::listed(&others, usize::MAX)))
+    }
+}
+
 /// What becomes of a host under a policy.
 #[derive(Clone, Debug, Serialize)]
 pub struct HostVerdict {

@@ -114,7 +114,8 @@ fn groups(page: &mut Page, hosts: &[Broken<'_>]) {
             loss.connections += host.loss.connections;
             loss.last = loss.last.max(host.loss.last.clone());
         }
-        let addresses: BTreeSet<_> = hosts.iter().map(|host| host.client.ip).collect();
+        let addresses: BTreeSet<_> =
+            hosts.iter().flat_map(|host| host.client.addresses.iter()).collect();
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         let mut parts = fault.parts((&loss, "they lose"), false);
         parts.insert(0, (Ink::Bold, listed(&addresses, ADDRESSES)));
@@ -191,15 +192,16 @@ fn push_new(list: &mut Vec<String>, item: String) {
     }
 }
 
-/// Names and owner of a host, as far as they are known.
+/// Other addresses, names and owner of a host, as far as they are known.
 fn who(client: &Client, verbose: bool) -> Option<String> {
+    let elsewhere = client.elsewhere();
     let names = client.names.iter().chain(&client.owner).map(|name| printable(name).into_owned());
     let mac = client.mac.filter(|_| verbose);
     let mac = mac.map(|mac| match &client.vendor {
         Some(vendor) => format!("{mac} ({})", printable(vendor)),
         None => mac.to_string(),
     });
-    let parts: Vec<_> = names.chain(mac).collect();
+    let parts: Vec<_> = elsewhere.into_iter().chain(names).chain(mac).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
@@ -290,7 +292,8 @@ fn unknown(page: &mut Page, inventory: &Inventory, verbose: bool) {
             .filter_map(|stack| stack.verdicts.first())
             .map(|verdict| printable(&verdict.evidence).into_owned())
             .min();
-        by_reason.entry(reason.unwrap_or_default()).or_default().push(client.ip.to_string());
+        let addresses = client.addresses.iter().map(ToString::to_string);
+        by_reason.entry(reason.unwrap_or_default()).or_default().extend(addresses);
     }
     if by_reason.is_empty() {
         return;

@@ -1,6 +1,9 @@
 //! The summary on the terminal, word for word.
 
 use super::*;
+use crate::census::sample::{Sample, legacy, modern};
+use crate::packet::Mac;
+use crate::report::Diff;
 use crate::report::sample::{crowd, judge, office, snapshot};
 
 const PLAIN: Style = Style { width: 80, colour: false, verbose: false };
@@ -342,4 +345,25 @@ fn a_capture_without_tls_says_what_most_of_its_packets_were() {
     assert_eq!(said(1, 1), "It was not looked at: it carries no IP.");
     assert_eq!(said(2, 1), "One of them was not looked at: it carries no IP.");
     assert_eq!(said(2, 2), "Most of them, 2, were not looked at: they carry no IP.");
+}
+
+/// Who changes one of them must know the others: a router shows its own MAC address for all.
+#[test]
+fn a_host_of_several_addresses_is_named_by_all_of_them() {
+    let joined = |client, offer| {
+        let sample = Sample::new(client, 7).offers(&offer);
+        sample.with(|record| record.client.mac = Some(Mac([2, 0, 0, 0, 0, 9]))).0
+    };
+    let records = [joined(2, modern()), joined(3, modern()), joined(4, legacy())];
+    let inventory = judge(&snapshot(&records), &["dataverse"], &[]);
+    let words = "also at 10.0.0.3 and 10.0.0.4";
+    let text = inventory.summary(PLAIN);
+    assert!(text.contains(words), "{text}");
+    let nobody = judge(&snapshot(&[]), &["dataverse"], &[]);
+    let diff = Diff::new(&nobody, &inventory).text(PLAIN);
+    assert!(diff.contains(words), "{diff}");
+    let mut markdown = Vec::new();
+    inventory.write_markdown(&mut markdown).unwrap();
+    let markdown = String::from_utf8(markdown).unwrap();
+    assert!(markdown.contains("| 10.0.0.2<br>10.0.0.3<br>10.0.0.4 |"), "{markdown}");
 }
