@@ -97,9 +97,9 @@ counters! {
     truncated: |record| record.seen.truncated,
     /// An earlier session was resumed: no certificate is sent.
     resumed: |record| record.resumed,
-    /// TLS 1.3 encrypts the certificates.
+    /// TLS 1.3 encrypts the certificates, where some are sent.
     encrypted_certificates: |record| {
-        record.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13())
+        !record.resumed && record.server_hello.as_ref().is_some_and(|hello| hello.version.is_tls13())
     },
     /// The ClientHello's inner part is encrypted, or pretends to be.
     ech: |record| record.client_hello.as_ref().is_some_and(|hello| hello.offer.ech()),

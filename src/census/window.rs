@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::record::{Evidence, Outcome, Tally};
 use crate::tls::Transport;
+use crate::tls::codepoint::ProtocolVersion;
 
 use super::{Bins, Coverage, Edge, Host, Latency, ServerKey, Snapshot, Stack};
 
@@ -112,7 +113,7 @@ impl Taken {
             (&mut coverage.resumed, evidence.resumed),
             (
                 &mut coverage.encrypted_certificates,
-                evidence.version.is_some_and(crate::tls::codepoint::ProtocolVersion::is_tls13),
+                !evidence.resumed && evidence.version.is_some_and(ProtocolVersion::is_tls13),
             ),
             (&mut coverage.quic, evidence.transport == Transport::Quic),
         ] {
@@ -235,7 +236,7 @@ mod tests {
     use crate::naming::{NameSource, Said};
     use crate::packet::{Address, Mac};
     use crate::record::FlowRecord;
-    use crate::tls::codepoint::{AlertDescription, ProtocolVersion};
+    use crate::tls::codepoint::AlertDescription;
 
     const DAY: u64 = 86_400_000;
 
@@ -293,11 +294,17 @@ mod tests {
     fn what_keeps_to_its_day_is_cut_exactly() {
         let day = |day: u64, host: u8| {
             let old = || Sample::new(host, 7).offers(&legacy());
+            let tls13 = |ms| {
+                let sample = Sample::new(host, 7).offers(&modern()).at(day * DAY + ms);
+                sample.chooses(ProtocolVersion::TLS1_3, 0x1301)
+            };
             vec![
                 Sample::new(host, 7).offers(&modern()).at(day * DAY).0,
                 old().at(day * DAY + 9_000).chooses(ProtocolVersion::TLS1_0, 0x002f).0,
                 old().at(day * DAY + 5).refused(AlertDescription::PROTOCOL_VERSION).0,
                 Sample::new(host, 8).at(day * DAY + 70_000).0,
+                tls13(71_000).0,
+                tls13(72_000).with(|record| record.resumed = true).0,
             ]
         };
         let all: Vec<_> = (0..4).flat_map(|at| day(at, u8::try_from(at).unwrap() + 1)).collect();

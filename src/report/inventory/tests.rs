@@ -86,6 +86,8 @@ fn a_resumed_connection_of_tls_1_3_hides_no_chain() {
     let told: Vec<_> =
         inventory.servers.iter().map(|server| server.chain.status.to_string()).collect();
     assert_eq!(told, ["hidden", "resumed"]);
+    let seen = inventory.coverage.connections;
+    assert_eq!((seen.encrypted_certificates, seen.resumed), (1, 1));
 }
 
 /// A client of two offers: an attempt at `first` ms with the higher, at `second` with the lower.
