@@ -216,6 +216,26 @@ fn a_read_only_disk_is_told_by_name() {
 }
 
 #[test]
+fn reports_that_cannot_be_written_are_all_named_and_cost_no_summary() {
+    let folder = tempfile::tempdir().unwrap();
+    let [census, good] = ["census.db", "good.json"].map(|name| at(&folder, name));
+    let bad = ["none/a.html", "none/b.csv"].map(|name| at(&folder, name));
+    let reports = ["--report", &bad[0], "--report", &good, "--report", &bad[1]];
+    for input in
+        [&["read", "--census", &census, OFFICE], &["report", "-v", "--color=never", &*census]]
+    {
+        let output = tlscensus(&[&input[..], &reports].concat());
+        assert_eq!(code(&output), 1, "{}", words(&output));
+        assert!(page(&output).contains("5 of 12 client hosts break"), "{}", words(&output));
+        for name in &bad {
+            let told = format!("error: cannot write report `{name}`: No such file");
+            assert_eq!(words(&output).matches(&told).count(), 1, "{}", words(&output));
+        }
+        fs::remove_file(&good).unwrap();
+    }
+}
+
+#[test]
 fn a_folder_that_vanishes_costs_what_was_to_lie_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("out");

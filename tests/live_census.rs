@@ -239,7 +239,10 @@ fn a_disk_that_stays_full_ends_in_an_error() {
     let Some(net) = Net::new() else { return };
     let Some(disk) = SmallDisk::new("1M") else { return };
     let (census, name) = path(&disk.0, "office.db");
-    let live = net.live(&["--census", &name, "--save-every", "1s"]);
+    let [flows, page, list] =
+        ["flows.ndjson", "page.html", "list.csv"].map(|it| path(&disk.0, it).1);
+    let files = ["--flows", &flows, "--report", &page, "--report", &list];
+    let live = net.live(&[&["--census", &name, "--save-every", "1s"][..], &files].concat());
     net.send(Some(5_000), handshakes(0..5));
     wait_for("it is saved", || connections(&census) == 5);
     let _ = fs::write(disk.0.path().join("ballast"), vec![0_u8; 2 << 20]);
@@ -247,6 +250,10 @@ fn a_disk_that_stays_full_ends_in_an_error() {
     let begun = Instant::now();
     let (code, out, err, _) = live.stop(Signal::TERM);
     assert_eq!(code, Some(1), "{err}");
+    // Whatever could not be written at the end is named, the one beside the other.
+    let ends: Vec<_> = err.lines().filter(|line| line.starts_with("error: ")).collect();
+    let named = [&page, &list, &flows, &name].map(|name| ends.iter().any(|it| it.contains(name)));
+    assert_eq!((named, ends.len()), ([true; 4], 4), "{err}");
     assert!(err.contains("the disk is full; what was saved before is intact"), "{err}");
     // The summary still tells what was seen.
     assert!(out.contains("1,005 TLS connections"), "{out}");

@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use super::words::Words;
 use crate::census::store::StoreError;
 
 /// How a run ended, as the process's exit code.
@@ -48,6 +49,22 @@ impl Failure {
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// How a run ended in which `others` went wrong besides: each is said, the last one when the
+    /// program ends.
+    pub(super) fn beside<T>(
+        mut ended: Result<T, Self>,
+        others: impl IntoIterator<Item = Self>,
+        words: &Words,
+    ) -> Result<T, Self> {
+        for failure in others {
+            if let Err(before) = ended {
+                words.error(&before.error, before.hint.as_deref());
+            }
+            ended = Err(failure);
+        }
+        ended
     }
 }
 

@@ -16,19 +16,18 @@ use crate::sink::OutputFile;
 const PIECE: usize = 1 << 18;
 
 /// Write the report files side by side: all that can be written, whatever becomes of the others.
-/// The first error is returned.
-pub(super) fn reports(files: &[(PathBuf, Format)], inventory: &Inventory) -> anyhow::Result<()> {
+/// Those that cannot are returned, and why.
+pub(super) fn reports(files: &[(PathBuf, Format)], inventory: &Inventory) -> Vec<Failure> {
     let one = |path: &Path, format: Format| {
         write(path, format, inventory)
             .with_context(|| format!("cannot write report `{}`", path.display()))
+            .map_err(Failure::impossible)
     };
     thread::scope(|scope| {
         let writing: Vec<_> =
             files.iter().map(|(path, format)| scope.spawn(|| one(path, *format))).collect();
-        let lost = |_| Err(anyhow!("a report was not written"));
-        let written: Vec<_> =
-            writing.into_iter().map(|one| one.join().unwrap_or_else(lost)).collect();
-        written.into_iter().collect()
+        let lost = |_| Err(Failure::impossible(anyhow!("a report was not written")));
+        writing.into_iter().filter_map(|one| one.join().unwrap_or_else(lost).err()).collect()
     })
 }
 

@@ -75,15 +75,8 @@ pub(super) fn run(args: Box<Read>, global: &Global, words: &Words) -> Result<Exi
     }
     let written = finish_records(sink, &plan, finished.output.as_ref());
     // What could not be written in one place is no reason to leave out the others.
-    let mut ended = conclude(&plan, census, kept, &finished, global, words);
-    for failure in written.err().into_iter().chain(unsaved) {
-        // The last one is told when the program ends.
-        if let Err(other) = ended {
-            words.error(&other.error, other.hint.as_deref());
-        }
-        ended = Err(failure);
-    }
-    ended
+    let ended = conclude(&plan, census, kept, &finished, global, words);
+    Failure::beside(ended, written.err().into_iter().chain(unsaved), words)
 }
 
 /// Complete the records, if all of them could be written.
@@ -405,9 +398,9 @@ fn judge(
     let Expansion { skipped: files, links, .. } = plan.expansion;
     inventory.coverage.passed_over =
         (files > 0 || links > 0).then_some(PassedOver { files, links });
-    let written = publish::reports(&plan.reports, &inventory);
-    publish::summary(&inventory, plan.streams_to_stdout(), global, words)?;
-    written.map_err(Failure::impossible)?;
+    let unwritten = publish::reports(&plan.reports, &inventory);
+    let told = publish::summary(&inventory, plan.streams_to_stdout(), global, words);
+    Failure::beside(told, unwritten, words)?;
     let matched = publish::matches(plan.fail_on, &inventory);
     // The program is about to end: to give back millions of small pieces one by one is for nothing.
     mem::forget((snapshot, inventory));

@@ -45,7 +45,7 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
         inventory.anonymize(key);
     }
     tidy(files.iter().map(|(path, _)| path.as_path()), words);
-    publish::reports(&files, &inventory).map_err(Failure::impossible)?;
-    publish::summary(&inventory, false, global, words)?;
+    let unwritten = publish::reports(&files, &inventory);
+    Failure::beside(publish::summary(&inventory, false, global, words), unwritten, words)?;
     Ok(if publish::matches(args.failing.fail_on, &inventory) { Exit::Matched } else { Exit::Done })
 }

@@ -45,12 +45,12 @@ impl Keeper<'_> {
         }
         if self.signals.report.swap(false, Ordering::Relaxed) {
             let inventory = self.facts.inventory();
-            match self.plan.write_reports(&inventory) {
-                Ok(()) if self.words.quiet => {}
-                Ok(()) => {
-                    self.status.aside(|| Words::aside("the reports were written as of now\n"));
-                }
-                Err(error) => self.status.aside(|| self.words.error(&error, None)),
+            let unwritten = self.plan.write_reports(&inventory);
+            for failure in &unwritten {
+                self.status.aside(|| self.words.error(&failure.error, failure.hint.as_deref()));
+            }
+            if unwritten.is_empty() && !self.words.quiet {
+                self.status.aside(|| Words::aside("the reports were written as of now\n"));
             }
         }
         self.look_after_file(scope, over);

@@ -115,16 +115,15 @@ pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Fa
         let exit = conclude(&plan, &facts, earlier, &finished, sink.as_ref(), global, words);
         (saving.map(thread::ScopedJoinHandle::join), exit)
     });
-    let exit = exit?;
     drop(saver);
-    match saved {
-        Some(Ok(saved)) => saved?,
-        Some(Err(_)) => return Err(Failure::impossible(anyhow!("the census was not saved"))),
-        None => {}
-    }
+    let unsaved = match saved {
+        Some(Ok(saved)) => saved.err().map(Failure::from),
+        Some(Err(_)) => Some(Failure::impossible(anyhow!("the census was not saved"))),
+        None => None,
+    };
     // The process ends: to give back millions of small pieces one by one is for nothing.
     mem::forget(facts);
-    Ok(exit)
+    Failure::beside(exit, unsaved, words)
 }
 
 /// The page, and where it is to be had.
@@ -211,38 +210,45 @@ fn conclude(
         inventory.narrowed.filter = plan.options.filter.is_some();
         inventory
     });
+    let mut failures = Vec::new();
     if let Some(inventory) = &inventory {
-        plan.write_reports(inventory).map_err(Failure::impossible)?;
-        if !words.quiet {
-            let aside = plan.streams_to_stdout();
-            let accounts = accounts(&interfaces);
-            publish::text(|style| inventory.summary(style) + &accounts, aside, global, words)?;
-        }
+        failures.extend(plan.write_reports(inventory));
+        let aside = plan.streams_to_stdout();
+        let text = |style| inventory.summary(style) + &accounts(&interfaces);
+        failures.extend(publish::text(text, aside, global, words).err());
     }
-    if let (Some(error), Some(path)) = (&finished.output, &plan.flows) {
-        return Err(Failure::impossible(anyhow!("{}: {error}", publish::no_records(path))));
-    }
-    let unwritten = sink.and_then(LiveSink::file).map_or(0, |file| {
-        let mut file = lock(&file);
-        file.retry();
-        file.waiting_lines().saturating_add(file.lost_lines())
-    });
-    if unwritten > 0 {
-        return Err(Failure::impossible(anyhow!("{unwritten} records could not be written")));
-    }
+    failures.extend(unwritten_records(plan, finished, sink));
     let broken = interfaces.iter().filter(|report| report.fault.is_some()).count();
-    if broken > 0 && broken == interfaces.len() {
-        return Ok(Exit::Impossible);
-    }
     let matched = inventory.as_ref().is_some_and(|one| publish::matches(plan.fail_on, one));
     mem::forget(inventory);
-    Ok(if matched {
+    let exit = if broken > 0 && broken == interfaces.len() {
+        Exit::Impossible
+    } else if matched {
         Exit::Matched
     } else if broken > 0 || !finished.faults.is_none() {
         Exit::Partial
     } else {
         Exit::Done
-    })
+    };
+    Failure::beside(Ok(exit), failures, words)
+}
+
+/// That records could not be written to the last, and why.
+fn unwritten_records(
+    plan: &Plan,
+    finished: &LiveFinished,
+    sink: Option<&LiveSink>,
+) -> Option<Failure> {
+    let told = publish::no_records(plan.flows.as_deref()?);
+    if let Some(error) = &finished.output {
+        return Some(Failure::impossible(anyhow!("{told}: {error}")));
+    }
+    let file = sink.and_then(LiveSink::file)?;
+    let mut file = lock(&file);
+    file.retry();
+    let lost = file.waiting_lines().saturating_add(file.lost_lines());
+    let why = file.trouble().unwrap_or("too many had to wait");
+    (lost > 0).then(|| Failure::impossible(anyhow!("{told}: {why}: {lost} of them are lost")))
 }
 
 /// What was captured and lost, interface by interface.

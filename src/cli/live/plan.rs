@@ -157,7 +157,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn write_reports(&self, inventory: &Inventory) -> anyhow::Result<()> {
+    pub(super) fn write_reports(&self, inventory: &Inventory) -> Vec<Failure> {
         publish::reports(&self.reports, inventory)
     }
 }
