@@ -41,6 +41,50 @@ fn standard_output_that_is_full_is_named() {
 }
 
 #[test]
+fn what_is_judged_by_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let own = |name: &str, like: &str| {
+        fs::copy(like, folder.path().join(name)).unwrap();
+        at(name)
+    };
+    let text = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        at(name)
+    };
+    let roots = own("roots.csv", "captures/roots/private-root.pem");
+    let files = [
+        ("--policy", own("own.json", "src/policy/builtin/dataverse.toml")),
+        ("--trust", roots.clone()),
+        ("--hosts", text("hosts.csv", "10.20.0.13 till\n")),
+        ("--groups", text("groups.md", "network,owner\n10.20.0.0/16,shop\n")),
+        ("--exceptions", text("agreed.html", "")),
+    ];
+    let census = at("census.db");
+    assert_eq!(said(program(&["read", "-q", "--census", &census, OFFICE])).0, 0);
+    for (option, file) in files {
+        let before = fs::read(&file).unwrap();
+        let told = format!("error: the output `{file}` would overwrite the input `{file}`\n");
+        for input in [["read", OFFICE], ["report", &census]] {
+            let args = [&input[..], &["--report", &file, option, &file]].concat();
+            assert_eq!(said(program(&args)), (2, told.clone()), "{args:?}");
+        }
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
+    let named = format!("corp={roots}");
+    assert_eq!(said(program(&["read", OFFICE, "--flows", &roots, "--trust", &named])).0, 2);
+    let key = text("key.csv", &"0123456789abcdef".repeat(4));
+    assert_eq!(said(program(&["report", &census, "--anonymize", &key, "--report", &key])).0, 2);
+    // A policy's id is no file, whatever the output is called.
+    let office = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/office-network.pcap");
+    for _ in 0..2 {
+        let mut named_so = program(&["read", "-q", office, "--flows", "dataverse"]);
+        named_so.current_dir(folder.path());
+        assert_eq!(said(named_so), (0, String::new()));
+    }
+}
+
+#[test]
 fn standard_input_is_read_once() {
     for args in [&["read", "-", OFFICE, "-"][..], &["host", "10.20.0.13", "-", "-"]] {
         let (code, words) = said(program(args));

@@ -1,5 +1,5 @@
 //! Whether what is to be written lies where something is read, or where something else is written:
-//! a capture is evidence, and must not be lost to a slip of the hand.
+//! a capture is evidence, an exception was agreed to, and neither must be lost to a slip of the hand.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,8 +41,8 @@ impl Place {
 }
 
 /// Refuse outputs that lie where an input does, or where another of them does.
-pub(super) fn keep_apart<'a>(
-    inputs: impl Iterator<Item = &'a Path>,
+pub(super) fn keep_apart(
+    inputs: impl IntoIterator<Item = impl AsRef<Path>>,
     outputs: &[&Path],
 ) -> Result<(), Failure> {
     let mut places: Vec<(&Path, Place)> = Vec::new();
@@ -58,6 +58,7 @@ pub(super) fn keep_apart<'a>(
         return Ok(());
     }
     for input in inputs {
+        let input = input.as_ref();
         let place = Place::of(input);
         if let Some((output, _)) = places.iter().find(|(_, other)| Some(other) == place.as_ref()) {
             let (output, input) = (output.display(), input.display());

@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::policy::{self, Policy};
 use crate::report::scope::{Network, Networks, Pattern, Scope};
 use crate::report::{Exceptions, Format, Names, Question, Vendors};
-use crate::x509::{TrustSpec, TrustStores};
+use crate::x509::{TrustSource, TrustSpec, TrustStores};
 
 /// Where filter expressions are explained.
 pub(super) const FILTER_HINT: &str = "filters are those of tcpdump: see pcap-filter(7)";
@@ -75,6 +75,17 @@ impl Judging {
             limits,
         }
     }
+}
+
+/// The files that are read to judge by: none of them may be written over.
+pub(super) fn judged_by(args: &Judgement) -> impl Iterator<Item = PathBuf> {
+    let store = |spec: &String| match spec.parse::<TrustSpec>().ok()?.source {
+        TrustSource::Path(path) => Some(path),
+        TrustSource::Mozilla | TrustSource::System => None,
+    };
+    let named = args.hosts.iter().chain(&args.groups).chain(&args.exceptions).cloned();
+    let policies = args.policy.iter().filter(|word| Policy::by_id(word).is_err());
+    policies.map(PathBuf::from).chain(named).chain(args.trust.iter().filter_map(store))
 }
 
 /// The policies that these words name, each once: reports tell them apart by their ids.

@@ -18,7 +18,7 @@ use super::exit::{Exit, Failure};
 use super::kept::Kept;
 use super::part;
 use super::places::{keep_apart, read_once, tidy};
-use super::plan::{Judging, filter, reports};
+use super::plan::{Judging, filter, judged_by, reports};
 use super::progress;
 use super::publish;
 use super::window::window;
@@ -126,6 +126,7 @@ impl Plan {
             Input::Stdin => None,
         });
         keep_apart(files.chain(copied), &outputs)?;
+        keep_apart(judged_by(&args.judgement), &outputs)?;
         Ok(Self {
             expansion,
             copies,

@@ -1,12 +1,10 @@
 //! `tlscensus report`: judge census files, merged, by any policy at any later time.
 
-use std::path::PathBuf;
-
 use super::args::{Global, Report};
 use super::exit::{Exit, Failure};
 use super::part;
 use super::places::{keep_apart, tidy};
-use super::plan::{Judging, reports};
+use super::plan::{Judging, judged_by, reports};
 use super::publish;
 use super::window::window;
 use super::words::Words;
@@ -26,7 +24,8 @@ pub(super) fn run(args: Report, global: &Global, words: &Words) -> Result<Exit, 
     let window = window(&args.window)?;
     let files = reports(args.files)?;
     let outputs: Vec<_> = files.iter().map(|(path, _)| path.as_path()).collect();
-    keep_apart(args.censuses.iter().map(PathBuf::as_path), &outputs)?;
+    keep_apart(args.censuses.iter().chain(&args.anonymize), &outputs)?;
+    keep_apart(judged_by(&args.judgement), &outputs)?;
     let key = args.anonymize.as_deref().map(Key::load).transpose().map_err(|error| {
         Failure::usage(error)
             .with_hint("openssl rand -hex 32 > KEYFILE makes one; keep it in the house")

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -24,7 +23,7 @@ use crate::cli::exit::Failure;
 #[cfg(feature = "serve")]
 use crate::cli::listen;
 use crate::cli::places::keep_apart;
-use crate::cli::plan::{FILTER_HINT, Judging, reports};
+use crate::cli::plan::{FILTER_HINT, Judging, judged_by, reports};
 use crate::cli::publish;
 use crate::cli::read::host_name;
 #[cfg(feature = "serve")]
@@ -82,7 +81,9 @@ impl Plan {
         let outputs = args.census.as_deref().into_iter();
         let outputs = outputs.chain(flows).chain(reports.iter().map(|(path, _)| path.as_path()));
         let outputs: Vec<&Path> = outputs.collect();
-        keep_apart(iter::empty(), &outputs)?;
+        keep_apart(judged_by(&args.judgement), &outputs)?;
+        #[cfg(feature = "serve")]
+        keep_apart(&args.token.listen_token, &outputs)?;
         let privileges = Privileges::new(args.user.as_deref(), outputs.into_iter())?;
         let mut interfaces = args.interface;
         let mut seen = BTreeSet::new();
