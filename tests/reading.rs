@@ -125,6 +125,47 @@ fn a_stream_that_is_ended_is_whole() {
     assert!(!stdout(&output).contains("stopped"), "{}", stdout(&output));
 }
 
+/// Let a program end by itself, for five seconds.
+#[cfg(target_os = "linux")]
+fn ended(mut child: std::process::Child) -> Option<Output> {
+    for _ in 0..250 {
+        if child.try_wait().unwrap().is_some() {
+            return Some(child.wait_with_output().unwrap());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stream_that_says_nothing_is_not_waited_for_once_the_run_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Nobody writes to it; somebody could, and does not; the same on standard input.
+    for (name, with_writer) in [(pipe.as_path(), false), (&pipe, true), (Path::new("-"), true)] {
+        let mut options = fs::OpenOptions::new();
+        let writer = with_writer.then(|| options.read(true).write(true).open(&pipe).unwrap());
+        let stdin = writer.as_ref().map_or_else(Stdio::null, |one| one.try_clone().unwrap().into());
+        let mut command = program();
+        command.arg("read").arg(CURL).arg(name).arg(OFFICE).stdin(stdin);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success());
+        let output = ended(child).expect("it waits for ever");
+        let told = format!(
+            "error: the run was stopped: 2 inputs were not read, from `{}` on\n",
+            name.display()
+        );
+        assert_eq!((code(&output), stderr(&output)), (4, told));
+        assert!(stdout(&output).contains("Seen: 1 TLS connection in 1 source"));
+    }
+}
+
 #[test]
 fn a_file_in_whose_middle_a_run_is_stopped_says_where() {
     use tlscensus::pipeline::{self, Progress};

@@ -8,7 +8,7 @@ use super::carry::{Carried, goes_on};
 use super::counted::Counted;
 use super::faults::{Faults, Provoked, contain};
 use super::follow::Follower;
-use super::stdin::Stdin;
+use super::stream::Stream;
 use super::{Progress, Settings};
 use crate::capture::file::FileSource;
 use crate::capture::filter::{Filter, Filtering};
@@ -131,19 +131,16 @@ fn read_one(
 ) -> SourceReport {
     let mut report = SourceReport::new(input);
     let name = Arc::clone(&report.name);
-    let opened = match input {
-        Input::Stdin => {
-            let stdin = Stdin { progress: Arc::clone(progress) };
-            FileSource::from_reader(input.name(), stdin, &settings.limits)
-        }
-        Input::File { path, .. } => FileSource::open(path, &settings.limits),
-    };
-    let mut source = match opened {
+    let mut source = match open(input, settings, progress) {
         Ok(source) => source,
         Err(error) => {
             // It could be opened a moment ago.
             if let Some(mut follower) = carried.0.take() {
                 follower.finish(batcher);
+            }
+            // What shows nothing until the run is asked to stop was waited for in vain.
+            if matches!(error, Error::Empty { .. }) && progress.is_stopping() {
+                return SourceReport { stopped: true, ..SourceReport::not_reached(input) };
             }
             report.error = Some(error);
             return report;
@@ -218,6 +215,20 @@ fn read_one(
     report.faults.packets = follower.faults();
     carried.0 = goes_on.then_some(follower);
     report
+}
+
+/// Open an input; of one that is no regular file, wait until it has shown what it is.
+fn open(input: &Input, settings: &Settings, progress: &Arc<Progress>) -> Result<FileSource, Error> {
+    let stream = match input {
+        Input::File { path, size: Some(_) } => {
+            return FileSource::open(path, &settings.limits);
+        }
+        Input::File { path, size: None } => Stream::open(path, progress),
+        Input::Stdin => Stream::stdin(progress),
+    };
+    let path = input.name();
+    let stream = stream.map_err(|cause| Error::Open { path: path.to_owned(), cause })?;
+    FileSource::from_reader(path, stream, &settings.limits)
 }
 
 /// The next frames of a source to what follows it, if they match.

@@ -23,7 +23,7 @@ mod judge;
 #[cfg(feature = "live")]
 pub mod live;
 mod progress;
-mod stdin;
+mod stream;
 mod worker;
 mod writer;
 
