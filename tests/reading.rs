@@ -166,6 +166,33 @@ fn a_stream_that_says_nothing_is_not_waited_for_once_the_run_is_stopped() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let through = |args: &[&str], bytes: Vec<u8>| {
+        let mut command = program();
+        command.args(args).arg(&pipe).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let gate = pipe.clone();
+        let writing = std::thread::spawn(move || fs::write(gate, bytes));
+        let output = ended(child);
+        // Whoever waits for a reader in vain is let go.
+        drop(fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
+        let _ = writing.join().unwrap();
+        output.expect("it waits for ever")
+    };
+    let office = fs::read(common::project(OFFICE)).unwrap();
+    let story = through(&["host", "10.20.0.13"], office);
+    assert_eq!((code(&story), stderr(&story).as_str()), (0, ""));
+    assert!(stdout(&story).contains("offers at most TLS 1.0"), "{}", stdout(&story));
+    let refused = through(&["read"], b"this is no capture".to_vec());
+    assert_eq!(code(&refused), 1);
+    assert!(stderr(&refused).contains("is no capture file"), "{}", stderr(&refused));
+}
+
 #[test]
 fn a_file_in_whose_middle_a_run_is_stopped_says_where() {
     use tlscensus::pipeline::{self, Progress};

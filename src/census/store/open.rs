@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
@@ -23,6 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether a file begins as an SQLite database does.
 pub fn is_database(path: &Path) -> io::Result<bool> {
+    // A pipe can be read once, and not by who only wants to know what is in it.
+    if !fs::metadata(path)?.is_file() {
+        return Ok(false);
+    }
     let mut magic = Vec::new();
     File::open(path)?.take(MAGIC.len() as u64).read_to_end(&mut magic)?;
     Ok(magic == MAGIC)
