@@ -520,6 +520,27 @@ fn colours_are_for_terminals_or_for_those_who_ask() {
 }
 
 #[test]
+fn help_says_what_an_option_does_in_its_command() {
+    let help = |command: &str| {
+        let help = stdout(&tlscensus(&[command, "--help"]));
+        help.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    // A comparison does not fail on what was there before.
+    assert!(help("diff").contains("Exit with 3 where NEW has what OLD had not"));
+    for command in ["read", "report"] {
+        assert!(help(command).contains("Exit with 3 where a host in scope breaks"));
+    }
+    #[cfg(feature = "live")]
+    assert!(help("live").contains("FILE (.html, .json, .csv or .md)"));
+    assert!(
+        help("explain").starts_with("Explain a finding, a reason, an outcome or a remediation")
+    );
+    for id in ["suite.tls_rsa", "cipher_suite", "at_risk", "schannel-tls12-client"] {
+        assert_eq!(code(&tlscensus(&["explain", id])), 0, "{id}");
+    }
+}
+
+#[test]
 fn policies_are_listed_shown_and_checked() {
     let list = stdout(&tlscensus(&["policy", "list"]));
     let ids = [

@@ -84,7 +84,8 @@ Without root: sudo setcap cap_net_raw+ep $(command -v tlscensus)")]
     /// List the policies, show one, or check a file of your own.
     #[command(after_help = "Example: tlscensus policy show dataverse")]
     Policy(Policy),
-    /// Explain a remediation: steps, registry values, what else it affects, sources.
+    /// Explain a finding, a reason, an outcome or a remediation (steps, registry values, what else
+    /// it affects, sources).
     #[command(after_help = "Example: tlscensus explain schannel-tls12-client")]
     Explain {
         /// The id, as the summary and reports give it.
@@ -169,8 +170,10 @@ pub(super) struct Diff {
     pub(super) new: PathBuf,
     #[command(flatten)]
     pub(super) judgement: Judgement,
-    #[command(flatten)]
-    pub(super) failing: Failing,
+    /// Exit with 3 where NEW has what OLD had not, and it is not excepted: a host in scope that breaks
+    /// under the first policy, or a finding of severity medium or worse.
+    #[arg(long, value_enum, value_name = "breaks|findings", hide_possible_values = true)]
+    pub(super) fail_on: Option<FailOn>,
 }
 
 /// `tlscensus host`.
@@ -215,7 +218,7 @@ pub(super) struct Live {
     /// Save the census so often: a sudden death costs no more than this.
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub(super) save_every: String,
-    /// Write the inventory of hosts to FILE (.json, .csv or .md) at the end. May be repeated.
+    /// Write the inventory of hosts to FILE (.html, .json, .csv or .md) at the end. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Vec<PathBuf>,
     /// Show the page, and metrics for Prometheus, on this address, as 127.0.0.1:9477.

@@ -22,7 +22,7 @@ pub(super) fn run(args: &Args, global: &Global, words: &Words) -> Result<Exit, F
     };
     let diff = Diff::new(&judge(&args.old)?, &judge(&args.new)?);
     publish::text(|style| diff.text(style), false, global, words)?;
-    let matched = match args.failing.fail_on {
+    let matched = match args.fail_on {
         Some(FailOn::Breaks) => diff.has_new_breaks(),
         Some(FailOn::Findings) => !diff.new_findings.is_empty(),
         None => false,
