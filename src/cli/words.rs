@@ -1,5 +1,7 @@
 //! Messages on standard error, results on standard output, and whether they may have colours.
 
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
@@ -17,7 +19,7 @@ const WIDEST: usize = 100;
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal, unless it is dumb or `NO_COLOR` is set.
     #[default]
     Auto,
     /// Always.
@@ -111,11 +113,14 @@ impl Words {
         match self.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            }
+            Color::Auto => terminal && wanted(env::var_os("NO_COLOR"), env::var_os("TERM")),
         }
     }
+}
+
+/// Whether who sits at a terminal wants colours, by its environment. A dumb one shows their codes.
+fn wanted(no_color: Option<OsString>, terminal: Option<OsString>) -> bool {
+    no_color.is_none_or(|value| value.is_empty()) && terminal.is_none_or(|kind| kind != "dumb")
 }
 
 /// An error with its causes, each said once: many errors name their cause themselves.
@@ -136,7 +141,15 @@ fn whole(error: &anyhow::Error) -> String {
 mod tests {
     use anyhow::anyhow;
 
-    use super::whole;
+    use super::{wanted, whole};
+
+    #[test]
+    fn colours_are_for_terminals_that_show_them() {
+        let wanted =
+            |no: Option<&str>, kind: Option<&str>| wanted(no.map(Into::into), kind.map(Into::into));
+        assert!(wanted(None, Some("xterm")) && wanted(Some(""), None));
+        assert!(!wanted(Some("1"), Some("xterm")) && !wanted(None, Some("dumb")));
+    }
 
     #[test]
     fn a_cause_that_the_error_names_itself_is_not_said_again() {
