@@ -173,10 +173,12 @@ fn moment(text: &str) -> anyhow::Result<Timestamp> {
     } else {
         text.to_owned()
     };
-    let parsed = OffsetDateTime::parse(&whole, &Rfc3339)?;
-    u64::try_from(parsed.unix_timestamp_nanos())
-        .map(Timestamp::from_nanos)
-        .map_err(|_| anyhow!("captures begin in 1970"))
+    let nanos = OffsetDateTime::parse(&whole, &Rfc3339)?.unix_timestamp_nanos();
+    if nanos < 0 {
+        return Err(anyhow!("captures begin in 1970"));
+    }
+    // Whoever means never says 9999: no capture has a time beyond the last one that can be told.
+    Ok(Timestamp::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]
@@ -214,5 +216,6 @@ mod tests {
             "2026-03-01T07:15:30.500000000Z"
         );
         assert!(moment("yesterday").is_err() && moment("1969-12-31").is_err());
+        assert_eq!(moment("9999-12-31").unwrap().as_nanos(), u64::MAX);
     }
 }
