@@ -43,7 +43,7 @@ impl RollingFile {
     /// Open a file to add to it; it is made if it is not there.
     pub fn open(path: &Path, rotation: Option<Rotation>) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
-        let length = if file.metadata()?.is_file() { cut_half_line(&mut file)? } else { 0 };
+        let length = if file.metadata()?.is_file() { check(&mut file)? } else { 0 };
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -204,6 +204,18 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+/// Of a file that holds records: cut off the half line at its end. What begins otherwise is somebody else's, and
+/// must not lose its end.
+fn check(file: &mut File) -> io::Result<u64> {
+    let mut first = [0];
+    // Zeros are what a power cut may leave of records.
+    if file.read(&mut first)? > 0 && !matches!(first, [b'{' | 0]) {
+        let why = "it is no file of records: name another one, this was left as it is";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    cut_half_line(file)
+}
+
 /// Cut off what follows the last whole line. Returns how long the file is now.
 fn cut_half_line(file: &mut File) -> io::Result<u64> {
     const STEP: u64 = 64 << 10;
@@ -238,7 +250,7 @@ mod tests {
     fn a_half_line_is_cut_off_and_lines_are_added() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flows.ndjson");
-        let long = "x".repeat(200_000);
+        let long = "{".repeat(200_000);
         for (before, kept) in [
             ("", ""),
             ("{}\n", "{}\n"),
@@ -252,6 +264,21 @@ mod tests {
             file.add(b"new\n");
             assert_eq!(fs::read_to_string(&path).unwrap(), format!("{kept}new\n"));
         }
+    }
+
+    #[test]
+    fn what_holds_no_records_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("monday.pcap");
+        for before in [&b"\xd4\xc3\xb2\xa1 evidence\n and more"[..], b"no end of line", b"[{}\n]"] {
+            fs::write(&path, before).unwrap();
+            let error = RollingFile::open(&path, None).unwrap_err();
+            assert!(error.to_string().contains("no file of records"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), before);
+        }
+        fs::write(&path, [0; 4096]).unwrap();
+        RollingFile::open(&path, None).unwrap().add(b"{}\n");
+        assert_eq!(fs::read(&path).unwrap(), b"{}\n");
     }
 
     #[test]
