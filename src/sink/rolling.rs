@@ -82,10 +82,14 @@ impl RollingFile {
             return Ok(None);
         }
         let aside = self.aside(now);
-        fs::rename(&self.path, &aside)?;
+        let aside = match fs::rename(&self.path, &aside) {
+            // Another program moved it away, or it could not be made anew the last time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            renamed => renamed.map(|()| Some(aside))?,
+        };
         self.reopen()?;
         self.begun = Some(now);
-        Ok(Some(aside))
+        Ok(aside)
     }
 
     /// Close the file and open what now has its name: another program moved it away.
@@ -279,6 +283,19 @@ mod tests {
         fs::write(&path, [0; 4096]).unwrap();
         RollingFile::open(&path, None).unwrap().add(b"{}\n");
         assert_eq!(fs::read(&path).unwrap(), b"{}\n");
+    }
+
+    #[test]
+    fn what_was_moved_away_is_made_anew_when_it_is_due() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flows.ndjson");
+        let mut file = RollingFile::open(&path, Some(Rotation::Size(1))).unwrap();
+        file.add(b"{\"one\":1}\n");
+        fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+        assert_eq!(file.tick(Timestamp::new(1, 0)).unwrap(), None);
+        file.add(b"{\"two\":2}\n");
+        assert_eq!(fs::read(&path).unwrap(), b"{\"two\":2}\n");
+        assert!(file.tick(Timestamp::new(2, 0)).unwrap().is_some());
     }
 
     #[test]
