@@ -29,6 +29,7 @@ impl OutputFile {
         let aside = path.with_file_name(name);
         loop {
             let file = File::create(&aside)?;
+            keep_rights(&file, fs::metadata(&path));
             // Whoever tidies up leaves alone what is locked; where a file system knows no locks, so
             // does it what it cannot lock.
             let _ = file.try_lock();
@@ -107,6 +108,14 @@ impl OutputFile {
     }
 }
 
+/// Let a new file have the rights of the one whose place it takes: what was closed to others stays so.
+pub(super) fn keep_rights(file: &File, before: io::Result<fs::Metadata>) {
+    if let Ok(before) = before {
+        // There are file systems without rights.
+        let _ = file.set_permissions(before.permissions());
+    }
+}
+
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
@@ -152,6 +161,23 @@ mod tests {
         drop(file);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_was_closed_to_others_stays_closed() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        fs::write(&path, "old").unwrap();
+        for mode in [0o600, 0o640, 0o664] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let file = OutputFile::create(&path).unwrap();
+            let of = |metadata: fs::Metadata| metadata.permissions().mode() & 0o777;
+            assert_eq!(of(file.file().metadata().unwrap()), mode, "while it is written");
+            file.finish().unwrap();
+            assert_eq!(of(fs::metadata(&path).unwrap()), mode);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::file::keep_rights;
 use crate::clock::Timestamp;
 
 /// Bytes of lines that wait for a disk that is full.
@@ -87,7 +88,9 @@ impl RollingFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             renamed => renamed.map(|()| Some(aside))?,
         };
+        let before = self.file.metadata();
         self.reopen()?;
+        keep_rights(&self.file, before);
         self.begun = Some(now);
         Ok(aside)
     }
@@ -174,10 +177,9 @@ impl RollingFile {
 #[cfg(feature = "compression")]
 pub fn compress(path: &Path, go_on: &dyn Fn() -> bool) -> io::Result<()> {
     let mut input = File::open(path)?;
-    let mut output = flate2::write::GzEncoder::new(
-        super::OutputFile::create(&with_ending(path, ".gz"))?,
-        flate2::Compression::default(),
-    );
+    let output = super::OutputFile::create(&with_ending(path, ".gz"))?;
+    keep_rights(output.file(), input.metadata());
+    let mut output = flate2::write::GzEncoder::new(output, flate2::Compression::default());
     let mut chunk = vec![0; 1 << 20];
     loop {
         if !go_on() {
@@ -314,6 +316,22 @@ mod tests {
             file.add(b"three\n");
             assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
             assert_eq!(fs::read_to_string(&aside).unwrap(), "one\ntwo and more\n");
+        }
+    }
+
+    #[test]
+    #[cfg(all(unix, feature = "compression"))]
+    fn what_is_closed_to_others_stays_closed_when_it_is_set_aside() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flows.ndjson");
+        let mut file = RollingFile::open(&path, Some(Rotation::Size(1))).unwrap();
+        file.add(b"{}\n");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let aside = file.tick(Timestamp::new(1, 0)).unwrap().unwrap();
+        compress(&aside, &|| true).unwrap();
+        for path in [path, with_ending(&aside, ".gz")] {
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
 
