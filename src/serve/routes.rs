@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::body::written;
 use super::gate::{Gate, pass};
 use super::metrics;
-use super::state::Pulse;
+use super::state::{Pulse, Wire};
 use super::tables::{self, Packed, Row};
 use super::view::{View, Views};
 use crate::packet::Address;
@@ -204,14 +204,19 @@ async fn state(State(shared): State<Shared>) -> Response {
     let newest = shared.views.newest();
     let stale = newest.as_ref().is_none_or(|view| view.is_stale(&**shared.views.feed()));
     let view = newest.map(|view| (view.number, view.made));
-    as_json(&shared.pulse.state(shared.views.feed().wire(), view, stale))
+    let wire = shared.views.feed().wire();
+    let troubles = troubles(&shared, wire.as_ref());
+    as_json(&shared.pulse.state(wire, view, stale, troubles))
+}
+
+/// What is wrong at the moment, with the census and with the wire.
+fn troubles(shared: &Shared, wire: Option<&Wire>) -> Vec<String> {
+    let of_wire = wire.map(|wire| shared.pulse.troubles(wire)).unwrap_or_default();
+    shared.views.trouble().into_iter().chain(of_wire).collect()
 }
 
 async fn health(State(shared): State<Shared>) -> Response {
-    let mut troubles: Vec<String> = shared.views.trouble().into_iter().collect();
-    if let Some(wire) = shared.views.feed().wire() {
-        troubles.extend(shared.pulse.troubles(&wire));
-    }
+    let troubles = troubles(&shared, shared.views.feed().wire().as_ref());
     if troubles.is_empty() {
         return "ok\n".into_response();
     }

@@ -192,10 +192,10 @@ impl Pulse {
         wire: Option<Wire>,
         view: Option<(u64, Timestamp)>,
         stale: bool,
+        troubles: Vec<String>,
     ) -> State {
         let live = wire.is_some();
         let wire = wire.unwrap_or_default();
-        let troubles = self.troubles(&wire);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let interfaces = wire.interfaces.iter().map(|interface| {
             let rates = seen.counts.get(&interface.name).map_or([0; 3], |(_, rates)| *rates);

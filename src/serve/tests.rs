@@ -387,7 +387,31 @@ fn trouble_is_said() {
         let (status, _, why) = get(address, "/healthz");
         assert_eq!((status, &*why), (503, "the census is gone\n"));
         assert_eq!(get(address, "/metrics").0, 200);
-        assert_eq!(json(address, "/api/state")["live"], false);
+        let state = json(address, "/api/state");
+        assert_eq!(state["live"], false);
+        assert_eq!(state["troubles"], serde_json::json!(["the census is gone"]));
+    });
+}
+
+#[test]
+fn trouble_ends_where_what_was_gone_is_back() {
+    let mut feed = sample();
+    feed.live = false;
+    let feed = Arc::new(feed);
+    serving(None, &feed, |address| {
+        let is_in_trouble = || json(address, "/api/state")["troubles"] != serde_json::json!([]);
+        assert!(get(address, "/api/clients").0 == 200 && !is_in_trouble());
+        feed.stamp.store(2, Ordering::Relaxed);
+        let begun = Instant::now();
+        while get(address, "/api/clients").0 != 503 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it is not missed");
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert!(is_in_trouble());
+        // The very same census: no view is made anew.
+        feed.stamp.store(0, Ordering::Relaxed);
+        assert_eq!(get(address, "/healthz").0, 200);
+        assert!(!is_in_trouble());
     });
 }
 

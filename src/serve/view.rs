@@ -103,6 +103,10 @@ impl Views {
 
     /// Why the last one could not be made, if it could not.
     pub(super) fn trouble(&self) -> Option<String> {
+        // What the newest view was made of may be back, and then none is made.
+        if self.newest().is_some_and(|view| !view.is_stale(&*self.feed)) {
+            return None;
+        }
         self.trouble.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
