@@ -16,6 +16,7 @@ mod kept;
 mod listen;
 #[cfg(feature = "live")]
 mod live;
+mod man;
 mod part;
 mod places;
 mod plan;
@@ -83,9 +84,7 @@ fn run(args: Args, words: &Words) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command()).render(&mut page)?;
-            Words::out(&page)?;
+            Words::out(&man::page(Args::command())?)?;
             Ok(Exit::Done)
         }
     }
