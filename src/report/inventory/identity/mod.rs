@@ -1,10 +1,10 @@
 //! Which addresses are one host, and what it is called.
 //!
 //! A host that changes its address stays one host where a MAC address or a name that it gave itself
-//! proves it. A MAC address seen with more than [`ADDRESSES_OF_ONE`] addresses is a router's and
-//! proves nothing, nor does such a name, nor do names that lead on to more addresses than that; and
-//! an address that showed several MAC addresses was given from one host to another: it belongs to
-//! none. All of this is a function of the facts.
+//! proves it. A MAC address seen with more than [`ADDRESSES_OF_ONE`] addresses, or with two of IPv4 in
+//! use at the same time, is a router's and proves nothing, nor does such a name, nor do names that
+//! lead on to such addresses; and an address that showed several MAC addresses was given from one host
+//! to another: it belongs to none. All of this is a function of the facts.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -33,13 +33,16 @@ impl Identity {
     /// address.
     pub(super) fn of<'a>(snapshot: &'a Snapshot, limits: &Limits) -> (Self, Cow<'a, Snapshot>) {
         let macs = Macs::of(snapshot);
-        let mut shown: HashMap<Mac, usize, RandomState> = HashMap::default();
-        for (_, mac) in &macs.0 {
-            *shown.entry(*mac).or_default() += 1;
+        let mut shown: HashMap<Mac, Vec<Address>, RandomState> = HashMap::default();
+        for (address, mac) in &macs.0 {
+            shown.entry(*mac).or_default().push(*address);
         }
+        let is_router = |addresses: &[Address]| {
+            addresses.len() > ADDRESSES_OF_ONE || at_once(snapshot, addresses)
+        };
         let routers: HashSet<Mac, RandomState> = shown
             .into_iter()
-            .filter(|(_, addresses)| *addresses > ADDRESSES_OF_ONE)
+            .filter(|(_, addresses)| is_router(addresses))
             .map(|(mac, _)| mac)
             .collect();
         let mut identity = Self { routers, addresses: BTreeMap::new() };
@@ -94,7 +97,8 @@ impl Identity {
         }
         let mut groups = Groups::default();
         for (proof, addresses) in &proofs {
-            if addresses.len() > ADDRESSES_OF_ONE || addresses.len() < 2 {
+            let are_some = (2..=ADDRESSES_OF_ONE).contains(&addresses.len());
+            if !are_some || at_once(snapshot, addresses) {
                 continue;
             }
             if let Proof::Name(_) = proof {
@@ -113,6 +117,7 @@ impl Identity {
         // Names may have led from one MAC address to another, or on and on: then they prove nothing.
         let is_one = |addresses: &Vec<Address>| {
             addresses.len() <= ADDRESSES_OF_ONE
+                && !at_once(snapshot, addresses)
                 && addresses.iter().filter_map(own).flatten().collect::<BTreeSet<_>>().len() <= 1
         };
         self.addresses = groups.sets();
@@ -149,6 +154,19 @@ impl Identity {
         }
         named
     }
+}
+
+/// Whether two of these addresses were in use at the same time. A host that changes its IPv4 address has
+/// one after the other; of IPv6 many have several at once.
+fn at_once<'a>(snapshot: &Snapshot, addresses: impl IntoIterator<Item = &'a Address>) -> bool {
+    let used = |address: &Address| {
+        let place = snapshot.hosts.binary_search_by_key(address, |(ip, _)| *ip).ok()?;
+        let (_, host) = snapshot.hosts.get(place)?;
+        address.to_ip().is_ipv4().then_some((host.tally.first, host.tally.last))
+    };
+    let mut times: Vec<_> = addresses.into_iter().filter_map(used).collect();
+    times.sort_unstable();
+    times.iter().zip(times.iter().skip(1)).any(|((_, last), (first, _))| first <= last)
 }
 
 /// Names, each with who said it: `file`, or a protocol.

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::limits::Limits;
 use crate::naming::{NameSource, Said};
 use crate::packet::{Address, Mac};
+use crate::record::FlowRecord;
 use crate::report::Inventory;
 use crate::report::sample::judge;
 
@@ -23,12 +24,13 @@ fn name(last: u8, name: &str, source: NameSource) -> Said {
     Said::Name { address: ip(last), name: name.into(), source }
 }
 
-/// A census of hosts, each with the MAC address of its frames if layer 2 shows one.
+/// A census of hosts, each with the MAC address of its frames if layer 2 shows one; none of them was
+/// there when another one was.
 fn census(hosts: &[(u8, Option<Mac>)], said: Vec<Said>) -> Snapshot {
     let census = Census::new(&Limits::default());
     for (host, mac) in hosts {
         let offer = if *host % 2 == 0 { modern() } else { legacy() };
-        let sample = Sample::new(*host, 77).offers(&offer);
+        let sample = Sample::new(*host, 77).offers(&offer).at(u64::from(*host) * 1_000);
         census.add(&sample.with(|record| record.client.mac = *mac).0);
     }
     for said in said {
@@ -55,6 +57,31 @@ fn a_mac_address_proves_a_host_that_changes_its_address() {
     // A lease proves as much, past any router.
     let leases = [5, 7].map(|last| Said::Lease { address: ip(last), mac: mac(1) });
     assert_eq!(hosts(&census(&[(5, None), (7, None)], leases.to_vec())), [vec![5, 7]]);
+}
+
+#[test]
+fn a_mac_address_of_two_addresses_at_the_same_time_is_a_routers() {
+    let six = |last: u8| Address::v6([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+    let seen = |seen: &[(Address, u64)]| {
+        let census = Census::new(&Limits::default());
+        for (address, at) in seen {
+            let sample = Sample::new(1, 77).offers(&modern()).at(at * 1_000);
+            let of_router = |record: &mut FlowRecord| {
+                (record.client.ip, record.client.mac) = (*address, Some(mac(9)));
+            };
+            census.add(&sample.with(of_router).0);
+        }
+        hosts(&census.snapshot())
+    };
+    // One after the other; with an IPv6 address all the time.
+    assert_eq!(seen(&[(ip(1), 0), (ip(1), 8), (ip(2), 9), (ip(2), 20)]), [vec![1, 2]]);
+    assert_eq!(seen(&[(ip(1), 0), (six(2), 4), (six(3), 5), (ip(1), 8)]), [vec![1, 2, 3]]);
+    // In between each other, or within.
+    assert_eq!(seen(&[(ip(1), 0), (ip(2), 4), (ip(1), 8), (ip(2), 9)]), [vec![1], vec![2]]);
+    assert_eq!(seen(&[(ip(1), 0), (ip(2), 4), (ip(1), 8)]), [vec![1], vec![2]]);
+    assert_eq!(seen(&[(ip(1), 0), (ip(2), 4), (ip(3), 5), (ip(1), 8)]).len(), 3);
+    // Its own IPv6 address is not known from those behind it.
+    assert_eq!(seen(&[(ip(1), 0), (ip(2), 4), (six(3), 5), (ip(1), 8)]).len(), 3);
 }
 
 #[test]
@@ -86,7 +113,15 @@ fn a_name_that_a_host_gives_itself_proves_it_and_one_by_dns_does_not() {
         let one = hosts(&both(*source)).len() == 1;
         assert_eq!(one, *source != NameSource::Dns, "{source:?}");
     }
-    // Two that are called alike.
+    // Two that are called alike, and are there at the same time.
+    let alike = Census::new(&Limits::default());
+    for (host, at) in [(5, 0), (7, 1), (5, 2)] {
+        let sample = Sample::new(host, 77).offers(&modern()).at(at);
+        alike.add(&sample.with(|record| record.client.mac = None).0);
+        alike.name_address(name(host, "iphone", NameSource::Mdns), Timestamp::new(START, 0));
+    }
+    assert_eq!(hosts(&alike.snapshot()).len(), 2);
+    // Two whose MAC addresses tell them apart.
     let named = vec![name(5, "iphone", NameSource::Mdns), name(7, "iphone", NameSource::Mdns)];
     let two = census(&[(5, Some(mac(1))), (7, Some(mac(2)))], named.clone());
     assert_eq!(hosts(&two).len(), 2);
