@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// Written aside under a name of its own, and renamed to the wanted one when it is complete. Where
 /// the wanted name is a device or a FIFO it is written to directly.
@@ -28,7 +31,13 @@ impl OutputFile {
         name.push(format!(".{}.partial", std::process::id()));
         let aside = path.with_file_name(name);
         loop {
-            let file = File::create(&aside)?;
+            // A link that somebody else put there in a shared folder is not followed.
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+                .open(&aside)?;
             keep_rights(&file, fs::metadata(&path));
             // Whoever tidies up leaves alone what is locked; where a file system knows no locks, so
             // does it what it cannot lock.
@@ -149,6 +158,17 @@ mod tests {
         file.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"{}\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["report.json", "other"].map(|name| folder.path().join(name));
+        fs::write(&other, "precious").unwrap();
+        let name = format!(".report.json.{}.partial", std::process::id());
+        std::os::unix::fs::symlink(&other, folder.path().join(name)).unwrap();
+        assert!(OutputFile::create(&path).is_err());
+        assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
     }
 
     #[test]
