@@ -14,7 +14,7 @@ use crate::record::{FlowRecord, Outcome, Sides};
 use crate::tls::Transport;
 
 /// Define the counters twice: as atomics that workers add to, and as the numbers of a snapshot.
-macro_rules! counters {
+macro_rules! coverage {
     ($($(#[$meta:meta])* $name:ident: $test:expr,)*) => {
         /// Counters of a census that is still growing.
         #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ macro_rules! counters {
     };
 }
 
-counters! {
+coverage! {
     /// All connections of which a handshake message or an alert was seen.
     connections: |_| true,
     /// Their handshakes were established.

@@ -156,8 +156,8 @@ impl Identity {
     }
 }
 
-/// Whether two of these addresses were in use at the same time. A host that changes its IPv4 address has
-/// one after the other; of IPv6 many have several at once.
+/// Whether two of these IPv4 addresses were in use at the same time, each from its first connection to its
+/// last. A host that changes its address has one after the other; of IPv6 many have several at once.
 fn at_once<'a>(snapshot: &Snapshot, addresses: impl IntoIterator<Item = &'a Address>) -> bool {
     let used = |address: &Address| {
         let place = snapshot.hosts.binary_search_by_key(address, |(ip, _)| *ip).ok()?;
