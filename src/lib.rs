@@ -35,7 +35,7 @@
 //!
 //! | layer | module | what it is for |
 //! | --- | --- | --- |
-//! | 0 | `ascii`, [`bytes`], [`clock`], `counters`, [`json`], [`limits`], `memory`, `prefetch` | short text that is put together in place; the one byte cursor; capture time; numbers that are added up; JSON text; every bound that a peer could push against; pages of memory; memory that is asked for early |
+//! | 0 | `ascii`, [`bytes`], [`clock`], `cores`, `counters`, [`json`], [`limits`], `memory`, `prefetch` | short text that is put together in place; the one byte cursor; capture time; where threads run; numbers that are added up; JSON text; every bound that a peer could push against; pages of memory; memory that is asked for early |
 //! | 1 | [`capture`] | where frames come from |
 //! | 2 | [`packet`] | frame → segment or datagram, or the reason why not |
 //! | 3 | [`flow`] | segments → ordered byte streams; datagrams → flows |
@@ -71,6 +71,7 @@ pub mod capture;
 pub mod census;
 pub mod cli;
 pub mod clock;
+mod cores;
 mod counters;
 pub mod flow;
 pub mod json;

@@ -12,12 +12,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ascii", &[]),
     ("bytes", &[]),
     ("clock", &["ascii"]),
+    ("cores", &[]),
     ("counters", &[]),
     ("json", &["ascii"]),
     ("limits", &[]),
     ("memory", &[]),
     ("prefetch", &[]),
-    ("capture", &["bytes", "clock", "counters", "limits", "prefetch"]),
+    ("capture", &["bytes", "clock", "cores", "counters", "limits", "prefetch"]),
     ("packet", &["ascii", "bytes", "clock", "limits", "capture"]),
     ("flow", &["bytes", "clock", "counters", "limits", "prefetch", "packet"]),
     ("naming", &["bytes", "clock", "limits", "packet"]),
@@ -31,7 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("census", &["bytes", "clock", "json", "limits", "naming", "packet", "tls", "x509", "record"]),
     ("policy", &["clock", "limits", "packet", "tls", "x509", "record", "census", "recognise"]),
     ("recognise", &["clock", "limits", "tls", "x509", "record"]),
-    ("sink", &["clock", "limits", "record"]),
+    ("sink", &["clock", "cores", "limits", "record"]),
     (
         "report",
         &[

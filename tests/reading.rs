@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
@@ -123,6 +124,62 @@ fn a_stream_that_is_ended_is_whole() {
     let output = stopped(command, stdin);
     assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
     assert!(!stdout(&output).contains("stopped"), "{}", stdout(&output));
+}
+
+/// The cores that threads may run on, as the system writes them, and how many may run on the same.
+#[cfg(target_os = "linux")]
+fn cores_of_threads(process: &str) -> BTreeMap<String, usize> {
+    let mut cores = BTreeMap::new();
+    for thread in fs::read_dir(format!("/proc/{process}/task")).unwrap() {
+        // It may have ended by now.
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap_or_default();
+        if let Some(those) = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:")) {
+            *cores.entry(those.trim().to_owned()).or_default() += 1;
+        }
+    }
+    cores
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_follows_packets_has_a_core_for_itself() {
+    use std::io::Write;
+    let count = |cores: &str| -> u32 {
+        cores.chars().filter_map(|digit| digit.to_digit(16)).map(u32::count_ones).sum()
+    };
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let (all, _) = cores_of_threads("self").pop_first().unwrap();
+    if cores < 2 || count(&all) as usize != cores {
+        eprintln!("skipped: there is one core, or not all of the time of several may be used");
+        return;
+    }
+    let capture = fs::read(common::project(CURL)).unwrap();
+    let (begin, rest) = capture.split_at(capture.len() / 2);
+    // Who follows packets; and workers, one less than threads, with who reads ahead.
+    let several = vec![(1, 1), (count(&all) - 1, cores)];
+    for (threads, expected) in [(1, vec![]), (cores, several)] {
+        let mut command = program();
+        command.args(["read", "-", "--threads", &threads.to_string()]).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stream = child.stdin.take().unwrap();
+        stream.write_all(begin).unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..if threads > 1 { 100 } else { 10 } {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            let mut groups = cores_of_threads(&child.id().to_string());
+            groups.remove(&all);
+            seen = groups.iter().map(|(cores, threads)| (count(cores), *threads)).collect();
+            seen.sort_by_key(|(_, threads)| *threads);
+            if threads > 1 && seen == expected {
+                break;
+            }
+        }
+        stream.write_all(rest).unwrap();
+        drop(stream);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+        assert_eq!(seen, expected, "{threads} threads");
+    }
 }
 
 /// Let a program end by itself, for five seconds.

@@ -37,6 +37,7 @@ use super::reader::Reader;
 use super::walk::Walk;
 use super::{CaptureStats, Error, Frame, LinkType, Offset, Poll};
 use crate::clock::Timestamp;
+use crate::cores::Beside;
 use crate::prefetch::prefetch_range;
 
 /// Blocks of the thread that go round. Of 3 to 8 none were faster than others by more than runs differ.
@@ -145,7 +146,9 @@ impl Ahead {
     pub(super) fn start(reader: Box<Reader>) -> Result<Self, Box<Reader>> {
         // Given to the thread once it is there, so that nothing is lost if there is none.
         let (begin, begun) = bounded::<(Arc<Shared>, Option<Input>)>(1);
+        let beside = Beside::this();
         let thread = thread::Builder::new().name("read ahead".to_owned()).spawn(move || {
+            beside.keep();
             if let Ok((shared, mut input)) = begun.recv() {
                 while let Some((number, block)) = shared.wait_for_room() {
                     shared.read(number, block, input.as_mut());

@@ -36,6 +36,7 @@ use crate::capture::filter::Filter;
 use crate::capture::paths::Input;
 use crate::census::Census;
 use crate::clock::Timestamp;
+use crate::cores::Cores;
 use crate::limits::Limits;
 use crate::naming::Heard;
 use crate::policy::Policy;
@@ -149,7 +150,11 @@ pub fn read_some<'c, S: Sink + Send>(
         run_alone(settings, add, sink, progress, capture)
     } else {
         // Who follows the packets does the work of a worker where all of those are behind.
-        let threads = Threads { captures: 1, workers: settings.threads.saturating_sub(1) };
+        let threads = Threads {
+            captures: 1,
+            workers: settings.threads.saturating_sub(1),
+            cores: Cores::share(settings.threads),
+        };
         run(settings, add, sink, progress, threads, |empty, full, help| {
             capture(Batcher::beside(empty, full, Arc::default()).helping(help))
         })
@@ -194,6 +199,8 @@ fn run_alone<S: Sink + Send, T: Default + Send>(
 struct Threads {
     captures: usize,
     workers: usize,
+    /// Where they run, if that is not left to the system.
+    cores: Option<Cores>,
 }
 
 /// Run workers and the writer beside `capture`, which in some threads takes empty batches and gives full
@@ -204,7 +211,7 @@ fn run<S: Sink + Send, T: Default + Send>(
     census: Option<Recorder<'_>>,
     sink: Option<&mut S>,
     progress: &Progress,
-    Threads { captures, workers }: Threads,
+    Threads { captures, workers, cores }: Threads,
     capture: impl FnOnce(Receiver<Batch>, Sender<Batch>, Help<'_>) -> T + Send,
 ) -> (T, Option<std::io::Error>) {
     let certificates = CertificateCache::new(&settings.limits);
@@ -224,6 +231,7 @@ fn run<S: Sink + Send, T: Default + Send>(
         let (worker, writer) = (&worker, &writer);
         let waiting = full_rx.clone();
         let capture = scope.spawn(move || {
+            cores.inspect(Cores::keep_one);
             let mut helper = None;
             let help = move || {
                 let Ok(mut batch) = waiting.try_recv() else { return false };
@@ -235,7 +243,10 @@ fn run<S: Sink + Send, T: Default + Send>(
         });
         for _ in 0..workers {
             let full_rx = full_rx.clone();
-            scope.spawn(move || worker().run(&full_rx, writer));
+            scope.spawn(move || {
+                cores.inspect(Cores::keep_off);
+                worker().run(&full_rx, writer);
+            });
         }
         drop(full_rx);
         capture.join().unwrap_or_default()

@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, RecvError, Sender, bounded};
 
 use super::OutputFile;
+use crate::cores;
 
 /// Bytes that are written at once, in as many pages as virtual disks take with one request: of one page more
 /// they would be told twice as often.
@@ -158,9 +159,11 @@ impl Beside {
         direct(file, true).ok()?;
         let (full, full_rx) = bounded(BLOCKS.saturating_add(1));
         let (empty_tx, empty) = bounded(BLOCKS.saturating_add(1));
-        let writing = thread::Builder::new()
-            .name("writing".to_owned())
-            .spawn(move || write_blocks(&own, &full_rx, &empty_tx));
+        let beside = cores::Beside::this();
+        let writing = thread::Builder::new().name("writing".to_owned()).spawn(move || {
+            beside.keep();
+            write_blocks(&own, &full_rx, &empty_tx)
+        });
         if writing.is_err() {
             // There can be no more threads: through the cache then.
             let _ = direct(file, false);

@@ -92,7 +92,8 @@ pub fn live<S: Sink + Send>(
         Fact::Heard(source, heard) => watch.hear(source, heard),
     };
     // Who captures does nothing else.
-    let threads = Threads { captures: sources.len(), workers: settings.threads };
+    // Whatever else runs where it watches has the same right to every core.
+    let threads = Threads { captures: sources.len(), workers: settings.threads, cores: None };
     let ((), output) = run(settings, Some(&add), sink, progress, threads, |empty, full, _| {
         thread::scope(|scope| {
             for (source, report) in sources.into_iter().zip(watch.members()) {
