@@ -2,8 +2,8 @@
 //!
 //! Of the threads that read captures one is waited for most: the one that follows the packets. Left to itself
 //! the system lets others run in its place now and then, and moves it to another core, where nothing of what
-//! it keeps of its connections is near. So it has a core for itself where there are no more of them than
-//! threads. Where there are more, the system finds a free one for each.
+//! it keeps of its connections is near. So it has one for itself where there are two. Where there are more the
+//! system finds a free one for it, and knows better which are fast.
 //!
 //! Only Linux is asked. Where it does not answer, all works as well.
 
@@ -19,7 +19,7 @@ thread_local! {
     static REST: Cell<Option<CpuSet>> = const { Cell::new(None) };
 }
 
-/// How the cores that may be used are shared out: one for one thread, the rest for all others.
+/// How two cores are shared out: one for one thread, the rest for all others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cores {
     #[cfg(target_os = "linux")]
@@ -29,16 +29,15 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    /// For this many threads that compute. None if there are more cores, or but one.
-    pub(crate) fn share(threads: usize) -> Option<Self> {
+    /// The two that may be used. None if they are more or fewer.
+    pub(crate) fn share() -> Option<Self> {
         #[cfg(target_os = "linux")]
         {
             let all = sched_getaffinity(None).ok()?;
-            let count = usize::try_from(all.count()).ok()?;
             // The core that the caller runs on, who is going to wait: who has one for itself in another process
             // that began at the same time has another one.
             let here = sched_getcpu();
-            if count < 2 || count > threads || here >= CpuSet::MAX_CPU || !all.is_set(here) {
+            if all.count() != 2 || here >= CpuSet::MAX_CPU || !all.is_set(here) {
                 return None;
             }
             let (mut one, mut rest) = (CpuSet::new(), all);
@@ -48,7 +47,6 @@ impl Cores {
         }
         #[cfg(not(target_os = "linux"))]
         {
-            let _ = threads;
             None
         }
     }
@@ -102,49 +100,42 @@ mod tests {
 
     use super::*;
 
-    fn allowed() -> rustix::io::Result<CpuSet> {
-        sched_getaffinity(None)
-    }
-
-    #[test]
-    fn one_thread_has_a_core_and_all_others_the_rest() {
-        let all = allowed().unwrap();
-        let count = usize::try_from(all.count()).unwrap();
-        let Some(cores) = Cores::share(count) else {
-            assert!(count < 2);
-            return;
-        };
-        // Where one runs that is started here.
-        let beside = || {
-            let beside = Beside::this();
-            let settled = move || {
-                beside.keep();
-                allowed()
-            };
-            thread::spawn(settled).join().unwrap()
-        };
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                cores.keep_one();
-                assert_eq!((allowed(), beside()), (Ok(cores.one), Ok(cores.rest)));
-            });
-            scope.spawn(|| {
-                cores.keep_off();
-                assert_eq!((allowed(), beside()), (Ok(cores.rest), Ok(cores.rest)));
-            });
+    /// The cores of the calling thread, and those of one that it starts to work beside it.
+    fn both() -> (rustix::io::Result<CpuSet>, rustix::io::Result<CpuSet>) {
+        let beside = Beside::this();
+        let started = thread::spawn(move || {
+            beside.keep();
+            sched_getaffinity(None)
         });
-        assert_eq!(cores.one.count(), 1);
-        assert_eq!(usize::try_from(cores.rest.count()).unwrap(), count - 1);
-        assert_eq!(
-            (allowed(), beside()),
-            (Ok(all), Ok(all)),
-            "who shared them out runs where it ran"
-        );
+        (sched_getaffinity(None), started.join().unwrap_or(Err(rustix::io::Errno::SRCH)))
     }
 
     #[test]
-    fn with_more_cores_than_threads_the_system_finds_free_ones() {
-        assert!(Cores::share(1).is_none());
-        assert!(Cores::share(0).is_none());
+    fn one_thread_has_one_of_two_cores_and_all_others_have_the_other() {
+        let all = sched_getaffinity(None).unwrap();
+        let mut those = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
+        let mut few = CpuSet::new();
+        for count in 1..=3 {
+            let Some(core) = those.next() else { break };
+            few.set(core);
+            sched_setaffinity(None, &few).unwrap();
+            let Some(cores) = Cores::share() else {
+                assert_ne!(count, 2);
+                continue;
+            };
+            assert_eq!((count, cores.one.count(), cores.rest.count()), (2, 1, 1));
+            assert_ne!(cores.one, cores.rest);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    cores.keep_one();
+                    assert_eq!(both(), (Ok(cores.one), Ok(cores.rest)));
+                });
+                scope.spawn(|| {
+                    cores.keep_off();
+                    assert_eq!(both(), (Ok(cores.rest), Ok(cores.rest)));
+                });
+            });
+            assert_eq!(both(), (Ok(few), Ok(few)), "who shared them out runs where it ran");
+        }
     }
 }

@@ -126,9 +126,9 @@ fn a_stream_that_is_ended_is_whole() {
     assert!(!stdout(&output).contains("stopped"), "{}", stdout(&output));
 }
 
-/// The cores that threads may run on, as the system writes them, and how many may run on the same.
+/// How many threads of a process may run on which cores, as the system writes them.
 #[cfg(target_os = "linux")]
-fn cores_of_threads(process: &str) -> BTreeMap<String, usize> {
+fn cores_of_threads(process: u32) -> BTreeMap<String, usize> {
     let mut cores = BTreeMap::new();
     for thread in fs::read_dir(format!("/proc/{process}/task")).unwrap() {
         // It may have ended by now.
@@ -142,35 +142,45 @@ fn cores_of_threads(process: &str) -> BTreeMap<String, usize> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_follows_packets_has_a_core_for_itself() {
+fn of_two_cores_who_follows_packets_has_one_for_itself() {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     use std::io::Write;
-    let count = |cores: &str| -> u32 {
-        cores.chars().filter_map(|digit| digit.to_digit(16)).map(u32::count_ones).sum()
-    };
-    let cores = std::thread::available_parallelism().unwrap().get();
-    let (all, _) = cores_of_threads("self").pop_first().unwrap();
-    if cores < 2 || count(&all) as usize != cores {
-        eprintln!("skipped: there is one core, or not all of the time of several may be used");
+    let all = sched_getaffinity(None).unwrap();
+    let mut two = CpuSet::new();
+    for core in (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core)).take(2) {
+        two.set(core);
+    }
+    if two.count() < 2 {
+        eprintln!("skipped: there is but one core");
         return;
     }
+    // For this thread, and for the programs that it starts.
+    sched_setaffinity(None, &two).unwrap();
     let capture = fs::read(common::project(CURL)).unwrap();
     let (begin, rest) = capture.split_at(capture.len() / 2);
-    // Who follows packets; and workers, one less than threads, with who reads ahead.
-    let several = vec![(1, 1), (count(&all) - 1, cores)];
-    for (threads, expected) in [(1, vec![]), (cores, several)] {
+    // Who follows packets; and workers, of which there is one less than threads, with who reads ahead.
+    for (threads, expected) in [("1", vec![]), ("2", vec![1, 2]), ("4", vec![1, 4])] {
         let mut command = program();
-        command.args(["read", "-", "--threads", &threads.to_string()]).stdin(Stdio::piped());
+        command.args(["read", "-", "--threads", threads]).stdin(Stdio::piped());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stream = child.stdin.take().unwrap();
         stream.write_all(begin).unwrap();
         let mut seen = Vec::new();
-        for _ in 0..if threads > 1 { 100 } else { 10 } {
+        for _ in 0..if expected.is_empty() { 10 } else { 100 } {
             std::thread::sleep(std::time::Duration::from_millis(50));
-            let mut groups = cores_of_threads(&child.id().to_string());
-            groups.remove(&all);
-            seen = groups.iter().map(|(cores, threads)| (count(cores), *threads)).collect();
-            seen.sort_by_key(|(_, threads)| *threads);
-            if threads > 1 && seen == expected {
+            let mut cores = cores_of_threads(child.id());
+            // The thread that reads no packets may run on both.
+            cores.retain(|cores, _| {
+                cores
+                    .chars()
+                    .filter_map(|digit| digit.to_digit(16))
+                    .map(u32::count_ones)
+                    .sum::<u32>()
+                    == 1
+            });
+            seen = cores.into_values().collect();
+            seen.sort_unstable();
+            if !expected.is_empty() && seen == expected {
                 break;
             }
         }

@@ -153,7 +153,7 @@ pub fn read_some<'c, S: Sink + Send>(
         let threads = Threads {
             captures: 1,
             workers: settings.threads.saturating_sub(1),
-            cores: Cores::share(settings.threads),
+            cores: Cores::share(),
         };
         run(settings, add, sink, progress, threads, |empty, full, help| {
             capture(Batcher::beside(empty, full, Arc::default()).helping(help))
