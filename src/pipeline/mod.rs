@@ -231,7 +231,9 @@ fn run<S: Sink + Send, T: Default + Send>(
         let (worker, writer) = (&worker, &writer);
         let waiting = full_rx.clone();
         let capture = scope.spawn(move || {
-            cores.inspect(Cores::keep_one);
+            if let Some(cores) = cores {
+                cores.keep_one();
+            }
             let mut helper = None;
             let help = move || {
                 let Ok(mut batch) = waiting.try_recv() else { return false };
@@ -244,7 +246,9 @@ fn run<S: Sink + Send, T: Default + Send>(
         for _ in 0..workers {
             let full_rx = full_rx.clone();
             scope.spawn(move || {
-                cores.inspect(Cores::keep_off);
+                if let Some(cores) = cores {
+                    cores.keep_off();
+                }
                 worker().run(&full_rx, writer);
             });
         }
