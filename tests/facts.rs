@@ -79,6 +79,43 @@ fn a_malformed_extension_hides_none_of_the_others() {
     }
 }
 
+/// What is kept of a hello to find its offer again: here the zero of server_name's type stands where the
+/// other hello has a group of zero.
+#[test]
+fn a_hello_is_not_taken_for_another_that_came_before_it() {
+    let straight = of("tls13-x25519.pcap");
+    let at = hello(&straight, 1);
+    let shares = |groups: &[[u8; 2]]| {
+        let shares: Vec<u8> = groups.iter().flat_map(|[a, b]| [*a, *b, 0, 1, 7]).collect();
+        let size = u8::try_from(shares.len()).unwrap();
+        [&[0, 0x33, 0, size + 2, 0, size][..], &shares].concat()
+    };
+    let name = [&[0, 0, 0, 9, 0, 7, 0, 0, 4][..], b"name"].concat();
+    let last = [0, 0x17, 0, 0];
+    let plain_hello = [shares(&[[0, 0x1d]]), name, last.to_vec()].concat();
+    let like_it = [shares(&[[0, 0x1d], [0, 0]]), last.to_vec()].concat();
+    let said = |port: u16, extensions: &[u8]| {
+        let mut packet = straight[at].clone();
+        packet.from.set_port(port);
+        let size = |size: usize| u16::try_from(size).unwrap().to_be_bytes();
+        let body = [&[3, 3][..], &[9; 32], &[0, 0, 2, 0x13, 1, 1, 0], &size(extensions.len())];
+        let body = [&body.concat(), extensions].concat();
+        let [head, long] = [[22, 3, 1], [1, 0, 0]];
+        let message = [&long[..2], &size(body.len()), &body].concat();
+        packet.payload = [&head[..], &size(message.len()), &message].concat();
+        packet
+    };
+    let alone = |packet: &Packet| records(std::slice::from_ref(packet))[0]["client_hello"].clone();
+    let both = [said(1111, &like_it), said(2222, &plain_hello)];
+    let found = records(&both);
+    assert_eq!(found.len(), 2);
+    for (record, packet) in found.iter().zip(&both) {
+        assert_eq!(record["client_hello"], alone(packet));
+    }
+    assert_eq!(found[1]["client_hello"]["extensions"], json!(["0x0033", "0x0000", "0x0017"]));
+    assert_eq!(found[1]["client_hello"]["key_shares"], json!(["0x001d"]));
+}
+
 /// TLS 1.3 says in an extension at its end that it is not TLS 1.2 (RFC 8446 §4.1.3).
 #[test]
 fn a_server_hello_that_was_cut_names_no_version_that_its_suite_does_not_have() {

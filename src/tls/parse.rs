@@ -151,7 +151,9 @@ impl HelloParser {
                     key.extend_from_slice(body);
                 }
                 ExtensionType::KEY_SHARE | ExtensionType::KEY_SHARE_DRAFT => {
+                    // Each is announced: groups may be zero, as the next extension's type may.
                     for group in key_shares(body) {
+                        key.push(1);
                         key.extend(group.0.to_be_bytes());
                     }
                     key.push(0);
