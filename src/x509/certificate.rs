@@ -141,8 +141,11 @@ impl Certificate {
         self.issuer = name::read(issuer.content);
         let validity = der::expect(&mut body, der::SEQUENCE).ok_or("the validity is missing")?;
         let mut dates = Reader::new(validity.content);
-        self.not_before = CertificateTime::read(&mut dates);
-        self.not_after = self.not_before.and_then(|_| CertificateTime::read(&mut dates));
+        // Each by itself: one that cannot be read hides nothing of the other.
+        [self.not_before, self.not_after] = std::array::from_fn(|_| {
+            let date = der::element(&mut dates)?;
+            CertificateTime::read(&mut Reader::new(date.whole))
+        });
         let subject = der::expect(&mut body, der::SEQUENCE).ok_or("the subject is missing")?;
         self.parts.subject = range(subject.content);
         self.subject = name::read(subject.content);

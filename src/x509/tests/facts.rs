@@ -66,6 +66,22 @@ fn the_schema_is_kept_to_the_letter() {
 }
 
 #[test]
+fn a_date_that_cannot_be_read_hides_none_of_the_other() {
+    let straight = certificate("leaf");
+    let text: &[u8] = b"200101000000Z";
+    let at = straight.der().windows(text.len()).position(|part| part == text).unwrap();
+    for (date, readable) in [(at, false), (at + 15, true)] {
+        let mut bent = straight.der().to_vec();
+        bent[date + 2..date + 4].copy_from_slice(b"13");
+        let bent = Certificate::parse(&bent);
+        assert_eq!(bent.not_before(), straight.not_before().filter(|_| readable), "{date}");
+        assert_eq!(bent.not_after(), straight.not_after().filter(|_| !readable), "{date}");
+        assert_eq!(bent.fault(), Some("the dates cannot be read"));
+        assert_eq!(bent.subject(), straight.subject());
+    }
+}
+
+#[test]
 fn extensions_are_read() {
     let leaf = certificate("leaf-aia");
     assert_eq!(leaf.ca_issuers(), Some("http://ca.fixture.test/issuing.cer"));
