@@ -4,6 +4,7 @@
 //! A message that was begun and not wholly seen comes out as what there is of it.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use super::codepoint::HandshakeType;
 use super::transcript::{Entry, Kind, Transcript};
@@ -65,11 +66,14 @@ pub enum What<'a> {
 pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>> {
     let mut events = Vec::with_capacity(20);
     let mut messages = [Messages::default(), Messages::default()];
-    for (entry, bytes) in transcript.entries() {
+    for (number, (entry, bytes)) in transcript.entries().enumerate() {
         let of_side = entry.side.of_mut(&mut messages);
         let event = |what| Event { side: entry.side, begun: entry.begun, ended: entry.ended, what };
         match entry.kind {
-            Kind::Handshake => of_side.push(entry, bytes, limits, &mut events),
+            Kind::Handshake => {
+                of_side.push(entry, bytes, limits, &mut events);
+                of_side.place = (events.len(), number);
+            }
             Kind::Alert => {
                 // RFC 5246 §6.2.1: one may be spread over records, as over segments.
                 let mut reader = Reader::new(bytes);
@@ -103,13 +107,16 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
             Kind::Dtls | Kind::Quic => {}
         }
     }
-    let whole = events.len();
-    for (of_side, side) in messages.iter_mut().zip([Side::Low, Side::High]) {
-        of_side.flush(side, &mut events);
-    }
-    if events.len() > whole {
-        // What was never completed stands where its last byte was seen.
-        events.sort_by_key(|event| event.ended);
+    // What was never completed stands where its last byte was seen, in order of capture: its times may
+    // go back. From behind, so that the places before hold.
+    let [low, high] = messages;
+    let mut rests = [(Side::Low, low), (Side::High, high)];
+    rests.sort_by_key(|(_, rest)| Reverse(rest.place));
+    for (side, mut rest) in rests {
+        let (place, _) = rest.place;
+        if let Some(event) = rest.take(side) {
+            events.insert(place.min(events.len()), event);
+        }
     }
     events
 }
@@ -120,6 +127,8 @@ struct Messages {
     buffer: Vec<u8>,
     begun: Timestamp,
     ended: Timestamp,
+    /// Events and entries before the end of what is in the buffer.
+    place: (usize, usize),
     /// The level of an alert whose description is still to come.
     alert: Option<u8>,
     /// Bytes of a message with a hole in it that are still to come, and of no use.
@@ -222,21 +231,17 @@ impl Messages {
         }
     }
 
-    /// What is there of a message that will not be whole.
     fn flush(&mut self, side: Side, events: &mut Vec<Event<'_>>) {
+        events.extend(self.take(side));
+    }
+
+    /// What is there of a message that will not be whole.
+    fn take(&mut self, side: Side) -> Option<Event<'static>> {
         let buffer = std::mem::take(&mut self.buffer);
-        if let [kind, _, _, _, body @ ..] = buffer.as_slice() {
-            events.push(Event {
-                side,
-                begun: self.begun,
-                ended: self.ended,
-                what: What::Message {
-                    kind: HandshakeType(*kind),
-                    body: Cow::Owned(body.to_vec()),
-                    whole: false,
-                },
-            });
-        }
+        let [kind, _, _, _, body @ ..] = buffer.as_slice() else { return None };
+        let (kind, body) = (HandshakeType(*kind), Cow::Owned(body.to_vec()));
+        let what = What::Message { kind, body, whole: false };
+        Some(Event { side, begun: self.begun, ended: self.ended, what })
     }
 }
 
@@ -342,6 +347,24 @@ mod tests {
         let transcript = transcript(&[(Side::High, Kind::Handshake, &[1, 0, 2, 0, 3, 3])]);
         let found = events(&transcript, &Limits::default());
         assert_eq!(kinds(&found), [(1, 2, false)]);
+    }
+
+    #[test]
+    fn what_is_cut_stands_where_its_end_was_captured_whatever_the_times_say() {
+        let limits = Limits::default();
+        let mut transcript = Transcript::default();
+        let parts: [(Side, Kind, &[u8]); 4] = [
+            (Side::High, Kind::Handshake, &[1, 0, 2, 0, 3, 3]),
+            (Side::Low, Kind::Alert, &[2, 40]),
+            (Side::Low, Kind::Handshake, &[0, 0, 0, 9]),
+            (Side::High, Kind::Alert, &[1, 0]),
+        ];
+        for (second, (side, kind, bytes)) in (1..).zip(parts) {
+            transcript.append(side, kind, Timestamp::new(9 - second, 0), bytes, &limits);
+        }
+        let seconds = |event: &Event<'_>| event.ended.as_secs();
+        let found: Vec<u64> = events(&transcript, &limits).iter().map(seconds).collect();
+        assert_eq!(found, [8, 7, 6, 5]);
     }
 
     #[test]
