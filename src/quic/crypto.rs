@@ -55,16 +55,17 @@ impl CryptoStream {
         self.whole > 0
     }
 
-    /// Add the bytes of a frame.
-    pub(crate) fn push(&mut self, offset: u64, bytes: &[u8], at: Timestamp) {
+    /// Add the bytes of a frame. Returns whether any of them may be new.
+    pub(crate) fn push(&mut self, offset: u64, bytes: &[u8], at: Timestamp) -> bool {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         if bytes.is_empty() || offset.saturating_add(bytes.len()) <= self.pieces.prefix() {
             self.pieces.compare(offset, bytes);
-            return; // Sent again.
+            return false; // Sent again.
         }
         self.begun.get_or_insert(at);
         self.ended = at;
         self.pieces.insert_copy(offset, bytes);
+        true
     }
 
     /// The next message, if it is whole.

@@ -30,6 +30,8 @@ mod packet;
 mod version;
 mod watch;
 
+use std::cmp::Reverse;
+
 use self::crypto::CryptoStream;
 use self::frame::{Frame, next_frame};
 use self::keys::InitialKeys;
@@ -51,6 +53,8 @@ pub fn events<'a>(transcript: &'a Transcript, limits: &Limits) -> Vec<Event<'a>>
         deferred: Vec::new(),
         closed: [false; 2],
         unopened: [None; 2],
+        places: [(0, 0); 2],
+        packets: 0,
         events: Vec::new(),
         buffer: Vec::new(),
     };
@@ -80,6 +84,10 @@ struct Reading<'a, 'l> {
     closed: [bool; 2],
     /// The first packet of this end that could not be opened.
     unopened: [Option<&'a Entry>; 2],
+    /// Events and packets before the end of what this end's CRYPTO frames brought.
+    places: [(usize, usize); 2],
+    /// Packets that were read.
+    packets: usize,
     events: Vec<Event<'a>>,
     buffer: Vec<u8>,
 }
@@ -213,11 +221,16 @@ impl<'a> Reading<'a, '_> {
 
     fn read(&mut self, entry: &Entry, payload: &[u8], framing: Framing) {
         let side = entry.side;
+        self.packets = self.packets.saturating_add(1);
         let mut reader = Reader::new(payload);
         while let Some(frame) = next_frame(&mut reader, framing) {
             match frame {
                 Frame::Crypto { offset, bytes } => {
-                    side.of_mut(&mut self.streams).push(offset, bytes, entry.begun);
+                    let stream = side.of_mut(&mut self.streams);
+                    if stream.push(offset, bytes, entry.begun) {
+                        self.events.extend(std::iter::from_fn(|| stream.message(side)));
+                        *side.of_mut(&mut self.places) = (self.events.len(), self.packets);
+                    }
                 }
                 Frame::Close { code } if CRYPTO_ERRORS.contains(&code) => {
                     let closed = side.of_mut(&mut self.closed);
@@ -230,10 +243,6 @@ impl<'a> Reading<'a, '_> {
                 Frame::Close { .. } | Frame::Other => {}
             }
         }
-        let stream = side.of_mut(&mut self.streams);
-        while let Some(event) = stream.message(side) {
-            self.events.push(event);
-        }
     }
 
     fn add(&mut self, entry: &Entry, what: What<'a>) {
@@ -245,12 +254,17 @@ impl<'a> Reading<'a, '_> {
         for (entry, _) in std::mem::take(&mut self.deferred) {
             entry.side.of_mut(&mut self.unopened).get_or_insert(entry);
         }
-        for side in [Side::Low, Side::High] {
+        // What was never completed stands where its last part was seen. From behind, so that the places
+        // before hold.
+        let mut sides = [Side::Low, Side::High];
+        sides.sort_by_key(|side| Reverse(*side.of(&self.places)));
+        for side in sides {
             let stream = side.of(&self.streams);
             let spoke = stream.spoke();
             let contradicted = stream.is_contradicted();
             if let Some(event) = stream.rest(side) {
-                self.events.push(event);
+                let (place, _) = *side.of(&self.places);
+                self.events.insert(place.min(self.events.len()), event);
             } else if !spoke && let Some(entry) = *side.of(&self.unopened) {
                 self.add(entry, What::Lost);
             }

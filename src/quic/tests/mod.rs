@@ -304,6 +304,31 @@ fn a_refusal_in_the_clear_is_an_alert() {
 }
 
 #[test]
+fn what_is_cut_stands_where_it_was_captured() {
+    let maker = Maker::new(V1, b"original");
+    let crypto = hello(&CLIENT_HELLO);
+    let whole = establish(&maker);
+    // All of the hello but its end, which is in a packet that was lost.
+    let part = [&[6, 0, 0x40, 100][..], &crypto[4..104]].concat();
+    let cut = [&[(true, maker.client(0, &part))], &whole[1..]].concat();
+    assert_eq!(stories(&cut), ["PseE"]);
+    // Nor do copies of what was seen move it.
+    let again = (true, maker.client(1, &part));
+    let cut = [&cut[..2], &[again], &cut[2..]].concat();
+    assert_eq!(stories(&cut), ["PseE"]);
+}
+
+#[test]
+fn what_a_packet_says_comes_in_its_order() {
+    let maker = Maker::new(V1, b"original");
+    let datagrams = [
+        (true, maker.client(0, &hello(&CLIENT_HELLO))),
+        (false, maker.server(0, &[hello(&SERVER_HELLO), hex("1c41280000")].concat())),
+    ];
+    assert_eq!(stories(&datagrams), ["Csl"]);
+}
+
+#[test]
 fn one_direction_is_enough() {
     let datagrams = establish(&Maker::new(V1, b"original"));
     let client: Vec<_> = datagrams.into_iter().filter(|(from_client, _)| *from_client).collect();
