@@ -251,6 +251,22 @@ fn what_closes_a_session_of_tls_1_3_is_no_refusal_where_its_handshake_was_not_se
     }
 }
 
+/// What a server says when it closes is as long as an alert that refuses.
+#[test]
+fn a_finished_that_was_not_captured_is_missed_where_the_end_of_its_stream_was() {
+    let whole = of("gnutls.pcap");
+    let from = whole[hello(&whole, 1)].from;
+    let mut lossy = whole.clone();
+    lossy.retain(|packet| packet.from != from || !matches!(packet.payload[..], [23, ..]));
+    assert_eq!(lossy.len() + 1, whole.len());
+    let record = &records(&lossy)[0];
+    assert_eq!(record["history"], "CsidI");
+    assert_eq!(record["alerts"], json!([]));
+    assert_eq!(record["outcome"], "reset");
+    assert_eq!(record["seen"]["gaps"], 1);
+    assert_eq!(record["seen"]["truncated"], true);
+}
+
 #[test]
 fn words_that_a_server_of_tls_answers_with_an_alert_do_not_start_it() {
     let whole = of("refused-version.pcap");

@@ -15,6 +15,7 @@
 //! beginning](Start) is taken for one; any other waits, like behind a hole of unknown length.
 
 use super::overlap::Overlaps;
+use super::syn::REACH;
 use super::waiting::{Held, Waiting};
 use super::{Run, short};
 use crate::clock::Timestamp;
@@ -194,6 +195,13 @@ impl StreamAssembler {
         while !self.held.is_empty() {
             self.skip_hole(receiver);
         }
+        // What its sender sent before it ended was not captured to the end.
+        if let (Some(next), Some(end)) = (self.next, self.end)
+            && let missing @ 1..REACH = end.offset_from(next)
+        {
+            receiver.receive(Chunk::Gap(missing.unsigned_abs().into()));
+            self.next = Some(end);
+        }
     }
 
     /// Bytes that wait behind holes.
@@ -367,6 +375,24 @@ mod tests {
     fn a_hole_that_is_never_filled_is_a_gap() {
         assert_eq!(assemble(true, &[(0, "ab"), (5, "fg")]), "ab~3~fg");
         assert_eq!(assemble(false, &[(5, "fg")]), "~0~fg");
+    }
+
+    #[test]
+    fn what_is_missing_before_the_end_is_a_gap() {
+        let limits = Limits::default();
+        for (end, gaps) in [(3, &[][..]), (5, &[2]), (1, &[]), (1 << 30, &[])] {
+            let mut stream = StreamAssembler::default();
+            let mut found = Vec::new();
+            let mut deliver = |chunk: Chunk<'_>| match chunk {
+                Chunk::Data(_) => {}
+                Chunk::Gap(missing) => found.push(missing),
+            };
+            stream.begin(BASE);
+            stream.push(BASE, b"abc", 0, Timestamp::default(), &limits, &mut deliver);
+            stream.end_at(BASE.plus(end));
+            stream.flush(&mut deliver);
+            assert_eq!(found, gaps, "{end}");
+        }
     }
 
     #[test]
