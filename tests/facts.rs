@@ -128,6 +128,7 @@ fn a_server_hello_that_was_cut_names_no_version_that_its_suite_does_not_have() {
         cut[at].payload.truncate(kept);
         let found = &records(&cut)[0]["server_hello"];
         assert!(found.is_null() || found["version"] == "TLS1.3", "{kept}: {found}");
+        assert!(found["ja3s"].is_null(), "the fingerprint of half a hello: {kept}");
         named += usize::from(!found.is_null());
     }
     assert!(named > 30, "{named}");

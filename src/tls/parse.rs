@@ -151,9 +151,8 @@ impl HelloParser {
                     key.extend_from_slice(body);
                 }
                 ExtensionType::KEY_SHARE | ExtensionType::KEY_SHARE_DRAFT => {
-                    // Each is announced: groups may be zero, as the next extension's type may.
                     for group in key_shares(body) {
-                        key.push(1);
+                        key.push(1); // A group may be zero, as the next extension's type may.
                         key.extend(group.0.to_be_bytes());
                     }
                     key.push(0);
@@ -362,6 +361,8 @@ struct Answer<'a> {
     negotiated: ProtocolVersion,
     retry: bool,
     sentinel: Option<ProtocolVersion>,
+    /// Nothing is missing.
+    whole: bool,
 }
 
 impl<'a> Answer<'a> {
@@ -383,15 +384,12 @@ impl<'a> Answer<'a> {
         let selected = extensions
             .find(ExtensionType::SUPPORTED_VERSIONS)
             .and_then(|body| Reader::new(body).u16());
+        // The extension that says so was cut off, but its suites are of no other version.
+        let is_cut_13 = !whole && CipherSuite::new(suite).is_tls13();
         let negotiated = match (selected, ProtocolVersion(version)) {
             (Some(selected), _) => ProtocolVersion(selected),
-            // The extension that says so was cut off, but its suites are of no other version.
-            (None, ProtocolVersion::TLS1_2) if !whole && CipherSuite::new(suite).is_tls13() => {
-                ProtocolVersion::TLS1_3
-            }
-            (None, ProtocolVersion::DTLS1_2) if !whole && CipherSuite::new(suite).is_tls13() => {
-                ProtocolVersion::DTLS1_3
-            }
+            (None, ProtocolVersion::TLS1_2) if is_cut_13 => ProtocolVersion::TLS1_3,
+            (None, ProtocolVersion::DTLS1_2) if is_cut_13 => ProtocolVersion::DTLS1_3,
             (None, version) => version,
         };
         Some(Self {
@@ -402,6 +400,7 @@ impl<'a> Answer<'a> {
             negotiated,
             retry: *random == HELLO_RETRY_REQUEST,
             sentinel: sentinel(negotiated, random),
+            whole,
         })
     }
 
@@ -412,7 +411,7 @@ impl<'a> Answer<'a> {
         for code in [self.version.0, self.suite, self.negotiated.0, sentinel.0] {
             key.extend(code.to_be_bytes());
         }
-        key.push(u8::from(self.retry));
+        key.push(u8::from(self.retry) | u8::from(self.whole) << 1);
         for (kind, body) in &self.extensions.list {
             key.extend(kind.0.to_be_bytes());
             match *kind {
@@ -440,11 +439,13 @@ impl ServerHello {
             .or_else(|| extensions.find(ExtensionType::KEY_SHARE_DRAFT))
             .and_then(|body| Reader::new(body).u16())
             .map(NamedGroup);
+        // Of half a hello it would be that of another one.
+        let ja3s = answer.whole.then(|| fingerprint::ja3s(answer.version, answer.suite, &kinds));
         Self {
             version: answer.negotiated,
             cipher_suite: Some(CipherSuite::new(answer.suite)),
             group,
-            ja3s: fingerprint::ja3s(answer.version, answer.suite, &kinds),
+            ja3s: ja3s.unwrap_or_default(),
             extensions: kinds,
             alpn: extensions
                 .find(ExtensionType::ALPN)
