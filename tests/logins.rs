@@ -230,6 +230,25 @@ fn one_direction_is_enough_for_what_was_said_in_it() {
     assert_eq!(server[0]["client"]["mac"], Value::Null, "a group's address is nobody's");
 }
 
+/// A challenge whose request was lost has the State that the next request sends back.
+#[test]
+fn a_packet_of_radius_that_was_lost_makes_no_other_log_in() {
+    for name in RADIUS {
+        let (head, mut all) = packets(name);
+        all.retain(|packet| packet.1[12..14] == [8, 0]);
+        let whole = records("whole", &head, &all);
+        for lost in 0..all.len() {
+            let mut rest = all.clone();
+            rest.remove(lost);
+            let found = records("rest", &head, &rest);
+            assert_eq!(found.len(), whole.len(), "{name} without {lost}");
+            for (found, whole) in found.iter().zip(&whole) {
+                assert_eq!(found["client"], whole["client"], "{name} without {lost}");
+            }
+        }
+    }
+}
+
 #[test]
 fn radius_is_recognised_on_any_port() {
     let (head, mut packets) = packets("peap-radius.pcap");

@@ -121,12 +121,13 @@ impl LoginTable {
     /// The log-in that a packet of RADIUS belongs to.
     fn locate(&mut self, round: &Round, finish: &mut impl FnMut(FinishedLogin)) -> Option<u32> {
         let asked = self.find_named(&round.request, round.at, finish);
-        if round.party == Party::Server {
-            return asked;
-        }
         // RFC 2865 §5.24: State is sent back as it was received. The next request may go out from
         // another port, or to another server.
         let state = round.state.and_then(|state| self.find_named(&state, round.at, finish));
+        if round.party == Party::Server {
+            // Its request was not captured, but one that sends its State back.
+            return asked.or(state);
+        }
         let is_same = |slot: &u32| self.slot(*slot).is_some_and(|found| !found.answered);
         let asked = asked.filter(|slot| round.state.is_none() && is_same(slot));
         // The answer with that State, or the attribute itself, was not captured.
