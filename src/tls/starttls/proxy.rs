@@ -75,10 +75,13 @@ fn connect<'a>(client: &'a [u8], server: &'a [u8]) -> Option<Found<'a>> {
     };
     match request {
         Some(request) => {
-            let target = request.split(|byte| *byte == b' ').nth(1).and_then(printable);
+            // Without the space behind it, it may have been cut.
+            let mut words = request.split(|byte| *byte == b' ').skip(1);
+            let target = words.next().filter(|_| words.next().is_some()).and_then(printable);
             Some((target, behind_headers(request), server))
         }
-        None if client.is_empty() && success.is_some() => Some((None, client, server)),
+        // No more of the request was captured.
+        None if b"CONNECT ".starts_with(client) && success.is_some() => Some((None, &[], server)),
         None => None,
     }
 }
@@ -132,7 +135,8 @@ fn socks<'a>(client: &'a [u8], server: &'a [u8]) -> Option<Found<'a>> {
     };
     match asked {
         Some((target, rest)) => Some((target, rest, answered.unwrap_or(server))),
-        None if client.is_empty() => Some((None, client, answered?)),
+        // Not all of the request was captured.
+        None if matches!(client, [] | [4 | 5, ..]) => Some((None, &[], answered?)),
         None => None,
     }
 }

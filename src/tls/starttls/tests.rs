@@ -204,3 +204,22 @@ fn any_bytes_are_survived() {
         let _ = named(&side(), &side());
     }
 }
+
+#[test]
+fn of_a_request_that_was_cut_no_target_is_made_up() {
+    let connect = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n";
+    let ok = b"HTTP/1.1 200 Connection established\r\n\r\n";
+    for kept in 0..connect.len() {
+        let target = if kept < b"CONNECT example.com:443 ".len() { "-" } else { "example.com:443" };
+        assert_eq!(named(&connect[..kept], ok), format!("http-connect direct {target}"), "{kept}");
+    }
+    let name = b"\x05\x01\0\x05\x01\0\x03\x0bexample.com\x01\xbb";
+    let granted = b"\x05\0\x05\0\0\x01\x0a\0\0\x07\x01\xbb";
+    for kept in 0..name.len() {
+        assert_eq!(named(&name[..kept], granted), "socks direct -", "{kept}");
+    }
+    let fourth = b"\x04\x01\x01\xbb\x0a\x00\x00\x07me\0";
+    for kept in 0..fourth.len() {
+        assert_eq!(named(&fourth[..kept], b"\0\x5a\0\0\0\0\0\0"), "socks direct -", "{kept}");
+    }
+}
