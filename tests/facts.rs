@@ -269,6 +269,28 @@ fn a_finished_that_was_not_captured_is_missed_where_the_end_of_its_stream_was() 
 }
 
 #[test]
+fn what_lies_around_a_hole_is_not_put_together() {
+    let whole = of("http-connect.pcap");
+    let at = whole.iter().position(|packet| packet.payload.starts_with(b"CONNECT ")).unwrap();
+    let long = whole[at].payload.len();
+    for (kept, next) in [(14, 20), (12, 15), (20, 60), (7, 9), (30, 40)] {
+        let mut packets = whole.clone();
+        let mut rest = packets[at].clone();
+        packets[at].payload.truncate(kept);
+        packets[at].cut = u32::try_from(next - kept).unwrap();
+        rest.payload.drain(..next);
+        let tcp = rest.tcp.as_mut().unwrap();
+        tcp.seq = tcp.seq.wrapping_add(u32::try_from(next).unwrap());
+        packets.insert(at + 1, rest);
+        let found = &records(&packets)[0];
+        assert_eq!(found["seen"]["gaps"], 1, "{kept}, {next} of {long}");
+        let target = &found["server"]["target"];
+        let named = ["org42.crm4.dynamics.com:443"].map(Value::from).contains(target);
+        assert!(target.is_null() || named && kept > 32, "{kept}, {next}: {found}");
+    }
+}
+
+#[test]
 fn words_that_a_server_of_tls_answers_with_an_alert_do_not_start_it() {
     let whole = of("refused-version.pcap");
     let at = hello(&whole, 1);

@@ -417,7 +417,13 @@ impl Conversation {
         }
         let track = side.of_mut(&mut self.tracks);
         match &mut track.state {
-            State::Search => track.torn = true,
+            State::Search => {
+                track.torn = true;
+                // What lies around a hole makes no words.
+                if track.searched > 0 {
+                    self.transcript.keep_preamble(side, b"\n", limits);
+                }
+            }
             State::Records(record) => {
                 let inside = u16::try_from(missing).ok();
                 let inside = inside.filter(|missing| (1..=record.left).contains(missing));
