@@ -103,9 +103,8 @@ impl Inventory {
         if let Some(earlier) = &stack.fallback_of {
             entry(page, "retry", Ink::Dim, &format!("with less, after the offer {earlier} failed"));
         }
-        let edges = self.edges.iter().filter(|edge| {
-            edge.client == client.ip && edge.transport == stack.transport && edge.ja4 == stack.ja4
-        });
+        let own = self.edges.iter().filter(|edge| edge.client == client.ip);
+        let edges = own.filter(|edge| edge.is_of(stack));
         for (at, edge) in edges.enumerate() {
             if at == LISTED && !verbose {
                 page.item(Ink::Dim, "… and more servers (-v shows all)");
@@ -313,7 +312,7 @@ mod tests {
 
     use super::*;
     use crate::census::sample::{Sample, legacy};
-    use crate::report::sample::{judge, office, snapshot};
+    use crate::report::sample::{alike, judge, office, snapshot};
     use crate::tls::codepoint::ProtocolVersion;
     use crate::tls::hello::Offer;
 
@@ -361,6 +360,23 @@ mod tests {
             let inventory = judge(&snapshot(&[sample.0]), &["dataverse"], &[]);
             let story = inventory.host(Address::v4([10, 0, 0, 5]), style).unwrap();
             assert_eq!(story.contains("fingerprints"), shown, "{story}");
+        }
+    }
+
+    #[test]
+    fn a_stack_is_told_by_its_own_connections_where_another_has_its_ja4() {
+        let inventory = judge(&snapshot(&alike()), &["dataverse"], &[]);
+        let style = Style { width: 200, colour: false, verbose: false };
+        let story = inventory.host(Address::v4([10, 0, 0, 5]), style).unwrap();
+        let stacks: Vec<_> = story.split("Client stack ").skip(1).collect();
+        assert_eq!(stacks.len(), 2, "{story}");
+        for stack in stacks {
+            let [own, other] = if stack.contains("dataverse     breaks") {
+                ["old.example", "new.example"]
+            } else {
+                ["new.example", "old.example"]
+            };
+            assert!(stack.contains(own) && !stack.contains(other), "{story}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::census::sample::{Sample, modern, offer, wrong_suites};
+use crate::census::sample::{Sample, legacy, modern, offer, wrong_suites};
 use crate::census::{Census, Snapshot, SourceEntry, SourceKind};
 use crate::clock::Timestamp;
 use crate::limits::Limits;
@@ -30,6 +30,16 @@ fn windows_7() -> Arc<Offer> {
         0x0013, 0x0005, 0x0004,
     ];
     Arc::new(offer(ProtocolVersion::TLS1_0, &suites))
+}
+
+/// Two stacks of one host, 10.0.0.5, whose hellos were cut and have the same JA4, none: one breaks
+/// at `old.example`, one is able at `new.example`.
+pub(crate) fn alike() -> Vec<FlowRecord> {
+    let cut = |whole: &Offer| Arc::new(Offer { ja4: String::new(), ..whole.clone() });
+    let old = Sample::new(5, 7).offers(&cut(&legacy())).asks_for("old.example");
+    let able = Sample::new(5, 8).offers(&cut(&modern())).asks_for("new.example");
+    let [v10, v12] = [ProtocolVersion::TLS1_0, ProtocolVersion::TLS1_2];
+    vec![old.chooses(v10, 0xc013).0, able.chooses(v12, 0xc02f).0]
 }
 
 /// Records of the office: 10.0.0.0/24 clients, 203.0.113.0/24 servers of others, 10.9.0.0/24 ours.

@@ -15,8 +15,8 @@ use crate::clock::Timestamp;
 use crate::packet::Address;
 use crate::policy::finding::FindingId;
 use crate::policy::{Outcome, Reason};
-use crate::report::inventory::{Client, Edge, Inventory, Server, ServerName, Stack};
-use crate::tls::{Role, Transport};
+use crate::report::inventory::{Client, Edge, Inventory, Server, ServerName, Stack, which};
+use crate::tls::Role;
 
 /// An entry of the file, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -113,9 +113,9 @@ fn of_clients(
     clients: &mut [Client],
     uses: &mut [Use],
 ) {
-    let mut of_stacks: BTreeMap<(Address, Transport, Option<&str>), Vec<&Edge>> = BTreeMap::new();
+    let mut of_stacks: BTreeMap<_, Vec<&Edge>> = BTreeMap::new();
     for edge in edges {
-        let stack = (edge.client, edge.transport, edge.ja4.as_deref());
+        let stack = (edge.client, edge.transport, which(edge.offer.as_ref()));
         of_stacks.entry(stack).or_default().push(edge);
     }
     for client in clients {
@@ -126,7 +126,7 @@ fn of_clients(
             continue;
         }
         for stack in &mut client.stacks {
-            let edges = of_stacks.get(&(ip, stack.transport, stack.ja4.as_deref()));
+            let edges = of_stacks.get(&(ip, stack.transport, which(stack.offer.as_ref())));
             let places = edges.into_iter().flatten().map(|edge| place(edge)).collect();
             let covers = Covers { exceptions, day, entries: &entries, places };
             let mut used = Vec::new();

@@ -4,7 +4,7 @@ use super::*;
 use crate::policy::Outcome;
 use crate::report::diff::Diff;
 use crate::report::inventory::{Client, Inventory, Server};
-use crate::report::sample::{judge_except, office, snapshot};
+use crate::report::sample::{alike, judge_except, office, snapshot};
 use crate::report::summary::Style;
 
 /// The office with exceptions; every entry is agreed and holds long enough.
@@ -247,4 +247,13 @@ fn errors_name_line_column_and_the_nearest_right_word() {
     assert!(file::parse("e.toml", "").unwrap().entries().is_empty());
     let missing = Exceptions::load(Path::new("/nonexistent/e.toml")).unwrap_err();
     assert!(missing.to_string().contains("/nonexistent/e.toml"), "{missing}");
+}
+
+#[test]
+fn a_stack_is_excepted_whoever_else_has_its_ja4() {
+    let file = "[[exception]]\nowner = \"Jane Doe\"\nreason = \"goes in June\"\n\
+                expires = 2099-12-31\nsni = \"old.example\"\n";
+    let inventory = judge_except(&snapshot(&alike()), &["dataverse"], &[], file);
+    assert_eq!(excepted(&inventory), [5]);
+    assert_eq!(inventory.exceptions[0].status, ExceptionStatus::Applied);
 }

@@ -32,7 +32,7 @@ impl Peers {
     ) -> impl Iterator<Item = &'a Edge> {
         client.addresses.iter().flat_map(move |address| {
             let own = run(&self.by_client, edges, move |edge| edge.client.cmp(address));
-            own.filter(move |edge| edge.transport == stack.transport && edge.ja4 == stack.ja4)
+            own.filter(move |edge| edge.is_of(stack))
         })
     }
 

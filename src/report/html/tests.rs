@@ -1,8 +1,9 @@
 //! The page as text: what it says, that nothing in it can act, that it is the same each time. How it
 //! behaves in a browser is tested in `tests/browser.rs`.
 
+use super::Peers;
 use crate::report::Inventory;
-use crate::report::sample::{crowd, judge, office, snapshot};
+use crate::report::sample::{alike, crowd, judge, office, snapshot};
 
 fn page(inventory: &Inventory) -> String {
     let mut out = Vec::new();
@@ -126,4 +127,16 @@ fn an_empty_census_has_a_page() {
     assert!(page.contains("No TLS handshake was seen."), "the answer is missing");
     assert!(page.contains("No packet was read: this says nothing"), "how sure it is");
     assert!(page.contains("Nothing needs to be changed"), "fixes");
+}
+
+#[test]
+fn a_stack_has_its_own_peers_where_another_has_its_ja4() {
+    let inventory = judge(&snapshot(&alike()), &["dataverse"], &[]);
+    let (peers, client) = (Peers::of(&inventory), &inventory.clients[0]);
+    assert_eq!(client.stacks.len(), 2);
+    for stack in &client.stacks {
+        let edges = peers.of_stack(&inventory.edges, client, stack);
+        let names: Vec<_> = edges.filter_map(|edge| edge.sni.clone()).collect();
+        assert_eq!(names, stack.snis);
+    }
 }

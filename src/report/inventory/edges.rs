@@ -67,6 +67,7 @@ pub(super) fn lines<'a>(facts: &'a Facts<'a>, judged: &Judged) -> Vec<Edge> {
             client: edge.client,
             transport: edge.transport,
             ja4: offer.map(|offer| Arc::clone(&offer.ja4)),
+            offer: offer.map(|offer| Arc::clone(offer.offer)),
             server: facts.server_name(edge),
             sni: edge.key.sni.clone(),
             connections: edge.edge.tally.connections,

@@ -456,6 +456,9 @@ pub struct Edge {
     pub transport: Transport,
     /// JA4 of the offer, as the client's stack has it.
     pub ja4: Option<Arc<str>>,
+    /// The offer, the very one that the stack has: several share a JA4. No report lists it here.
+    #[serde(skip)]
+    pub offer: Option<Arc<Offer>>,
     /// The server.
     pub server: Arc<ServerName>,
     /// The name that was asked for.
@@ -476,6 +479,19 @@ pub struct Edge {
     pub alerts: Arc<BTreeMap<String, u64>>,
     /// What becomes of it under each policy.
     pub verdicts: Arc<[EdgeVerdict]>,
+}
+
+impl Edge {
+    /// Whether it is of this stack of its client's.
+    pub(in crate::report) fn is_of(&self, stack: &Stack) -> bool {
+        self.transport == stack.transport
+            && which(self.offer.as_ref()) == which(stack.offer.as_ref())
+    }
+}
+
+/// Which offer one is: in an inventory each stands once.
+pub(in crate::report) fn which(offer: Option<&Arc<Offer>>) -> Option<*const Offer> {
+    offer.map(Arc::as_ptr)
 }
 
 /// What becomes of an edge when its server enforces a policy.
