@@ -237,7 +237,7 @@ impl Key {
         totals.trusted_by = trusted.into_iter().map(|(name, n)| (self.store(&name), n)).collect();
         for root in &mut totals.roots {
             root.subject = self.word(Kind::Name, &root.subject);
-            root.sha1 = self.word(Kind::Certificate, &root.sha1);
+            root.sha1 = self.hash(Kind::Certificate, &root.sha1);
             for store in &mut root.trusted_by {
                 *store = self.store(store);
             }

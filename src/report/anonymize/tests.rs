@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::report::inventory::RootLine;
 use crate::report::sample::{judge_except, office, snapshot};
 use crate::report::{Format, Style};
 
@@ -116,6 +117,29 @@ fn what_is_judged_stays() {
     let prints: BTreeSet<_> =
         other.certificates.iter().map(|line| line.certificate.fingerprint()).collect();
     assert!(other.servers.iter().flat_map(|one| &one.certificates).all(|one| prints.contains(one)));
+}
+
+#[test]
+fn a_root_is_the_same_wherever_it_is_told() {
+    let mut inventory = named_office();
+    let sha1 = [7; 20];
+    inventory.servers[0].chain.root_sha1 = Some(sha1);
+    let root = |subject: &str, sha1| RootLine {
+        subject: subject.to_owned(),
+        sha1,
+        trusted_by: Vec::new(),
+        servers: 1,
+        fate: None,
+    };
+    let name = "CN=Contoso Root";
+    inventory.summary.chains.roots = vec![root(name, sha1), root(name, [9; 20])];
+    inventory.anonymize(&Key::new(KEY));
+    let told = inventory.summary.chains.roots[0].sha1;
+    assert_ne!(told, sha1);
+    assert!(inventory.servers.iter().any(|server| server.chain.root_sha1 == Some(told)));
+    let json = serde_json::to_value(&inventory.summary.chains.roots[0]).unwrap();
+    let text = json["sha1"].as_str().unwrap();
+    assert!(text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::facts::Facts;
 use super::{Server, ServerName};
@@ -31,8 +31,8 @@ impl ChainTotals {
     /// What a root is called: its name, with the beginning of its SHA-1 where another one is called the same.
     pub fn name_of(&self, root: &RootLine) -> String {
         let same = self.roots.iter().filter(|other| other.subject == root.subject).count();
-        match root.sha1.get(..8) {
-            Some(sha1) if same > 1 => format!("{} (SHA-1 {sha1}…)", root.subject),
+        match root.sha1.first_chunk::<4>() {
+            Some(sha1) if same > 1 => format!("{} (SHA-1 {}…)", root.subject, thumbprint(sha1)),
             _ => root.subject.clone(),
         }
     }
@@ -44,7 +44,8 @@ pub struct RootLine {
     /// Its name.
     pub subject: String,
     /// Its SHA-1: the thumbprint that Windows shows.
-    pub sha1: String,
+    #[serde(serialize_with = "in_hex")]
+    pub sha1: [u8; 20],
     /// The stores that trust these chains. None: a root that only a policy names, or they trust no
     /// chain to it because of dates or gaps.
     pub trusted_by: Vec<String>,
@@ -74,6 +75,10 @@ fn thumbprint(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+fn in_hex<S: Serializer>(bytes: &[u8; 20], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&thumbprint(bytes))
 }
 
 /// Count the chains of the servers in scope.
@@ -115,7 +120,7 @@ pub(super) fn totals(facts: &Facts<'_>, servers: &[Server]) -> ChainTotals {
             let stores: BTreeSet<_> = chains.iter().flat_map(|chain| &chain.trusted_by).collect();
             RootLine {
                 subject: subject.clone(),
-                sha1: thumbprint(&sha1),
+                sha1,
                 trusted_by: stores.into_iter().cloned().collect(),
                 servers: chains.len() as u64,
                 fate: chains.iter().find_map(|chain| fated(chain)).and_then(Root::fate),

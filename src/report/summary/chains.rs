@@ -135,7 +135,7 @@ mod tests {
     fn root(subject: &str, stores: &[&str], fate: Option<&str>) -> RootLine {
         RootLine {
             subject: subject.into(),
-            sha1: String::new(),
+            sha1: [0; 20],
             trusted_by: stores.iter().map(ToString::to_string).collect(),
             servers: 2,
             fate: fate.map(str::to_owned),
@@ -211,8 +211,8 @@ mod tests {
         let mut roots: Vec<RootLine> =
             (0..7).map(|n| root(&format!("CN=Root {n}"), &["corp"], None)).collect();
         roots[1] = root("CN=Root 0", &["corp"], None);
-        roots[0].sha1 = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567".into();
-        roots[1].sha1 = "ffeeddccbbaa00112233445566778899aabbccdd".into();
+        roots[0].sha1[..4].copy_from_slice(&[0x0a, 0x1b, 0x2c, 0x3d]);
+        roots[1].sha1[..4].copy_from_slice(&[0xff, 0xee, 0xdd, 0xcc]);
         let chains = ChainTotals {
             servers: [("private_root", 14)].into(),
             trusted_by: [("corp".to_owned(), 14)].into(),
