@@ -153,6 +153,8 @@ pub struct StoreSummary {
     pub name: String,
     /// Where it came from, with the version of what is embedded.
     pub origin: String,
+    /// It is a FILE or DIR: the organisation's own.
+    pub private: bool,
     /// Certificates that are trusted as they stand.
     pub anchors: usize,
     /// Certificates that only help to recognise incomplete chains.
@@ -213,6 +215,7 @@ impl TrustStores {
             let mut summary = StoreSummary {
                 name: spec.name.clone(),
                 origin: store.origin.clone(),
+                private,
                 anchors: 0,
                 intermediates: 0,
             };

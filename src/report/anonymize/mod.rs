@@ -317,8 +317,9 @@ impl SourceLine {
 
 impl TrustLine {
     fn anonymize(&mut self, key: &Key) {
-        if key.store(&self.name) != self.name {
-            self.name = key.store(&self.name);
+        self.name = key.store(&self.name);
+        // Whatever it is called, its path is the house's.
+        if self.private {
             self.origin = key.word(Kind::Store, &self.origin);
         }
     }

@@ -143,6 +143,26 @@ fn a_root_is_the_same_wherever_it_is_told() {
 }
 
 #[test]
+fn a_file_of_roots_is_not_told_by_the_name_of_a_store_that_everybody_has() {
+    let store = |name: &str, private| TrustLine {
+        name: name.to_owned(),
+        origin: "pki/contoso/mozilla.pem".to_owned(),
+        private,
+        roots: 1,
+    };
+    let key = Key::new(KEY);
+    let told = |mut line: TrustLine| {
+        line.anonymize(&key);
+        line
+    };
+    let file = told(store("mozilla", true));
+    assert!(file.origin.starts_with("store-"), "{}", file.origin);
+    assert!(told(store("corp", true)).name.starts_with("store-"));
+    let embedded = store("mozilla", false);
+    assert_eq!(told(embedded.clone()).origin, embedded.origin);
+}
+
+#[test]
 fn the_same_key_gives_the_same_and_another_one_other_hashes() {
     let with = |key: &[u8]| {
         let mut inventory = named_office();

@@ -155,13 +155,21 @@ pub struct TrustLine {
     pub name: String,
     /// Where it came from.
     pub origin: String,
+    /// It is the organisation's own.
+    #[serde(skip)]
+    pub private: bool,
     /// How many roots it has.
     pub roots: usize,
 }
 
 impl From<&StoreSummary> for TrustLine {
     fn from(store: &StoreSummary) -> Self {
-        Self { name: store.name.clone(), origin: store.origin.clone(), roots: store.anchors }
+        Self {
+            name: store.name.clone(),
+            origin: store.origin.clone(),
+            private: store.private,
+            roots: store.anchors,
+        }
     }
 }
 

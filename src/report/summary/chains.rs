@@ -124,7 +124,12 @@ mod tests {
         let mut inventory = judge(&snapshot(&office()), &["dataverse"], &[]);
         inventory.trust = stores
             .iter()
-            .map(|name| TrustLine { name: (*name).into(), origin: String::new(), roots: 1 })
+            .map(|name| TrustLine {
+                name: (*name).into(),
+                origin: String::new(),
+                private: true,
+                roots: 1,
+            })
             .collect();
         inventory.summary.chains = chains;
         let mut page = Page::new(Style { width: 80, colour: false, verbose });
