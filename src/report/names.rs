@@ -107,7 +107,7 @@ impl Names {
     /// Add the networks of a file.
     pub fn add_groups(&mut self, path: &Path) -> Result<(), NamesError> {
         let text = read(path)?;
-        for (line, content) in contents(&text) {
+        for (line, content) in contents(&text, false) {
             let wrong = |why| NamesError::Line { path: path.to_owned(), line: line + 1, why };
             let cells = cells(content);
             let cell = |at: usize| {
@@ -151,12 +151,24 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// Lines with something on them, with their place.
-fn contents(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().filter_map(|(at, line)| {
-        let line = line.split('#').next().unwrap_or_default().trim();
+/// Lines with something on them, with their place. A comment begins at a `#` that stands in no quotes:
+/// within a word too, as in a hosts file, or only where none goes before it.
+fn contents(text: &str, in_words: bool) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().filter_map(move |(at, line)| {
+        let line = uncommented(line, in_words).trim();
         (!line.is_empty()).then_some((at, line))
     })
+}
+
+fn uncommented(line: &str, in_words: bool) -> &str {
+    let (mut quoted, mut before) = (false, ' ');
+    let comment = line.char_indices().find(|(_, character)| {
+        quoted ^= *character == '"';
+        let begins = in_words || before.is_whitespace();
+        before = *character;
+        *character == '#' && begins && !quoted
+    });
+    comment.and_then(|(at, _)| line.get(..at)).unwrap_or(line)
 }
 
 /// Everything but ISC's leases: a record a line.
@@ -164,7 +176,7 @@ fn lines(text: &str) -> Result<Found, (usize, &'static str)> {
     let mut found = Found::new();
     let mut columns: Option<Columns> = None;
     let mut first = true;
-    for (line, content) in contents(text) {
+    for (line, content) in contents(text, true) {
         if std::mem::take(&mut first) {
             columns = Columns::of(content);
             if columns.is_some() {
@@ -407,5 +419,21 @@ mod tests {
         std::fs::write(&path, "10.0.0.0/8,IT\nten,IT\n").unwrap();
         let error = names.add_groups(&path).unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn what_stands_in_a_name_is_no_comment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("groups");
+        let text = "# ours\n10.1.0.0/16,C# team,\"Building #7\" # since May\n10.2.0.0/16,IT# 1 #\n";
+        std::fs::write(&path, text).unwrap();
+        let mut groups = Names::new();
+        groups.add_groups(&path).unwrap();
+        let group = |second| groups.group(Address::v4([10, second, 0, 1])).unwrap().clone();
+        let site = Some("Building #7".to_owned());
+        assert_eq!(group(1), Group { owner: Some("C# team".to_owned()), site });
+        assert_eq!(group(2), Group { owner: Some("IT# 1".to_owned()), site: None });
+        let hosts = names("ip,name\n10.0.0.5,\"pc #5\" # desk\n10.0.0.6,pc6#desk\n");
+        assert_eq!(hosts.unwrap(), ["10.0.0.5 pc #5", "10.0.0.6 pc6"]);
     }
 }
