@@ -259,11 +259,16 @@ fn word(cell: &str) -> String {
 /// The cells of a line: separated by commas, semicolons or tabs, quoted as RFC 4180 says; by spaces
 /// where there is none of them.
 fn cells(line: &str) -> Vec<String> {
+    // Every second part stands in quotes: what is in there separates nothing.
+    let count = |separator| -> usize {
+        line.split('"').step_by(2).map(|part| part.matches(separator).count()).sum()
+    };
     let separator = [',', ';', '\t']
+        .map(|separator| (count(separator), separator))
         .into_iter()
-        .max_by_key(|separator| (line.matches(*separator).count(), *separator == ','))
-        .filter(|separator| line.contains(*separator))
-        .unwrap_or(' ');
+        .max_by_key(|(count, separator)| (*count, *separator == ','))
+        .filter(|(count, _)| *count > 0)
+        .map_or(' ', |(_, separator)| separator);
     let mut cells = vec![String::new()];
     let mut quoted = false;
     let mut characters = line.chars().peekable();
@@ -435,5 +440,13 @@ mod tests {
         assert_eq!(group(2), Group { owner: Some("IT# 1".to_owned()), site: None });
         let hosts = names("ip,name\n10.0.0.5,\"pc #5\" # desk\n10.0.0.6,pc6#desk\n");
         assert_eq!(hosts.unwrap(), ["10.0.0.5 pc #5", "10.0.0.6 pc6"]);
+    }
+
+    #[test]
+    fn what_stands_in_quotes_separates_nothing() {
+        assert_eq!(cells("10.1.0.0/16,\"Ops; West; North\""), ["10.1.0.0/16", "Ops; West; North"]);
+        assert_eq!(cells("10.1.0.0/16;\"a, b, c\";d"), ["10.1.0.0/16", "a, b, c", "d"]);
+        assert_eq!(cells("10.1.0.0/16,\"say \"\";;\"\"\",d"), ["10.1.0.0/16", "say \";;\"", "d"]);
+        assert_eq!(cells("10.0.0.5 \"pc, old\""), ["10.0.0.5", "pc, old"]);
     }
 }
