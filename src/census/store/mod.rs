@@ -322,7 +322,8 @@ fn error_of(path: &Path, cause: rusqlite::Error) -> StoreError {
             rusqlite::Error::QueryReturnedNoRows
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
-            | rusqlite::Error::FromSqlConversionFailure(..) => {
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::Utf8Error(..) => {
                 StoreError::Damaged { path, what: cause.to_string() }
             }
             cause => StoreError::Sql { path, cause },

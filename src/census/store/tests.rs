@@ -277,6 +277,18 @@ fn a_counter_that_nothing_counts_up_to_is_damage() {
 }
 
 #[test]
+fn a_text_that_is_none_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.db");
+    let mut file = store(&path);
+    file.save(&entry("a", 1), &part(&few(), &Limits::default())).unwrap();
+    file.sql.execute("UPDATE sources SET sensor = CAST(x'ff' AS TEXT)", []).unwrap();
+    let damaged = Store::merged(&mut [file], |part| part).unwrap_err();
+    assert!(matches!(damaged, StoreError::Damaged { .. }), "{damaged}");
+    assert!(damaged.hint().is_some());
+}
+
+#[test]
 fn the_views_tell_the_facts() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = store(&folder.path().join("c.db"));
