@@ -208,6 +208,14 @@ fn one_host_from_a_capture_and_from_a_census() {
     for words in ["offers at most TLS 1.0", "talked to", "breaks [version]", "fix"] {
         assert!(story.contains(words), "{words}: {story}");
     }
+    // A host that was seen is not said to have not been, because of what was asked for.
+    for (narrow, words) in [
+        (["--scope", "nobody.example"], "no TLS connection with a server in scope was seen.\n"),
+        (["--since", "2099-01-01"], "no TLS connection was seen in the time that was asked for.\n"),
+    ] {
+        let story = done(&["host", "10.20.0.13", &census, narrow[0], narrow[1]]);
+        assert_eq!(story, format!("10.20.0.13: {words}"));
+    }
     let stranger = done(&["host", "192.0.2.77", &census]);
     assert!(stranger.contains("no TLS connection was seen"), "{stranger}");
 }

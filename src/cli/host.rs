@@ -61,10 +61,12 @@ pub(super) fn run(args: &Host, global: &Global, words: &Words) -> Result<Exit, F
     }
     let inventory = Inventory::judge(&merger.finish(), &judging.question(&limits));
     let ip = Address::from(args.ip);
-    let failed = |style| {
-        inventory.host(ip, style).unwrap_or_else(|| format!("{ip}: no TLS connection was seen.\n"))
+    let unseen = || {
+        let with = if judging.scope.is_all() { "" } else { " with a server in scope" };
+        let when = if window.is_all() { "" } else { " in the time that was asked for" };
+        format!("{ip}: no TLS connection{with} was seen{when}.\n")
     };
-    publish::text(failed, false, global, words)?;
+    publish::text(|style| inventory.host(ip, style).unwrap_or_else(unseen), false, global, words)?;
     Ok(if partial { Exit::Partial } else { Exit::Done })
 }
 

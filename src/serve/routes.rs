@@ -196,7 +196,9 @@ async fn client(State(shared): State<Shared>, Path(ip): Path<IpAddr>) -> Answer 
     let ip = Address::from(ip);
     let found = view.inventory.clients.iter().find(|client| client.addresses.contains(&ip));
     found.map(as_json).ok_or_else(|| {
-        (StatusCode::NOT_FOUND, "no TLS connection of it was seen\n").into_response()
+        let to = if view.inventory.scope.is_empty() { "" } else { " to a server in scope" };
+        let why = format!("no TLS connection of it{to} was seen\n");
+        (StatusCode::NOT_FOUND, why).into_response()
     })
 }
 
