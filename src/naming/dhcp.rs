@@ -103,7 +103,7 @@ impl Message {
         reader.skip(8)?;
         let mac = Mac(reader.array()?);
         reader.skip(10 + 64 + 128)?;
-        if reader.u32()? != MAGIC || mac.is_group() || mac == Mac([0; 6]) {
+        if reader.u32()? != MAGIC || !mac.is_station() {
             return None;
         }
         let (mut kind, mut name, mut full) = (None, None, None);

@@ -241,6 +241,12 @@ impl Mac {
         first & 0x01 != 0
     }
 
+    /// Whether it is that of one station: no group's, and not the zeros of loopback interfaces and of
+    /// captures whose addresses were taken out.
+    pub const fn is_station(self) -> bool {
+        !self.is_group() && !matches!(self, Self([0, 0, 0, 0, 0, 0]))
+    }
+
     /// Whether it was given by whoever runs the network, or made up by the host, not by a vendor.
     pub const fn is_local(self) -> bool {
         let Self([first, ..]) = self;

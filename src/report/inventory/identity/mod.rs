@@ -2,8 +2,8 @@
 //!
 //! A host that changes its address stays one host where a MAC address or a name that it gave itself
 //! proves it. A MAC address seen with more than [`ADDRESSES_OF_ONE`] addresses, or with two of IPv4 in
-//! use at the same time, is a router's and proves nothing, nor does such a name, nor do names that
-//! lead on to such addresses; and an address that showed several MAC addresses was given from one host
+//! use at the same time, is a router's and proves nothing, nor does one of no station (zeros), nor such a
+//! name, nor do names that lead on to such addresses; and an address that showed several MAC addresses was given from one host
 //! to another: it belongs to none. All of this is a function of the facts.
 
 use std::borrow::Cow;
@@ -22,7 +22,7 @@ const ADDRESSES_OF_ONE: usize = 4;
 /// Who is who.
 #[derive(Debug)]
 pub(super) struct Identity {
-    /// MAC addresses of routers.
+    /// MAC addresses that prove nothing: of routers, and of no station.
     routers: HashSet<Mac, RandomState>,
     /// All addresses of hosts that have several, by the lowest.
     addresses: BTreeMap<Address, Vec<Address>>,
@@ -42,7 +42,7 @@ impl Identity {
         };
         let routers: HashSet<Mac, RandomState> = shown
             .into_iter()
-            .filter(|(_, addresses)| is_router(addresses))
+            .filter(|(mac, addresses)| !mac.is_station() || is_router(addresses))
             .map(|(mac, _)| mac)
             .collect();
         let mut identity = Self { routers, addresses: BTreeMap::new() };

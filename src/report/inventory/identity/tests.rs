@@ -96,6 +96,16 @@ fn a_mac_address_of_more_than_four_addresses_is_a_routers() {
 }
 
 #[test]
+fn a_mac_address_of_no_station_is_nobodys() {
+    for nobody in [Mac([0; 6]), Mac([0xff; 6]), Mac([1, 0, 0x5e, 0, 0, 7])] {
+        let snapshot = census(&[(5, Some(nobody)), (7, Some(nobody))], Vec::new());
+        assert_eq!(hosts(&snapshot), [vec![5], vec![7]], "{nobody}");
+        let inventory = judge(&snapshot, &["dataverse"], &[]);
+        assert!(inventory.clients.iter().all(|client| client.mac.is_none()), "{nobody}");
+    }
+}
+
+#[test]
 fn an_address_that_went_from_one_host_to_another_joins_none() {
     // 6 belonged to both: what 5 and 7 are is not proven by it.
     let leases = [(5, 1), (6, 1), (6, 2), (7, 2)]
