@@ -100,7 +100,7 @@ impl Inventory {
             words.push_str(&excepted(verdict.excepted.as_deref()));
             entry(page, &verdict.policy, ink(verdict.outcome), &words);
         }
-        if let Some(earlier) = &stack.fallback_of {
+        if let Some(earlier) = stack.retry_of() {
             entry(page, "retry", Ink::Dim, &format!("with less, after the offer {earlier} failed"));
         }
         let own = self.edges.iter().filter(|edge| edge.client == client.ip);

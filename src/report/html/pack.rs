@@ -345,7 +345,7 @@ impl Packer {
             self.text(stack.ja4.as_deref().unwrap_or_default()),
             self.text(stack.ja3.as_deref().unwrap_or_default()),
             stack.max_version.map(spoken).unwrap_or_default(),
-            self.text(stack.fallback_of.as_deref().unwrap_or_default()),
+            self.text(stack.retry_of().unwrap_or_default()),
             offer,
             software,
             verdicts,

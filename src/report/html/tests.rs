@@ -140,3 +140,22 @@ fn a_stack_has_its_own_peers_where_another_has_its_ja4() {
         assert_eq!(names, stack.snis);
     }
 }
+
+#[test]
+fn a_retry_is_one_where_the_offer_before_it_has_no_ja4() {
+    let mut inventory = judge(&snapshot(&alike()), &["dataverse"], &[]);
+    let stack = &mut inventory.clients[0].stacks[1];
+    stack.fallback_of = Some("".into());
+    let data = data(&page(&inventory));
+    let texts = data["text"].as_array().unwrap();
+    let kinds = data["kinds"].as_array().unwrap();
+    let retry = |kind: &serde_json::Value| {
+        texts[usize::try_from(kind[4].as_u64().unwrap()).unwrap()].as_str().unwrap().to_owned()
+    };
+    let mut retries: Vec<_> = kinds.iter().map(retry).collect();
+    retries.sort_unstable();
+    assert_eq!(retries, ["", "without a JA4"]);
+    let style = crate::report::Style { width: 200, colour: false, verbose: false };
+    let story = inventory.host(inventory.clients[0].ip, style).unwrap();
+    assert!(story.contains("with less, after the offer without a JA4 failed"), "{story}");
+}

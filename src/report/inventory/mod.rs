@@ -267,6 +267,14 @@ pub struct Stack {
     pub remediations: Arc<[Remedy]>,
 }
 
+impl Stack {
+    /// The offer of which this stack is the retry with less, in a word that is never empty: one in the
+    /// format of SSL 2.0 has no JA4.
+    pub(in crate::report) fn retry_of(&self) -> Option<&str> {
+        self.fallback_of.as_deref().map(|ja4| if ja4.is_empty() { "without a JA4" } else { ja4 })
+    }
+}
+
 /// What becomes of a client stack under a policy.
 #[derive(Clone, Debug, Serialize)]
 pub struct StackVerdict {

@@ -111,7 +111,7 @@ function stackDetail(stack) {
     badge(edge.letters[policyAt(state)], EDGE_WORDS), minute(edge.last)]);
   return make("section", { class: "stack" },
     make("h3", {}, title),
-    kind.retryOf && make("p", {}, `A retry with less after a failure of ${kind.retryOf}: not counted.`),
+    kind.retryOf && make("p", {}, `A retry with less after a failure of the offer ${kind.retryOf}: not counted.`),
     verdicts(kind.verdicts),
     terms([
       ["Looks like", kind.software.map(({ name, confidence, clues }, at) => [at ? make("br") : "",
