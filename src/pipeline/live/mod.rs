@@ -91,8 +91,8 @@ pub fn live<S: Sink + Send>(
         Fact::Unreadable(source) => watch.fail_to_read(source),
         Fact::Heard(source, heard) => watch.hear(source, heard),
     };
-    // Who captures does nothing else.
-    // Whatever else runs where it watches has the same right to every core.
+    // Who captures does nothing else, and has no core for itself: whatever else runs there for months has the
+    // same right to all of them.
     let threads = Threads { captures: sources.len(), workers: settings.threads, cores: None };
     let ((), output) = run(settings, Some(&add), sink, progress, threads, |empty, full, _| {
         thread::scope(|scope| {
