@@ -173,6 +173,13 @@ fn modulus_bits(key: &[u8]) -> Option<u32> {
     first_integer_bits(der::expect(&mut Reader::new(key), der::SEQUENCE)?.content)
 }
 
+/// The size of the public exponent that follows it.
+pub(super) fn exponent_bits(key: &[u8]) -> Option<u32> {
+    let mut parts = Reader::new(der::expect(&mut Reader::new(key), der::SEQUENCE)?.content);
+    der::expect(&mut parts, der::INTEGER)?;
+    first_integer_bits(parts.peek())
+}
+
 fn first_integer_bits(sequence: &[u8]) -> Option<u32> {
     let integer = der::expect(&mut Reader::new(sequence), der::INTEGER)?;
     let zeros = integer.content.iter().take_while(|&&byte| byte == 0).count();

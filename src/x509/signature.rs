@@ -7,6 +7,7 @@
 //! SHA-1 and short keys are findings.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use aws_lc_rs::signature as aws;
 use rustls_pki_types::{
@@ -15,7 +16,7 @@ use rustls_pki_types::{
 use webpki::aws_lc_rs as standard;
 
 use super::der;
-use super::key::{KeyAlgorithm, KeyInfo};
+use super::key::{self, KeyAlgorithm, KeyInfo};
 use crate::bytes::Reader;
 
 /// Every algorithm that can be checked, the ones of old networks first.
@@ -331,12 +332,23 @@ pub(super) fn made_by(signed: Signed<'_>, by: Signer<'_>) -> Made {
                 signed.info.name, by.info
             ));
         }
+        if let Some(bits) = key::exponent_bits(by.key).filter(|bits| !RSA_EXPONENTS.contains(bits))
+        {
+            return Made::Unknown(format!(
+                "{} with a key {} and a public exponent of {bits} bits cannot be checked",
+                signed.info.name, by.info
+            ));
+        }
     }
     match row.verify_signature(by.key, signed.message, signed.signature) {
         Ok(()) => Made::Yes,
         Err(InvalidSignature) => Made::No,
     }
 }
+
+/// The sizes of a public exponent that AWS-LC takes, against keys that are slow to check with. RFC
+/// 8017 §3.1 allows any below the modulus.
+const RSA_EXPONENTS: RangeInclusive<u32> = 2..=33;
 
 /// The RSA signatures whose row takes keys of 1024 bits; all others start at 2048.
 const LEGACY_RSA: [&[u8]; 6] = [

@@ -145,6 +145,7 @@ pub(super) static CASES: &[Case] = &[
     // And those that cannot.
     case(&["rsa2048-md5"], &["rsa2048-md5-root"], Unverifiable, "md5WithRSAEncryption cannot be checked").differs(ALGORITHM),
     case(&["rsa512-sha1"], &["rsa512-sha1-root"], Unverifiable, "with a key RSA-512").differs(ALGORITHM),
+    case(&["rsa2048-e34"], &["rsa2048-e34-root"], Unverifiable, "with a key RSA-2048 and a public exponent of 34 bits").differs(ALGORITHM),
     case(&["rsa1024-sha384"], &["rsa1024-sha384-root"], Unverifiable, "with a key RSA-1024").differs(ALGORITHM),
     case(&["rsa2048-pss-sha1"], &["rsa2048-pss-sha1-root"], Unverifiable, "rsassaPss").differs(ALGORITHM),
     case(&["p384-sha1"], &["p384-sha1-root"], Unverifiable, "with a key EC-P384").differs(ALGORITHM),
