@@ -12,6 +12,7 @@
 //! | critical policy extensions | verified | no policy is asked for (RFC 5280 §6.1.1) |
 //! | more than six intermediates | verified | a bound of webpki's; ours is `limits.chain_length` |
 //! | no moment at which all are valid | verified | the dates are judged for themselves |
+//! | dates before 1970 | verified | webpki cannot count them; the dates are judged for themselves |
 //! | name constraints violated, issuer no CA, path too long | unverifiable | the signatures are right, the path is not |
 //! | version 1, unknown critical extension, damage | unverifiable | a form that cannot be checked |
 
@@ -128,6 +129,9 @@ pub(super) fn without_webpki(
             | webpki::Error::UnknownIssuer
             | webpki::Error::MaximumPathDepthExceeded,
         ) => None,
+        Refusal::Webpki(webpki::Error::BadDerTime) if path.iter().any(|c| is_before_1970(c)) => {
+            None
+        }
         Refusal::Webpki(error) => {
             return Grade::Unverifiable(format!("a certificate of the path is refused: {error}"));
         }
@@ -139,6 +143,12 @@ pub(super) fn without_webpki(
         Grade::Verified(purpose) => Grade::Verified(remark.or(purpose)),
         refused @ Grade::Unverifiable(_) => refused,
     }
+}
+
+/// Whether a date of it lies before those that webpki can count.
+fn is_before_1970(certificate: &Certificate) -> bool {
+    let dates = [certificate.not_before(), certificate.not_after()];
+    dates.into_iter().flatten().any(|date| date.as_secs() < 0)
 }
 
 /// The certificates of a path that issued others of it.

@@ -79,6 +79,9 @@ pub(super) static CASES: &[Case] = &[
     case(&["leaf-expired", "issuing"], ROOT, Expired, "").at(IN_2021 + 1),
     // No moment at which all of it is valid: issuing ended before the leaf began.
     case(&["leaf-early", "issuing-expired"], ROOT, Expired, "expired at 2019-01-01T00:00:00Z"),
+    // From a clock that was not set.
+    case(&["leaf-epoch", "epoch-issuing"], &["epoch-root"], PrivateRoot, ""),
+    case(&["leaf-epoch-over", "epoch-issuing"], &["epoch-root"], Expired, "CN=epoch.fixture.test expired at 1969-12-31T23:59:00Z"),
     // Two ways up.
     case(&["leaf", "issuing", "root-cross"], &["oldroot"], PrivateRoot, "").at(IN_2021),
     case(&["leaf", "issuing", "root-cross"], &["oldroot"], Expired, "CN=Fixture Old Root expired at 2021-09-30T14:01:15Z").at(IN_2023),
