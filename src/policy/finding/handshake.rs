@@ -253,17 +253,17 @@ fn alerts(case: &Case<'_>, found: &mut Found<'_, '_>) {
     if !refused {
         return;
     }
-    let said = |role| {
-        evidence.alerts.iter().rev().find(|alert| alert.from == role).map(|alert| alert.body)
-    };
-    let fatal = |body| match body {
-        Some(AlertBody::Plain { fatal: true, description }) => Some(description),
-        _ => None,
-    };
+    // The first that is fatal ends it; what an end sends after that only answers it.
+    let first = evidence.alerts.iter().find(|alert| match alert.body {
+        AlertBody::Plain { fatal, .. } => fatal,
+        AlertBody::Encrypted => true,
+    });
+    let Some(ended) = first else { return };
     // After a CertificateRequest of TLS ≤ 1.2 the server's alert is its answer to the certificate.
     if evidence.certificate_requested
         && evidence.version.is_some()
-        && let Some(alert) = fatal(said(Role::Server))
+        && ended.from == Role::Server
+        && let Some(alert) = ended.fatal()
     {
         let what = if evidence.client_certificates.is_empty() {
             "the client sent no certificate"
@@ -278,23 +278,17 @@ fn alerts(case: &Case<'_>, found: &mut Found<'_, '_>) {
             fixes: &[Fix::ClientCertificateRefused],
         });
     }
-    let last = evidence.alerts.iter().rev().find(|alert| match alert.body {
-        AlertBody::Plain { fatal, .. } => fatal,
-        AlertBody::Encrypted => true,
+    let what = match ended.body {
+        AlertBody::Plain { description, .. } => describe(description),
+        AlertBody::Encrypted => "an encrypted alert".to_owned(),
+    };
+    found.add(Told {
+        id: Id::HandshakeRefused,
+        concerns: Concerns::Both,
+        policy: None,
+        text: format!("the {} ended the handshake with {what}", ended.from.name()),
+        fixes: &[],
     });
-    if let Some(alert) = last {
-        let what = match alert.body {
-            AlertBody::Plain { description, .. } => describe(description),
-            AlertBody::Encrypted => "an encrypted alert".to_owned(),
-        };
-        found.add(Told {
-            id: Id::HandshakeRefused,
-            concerns: Concerns::Both,
-            policy: None,
-            text: format!("the {} ended the handshake with {what}", alert.from.name()),
-            fixes: &[],
-        });
-    }
 }
 
 /// An alert by its name, or by its number where it has none.

@@ -307,6 +307,36 @@ fn an_alert_after_the_clients_certificate_says_nothing_of_versions_or_suites() {
 }
 
 #[test]
+fn the_first_fatal_alert_ended_the_handshake_whatever_was_answered_to_it() {
+    // As GnuTLS answers the client's alert where it waits for the client's certificate.
+    let free = policy("none", "", &[]);
+    let record = chose(V::TLS1_2, 0xc02f).with(|record| {
+        record.certificate_requested = true;
+        record.outcome = Ending::Refused;
+        let alerts = [
+            (Role::Server, false, AlertDescription::UNRECOGNIZED_NAME),
+            (Role::Client, true, AlertDescription::UNKNOWN_CA),
+            (Role::Server, true, AlertDescription::DECODE_ERROR),
+        ];
+        let alert = |(from, fatal, description)| Alert {
+            from,
+            body: AlertBody::Plain { fatal, description },
+        };
+        record.alerts = alerts.map(alert).into();
+    });
+    let evidence = record.0.evidence();
+    let found = findings(
+        &record.0.case(&evidence),
+        &[judge(&free, &record.0.case(&evidence))],
+        &mut Vec::new,
+    );
+    let refused: Vec<_> =
+        found.iter().filter(|f| f.id == Id::HandshakeRefused).map(|f| &*f.text).collect();
+    assert_eq!(refused, ["the client ended the handshake with the alert unknown_ca"]);
+    assert!(!found.iter().any(|f| f.id == Id::ServerRejectsClientCertificate), "{found:?}");
+}
+
+#[test]
 fn an_answer_about_the_chain_is_about_the_root_only_where_the_chain_verifies() {
     let free = policy("none", "", &[]);
     let answered = |status, description| {
