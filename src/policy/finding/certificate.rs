@@ -1,5 +1,7 @@
 //! Findings of certificates and chains.
 
+use std::net::IpAddr;
+
 use super::{Concerns, FindingId as Id, Found, Told};
 use crate::clock::Timestamp;
 use crate::policy::certificate::{
@@ -23,12 +25,15 @@ pub(super) fn find<'p>(case: &Case<'_>, verdicts: &[Verdict<'p>], found: &mut Fo
     if let Some(sni) = case.sni
         && !leaf.matches_name(sni)
     {
-        told(
-            found,
-            Id::CertNameMismatch,
-            format!("the certificate is not for {sni}, but for {}", names(leaf)),
-            &[Fix::NameMismatch],
-        );
+        // An address counts only where it is said to be one (RFC 9525 §6.5).
+        let text = if sni.parse::<IpAddr>().is_ok() && leaf.san().iter().any(|name| name == sni) {
+            format!(
+                "the certificate is not for the address {sni}, which it has as a host name only"
+            )
+        } else {
+            format!("the certificate is not for {sni}, but for {}", names(leaf))
+        };
+        told(found, Id::CertNameMismatch, text, &[Fix::NameMismatch]);
     }
     strength(case, found);
     for verdict in verdicts {
@@ -256,7 +261,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::census::sample::Sample;
+    use crate::census::sample::{self, Sample};
     use crate::policy::finding::findings;
     use crate::policy::{Policy, judge};
     use crate::x509::{CertificateTime, ChainReport, Fingerprint};
@@ -300,6 +305,36 @@ mod tests {
     #[test]
     fn days_that_are_left() {
         assert_eq!([0, 1, 2].map(later), ["less than a day later", "1 day later", "2 days later"]);
+    }
+
+    #[test]
+    fn an_address_that_a_certificate_has_as_a_host_name_is_not_said_to_be_another() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        let host = rcgen::SanType::DnsName("10.0.0.2".try_into().unwrap());
+        params.subject_alt_names = vec![host];
+        let leaf = Arc::new(Certificate::parse(params.self_signed(&key).unwrap().der()));
+        let said = |name| {
+            let record = Sample::new(1, 7)
+                .offers(&sample::legacy())
+                .asks_for(name)
+                .sends(&[Arc::clone(&leaf)])
+                .0;
+            let evidence = record.evidence();
+            let found = findings(&record.case(&evidence), &[], &mut Vec::new);
+            let own = found.into_iter().find(|finding| finding.id == Id::CertNameMismatch);
+            own.map(|finding| finding.text)
+        };
+        assert_eq!(
+            said("10.0.0.2").as_deref(),
+            Some(
+                "the certificate is not for the address 10.0.0.2, which it has as a host name only"
+            )
+        );
+        assert_eq!(
+            said("10.0.0.3").as_deref(),
+            Some("the certificate is not for 10.0.0.3, but for 10.0.0.2")
+        );
     }
 
     fn ending_at(name: &str, status: ChainStatus) -> ChainReport {
