@@ -47,7 +47,7 @@ pub struct Certificate {
     extensions: Extensions,
     fault: Option<Cow<'static, str>>,
     parts: Parts,
-    self_signed: OnceLock<bool>,
+    self_signed: OnceLock<Made>,
     kept: Kept,
 }
 
@@ -283,12 +283,24 @@ impl Certificate {
 
     /// The broken hash that its signature rests on: `"MD2"`, `"MD4"`, `"MD5"` or `"SHA-1"`.
     ///
-    /// `None` for a self-issued certificate: nobody relies on that signature, whoever trusts it
-    /// trusts the key.
+    /// `None` for a certificate that signed itself: nobody relies on that signature, whoever trusts
+    /// it trusts the key.
     pub fn weak_signature(&self) -> Option<&'static str> {
         self.signature.hash.filter(|hash| {
-            matches!(*hash, "MD2" | "MD4" | "MD5" | "SHA-1") && !self.is_self_issued()
+            matches!(*hash, "MD2" | "MD4" | "MD5" | "SHA-1") && self.is_of_another_key()
         })
+    }
+
+    /// Whether another key than its own signed it, as far as that can be told: a CA may have the
+    /// same name.
+    fn is_of_another_key(&self) -> bool {
+        let ids = self.authority_key_id().zip(self.subject_key_id());
+        !self.is_self_issued()
+            || match self.signed_itself() {
+                Made::Yes => false,
+                Made::No => ids.is_none_or(|(issuer, own)| issuer != own),
+                Made::Unknown(_) => ids.is_some_and(|(issuer, own)| issuer != own),
+            }
     }
 
     /// Subject alternative names: host names and addresses as they are, all others with a mark in
@@ -370,9 +382,11 @@ impl Certificate {
 
     /// Whether its own key signed it: verified, once.
     pub fn is_self_signed(&self) -> bool {
-        *self.self_signed.get_or_init(|| {
-            self.is_self_issued() && signature::made_by(self.signed(), self.signer()) == Made::Yes
-        })
+        self.is_self_issued() && *self.signed_itself() == Made::Yes
+    }
+
+    fn signed_itself(&self) -> &Made {
+        self.self_signed.get_or_init(|| signature::made_by(self.signed(), self.signer()))
     }
 
     /// What could not be read, if anything.

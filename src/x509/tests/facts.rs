@@ -105,6 +105,11 @@ fn broken_hashes_are_named_on_everything_but_roots() {
     assert_eq!(certificate("rsa2048-pss-sha1").weak_signature(), Some("SHA-1"));
     assert_eq!(certificate("rsa2048-sha1-root").weak_signature(), None);
     assert_eq!(certificate("leaf").weak_signature(), None);
+    // Of the name of its issuer, and signed by it all the same.
+    assert_eq!(certificate("namesake-sha1").weak_signature(), Some("SHA-1"));
+    assert_eq!(certificate("namesake-md5").weak_signature(), Some("MD5"));
+    assert_eq!(certificate("namesake-ca-md5").weak_signature(), None);
+    assert_eq!(certificate("old-appliance").weak_signature(), None);
 }
 
 #[test]
