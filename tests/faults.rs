@@ -317,6 +317,22 @@ fn a_signal_in_the_middle_writes_everything_so_far() {
     }
 }
 
+/// `timeout 1h tlscensus ...` sends its signal to the program, and at once to the group it is in.
+#[test]
+fn two_signals_at_once_are_one_wish() {
+    let mut reading = Feed::start(&[]);
+    let bytes = office();
+    reading.write(&bytes, bytes.len() - 400);
+    let pid = reading.0.id();
+    let both = format!("kill -INT {pid}; kill -TERM {pid}");
+    assert!(Command::new("sh").args(["-c", &both]).status().unwrap().success());
+    let stdin = reading.0.stdin.take();
+    let output = reading.end();
+    drop(stdin);
+    assert_eq!(code(&output), 0, "{}", words(&output));
+    assert!(page(&output).contains("of 12 client hosts break"), "{}", page(&output));
+}
+
 #[test]
 fn a_reader_that_goes_away_ends_the_output_and_not_the_run() {
     let folder = tempfile::tempdir().unwrap();

@@ -27,6 +27,7 @@ mod read;
 mod report;
 #[cfg(feature = "serve")]
 mod serve;
+mod stop;
 mod window;
 mod words;
 

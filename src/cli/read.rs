@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, anyhow};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::{FailOn, Global, Read};
 use super::exit::{Exit, Failure};
@@ -21,6 +20,7 @@ use super::places::{keep_apart, read_once, tidy};
 use super::plan::{Judging, filter, judged_by, reports};
 use super::progress;
 use super::publish;
+use super::stop::Stop;
 use super::window::window;
 use super::words::Words;
 use crate::capture::paths::{self, Expansion, Input};
@@ -203,12 +203,9 @@ fn read_watched(
     words: &Words,
 ) -> Result<Finished, Failure> {
     let progress = Arc::new(Progress::default());
-    let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The second one is not asked twice.
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&asked))?;
-        signal_hook::flag::register(signal, Arc::clone(&asked))?;
-    }
+    let stop = Stop::hear()?;
+    let asked = stop.asked();
+    stop.insist();
     let inputs = &plan.expansion.inputs;
     let total: Option<u64> = inputs.iter().map(Input::size).sum();
     let bar = progress::bar(total, words.quiet);

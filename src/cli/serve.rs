@@ -4,14 +4,12 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::Serve;
 use super::exit::{Exit, Failure};
 use super::listen;
 use super::plan::Judging;
+use super::stop::Stop;
 use super::words::Words;
 use crate::census::Store;
 use crate::census::store::StoreError;
@@ -30,14 +28,11 @@ pub(super) fn run(args: &Serve, words: &Words) -> Result<Exit, Failure> {
     for path in &files.paths {
         Store::open_read_only(path, &files.limits)?;
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The second one is not asked twice.
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
+    let stop = Stop::hear()?;
+    let asked = stop.asked();
+    stop.insist();
     let listener = listen::open(&args.listen, &args.token, words)?;
-    listener.serve(Arc::new(files), &stop)?;
+    listener.serve(Arc::new(files), &asked)?;
     Ok(Exit::Done)
 }
 

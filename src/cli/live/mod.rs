@@ -27,6 +27,7 @@ use super::args::{Global, Live};
 use super::exit::{Exit, Failure};
 use super::places::tidy;
 use super::publish;
+use super::stop::Stop;
 use super::words::Words;
 use crate::capture::live::{Condition, LiveSource};
 use crate::census::{Snapshot, Store};
@@ -50,12 +51,14 @@ const TICK: Duration = Duration::from_millis(100);
 /// Check what was typed, open, watch, report.
 pub(super) fn run(args: Live, global: &Global, words: &Words) -> Result<Exit, Failure> {
     let plan = Plan::new(args)?;
-    let signals = Signals::hear()?;
+    let stop = Stop::hear()?;
+    let signals = Signals::hear(&stop)?;
     let sources = open(&plan)?;
     #[cfg(feature = "serve")]
     let listener = plan.listen(words)?;
     let notify = Notify::new();
     let missing = plan.privileges.drop()?;
+    stop.insist();
     if !missing.is_empty() {
         words.warn(
             &format!("this kernel has no {}: the run is less confined", missing.join(" and no ")),

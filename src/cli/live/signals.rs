@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGUSR1};
+
+use crate::cli::stop::Stop;
 
 /// How long the wish that the run should end goes unheard at most: a handler can wake nobody up.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -18,14 +20,10 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn hear() -> std::io::Result<Self> {
+    /// From now on signals are heard. `stop` tells when the run is to end.
+    pub(super) fn hear(stop: &Stop) -> std::io::Result<Self> {
         let flag = || Arc::new(AtomicBool::new(false));
-        let signals = Self { stop: flag(), report: flag(), reopen: flag() };
-        for signal in [SIGINT, SIGTERM] {
-            // The second one is not asked twice.
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&signals.stop))?;
-            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
-        }
+        let signals = Self { stop: stop.asked(), report: flag(), reopen: flag() };
         signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.report))?;
         signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reopen))?;
         Ok(signals)
