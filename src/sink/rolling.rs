@@ -3,10 +3,10 @@
 //!
 //! A line is in it whole or not at all. What a full disk refuses is taken back to the last whole
 //! line, kept in memory up to a bound, and written when there is room again. A half line
-//! that a power cut left is cut off when the file is opened.
+//! that a power cut left is cut off when the file is opened. One process adds to it at a time.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,7 +44,11 @@ impl RollingFile {
     /// Open a file to add to it; it is made if it is not there.
     pub fn open(path: &Path, rotation: Option<Rotation>) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
-        let length = if file.metadata()?.is_file() { check(&mut file)? } else { 0 };
+        let mut length = 0;
+        if file.metadata()?.is_file() {
+            lock(&file)?;
+            length = check(&mut file)?;
+        }
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -97,7 +101,11 @@ impl RollingFile {
 
     /// Close the file and open what now has its name: another program moved it away.
     pub fn reopen(&mut self) -> io::Result<()> {
-        let opened = Self::open(&self.path, self.rotation)?;
+        // It may be the same file.
+        let _ = self.file.unlock();
+        let opened = Self::open(&self.path, self.rotation).inspect_err(|_| {
+            let _ = self.file.try_lock();
+        })?;
         self.file = opened.file;
         self.length = opened.length;
         self.retry();
@@ -210,6 +218,18 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+/// Keep other processes from adding to it: each would set aside, compress and remove what the other
+/// still writes to. Where locks are not known, nobody is kept from it.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let why = "another process adds its records to it";
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
+        }
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
 /// Of a file that holds records: cut off the half line at its end. What begins otherwise is somebody else's, and
 /// must not lose its end.
 fn check(file: &mut File) -> io::Result<u64> {
@@ -285,6 +305,28 @@ mod tests {
         fs::write(&path, [0; 4096]).unwrap();
         RollingFile::open(&path, None).unwrap().add(b"{}\n");
         assert_eq!(fs::read(&path).unwrap(), b"{}\n");
+    }
+
+    /// Each would set aside, compress and remove what the other still writes to.
+    #[test]
+    fn one_run_at_a_time_adds_to_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flows.ndjson");
+        let rotation = Some(Rotation::Size(1));
+        let mut first = RollingFile::open(&path, rotation).unwrap();
+        let refused = || RollingFile::open(&path, rotation).unwrap_err().kind();
+        first.add(b"{\"half\":");
+        assert_eq!(refused(), io::ErrorKind::ResourceBusy);
+        // It is what was written: no half line was cut off.
+        assert_eq!(fs::read(&path).unwrap(), b"{\"half\":");
+        // Also after it was opened anew, whether it was moved away or not.
+        first.reopen().unwrap();
+        assert_eq!(refused(), io::ErrorKind::ResourceBusy);
+        first.add(b"{}\n");
+        assert!(first.tick(Timestamp::new(1, 0)).unwrap().is_some());
+        assert_eq!(refused(), io::ErrorKind::ResourceBusy);
+        drop(first);
+        RollingFile::open(&path, rotation).unwrap();
     }
 
     #[test]

@@ -136,11 +136,17 @@ impl Plan {
         RollingFile::open(path, self.rotation)
             .map(|file| Some(LiveSink::File(Arc::new(Mutex::new(file)))))
             .map_err(|error| {
-                let denied = error.kind() == ErrorKind::PermissionDenied;
-                let path = path.display();
+                let (name, path) = (self.privileges.name(), path.display());
                 let failure = Failure::impossible(anyhow!("cannot write `{path}`: {error}"));
-                let name = self.privileges.name();
-                if denied { failure.with_hint(format!("chown {name} {path}")) } else { failure }
+                match error.kind() {
+                    ErrorKind::PermissionDenied => {
+                        failure.with_hint(format!("chown {name} {path}"))
+                    }
+                    ErrorKind::ResourceBusy => {
+                        failure.with_hint("wait for it to end, or write to a file of its own")
+                    }
+                    _ => failure,
+                }
             })
     }
 
