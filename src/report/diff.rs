@@ -6,14 +6,15 @@
 //! of which only what was able before was seen again.
 //!
 //! A host that changed its address is followed as within one inventory: by its MAC address, else by
-//! a name that it gave itself, as long as one host alone has it on either side.
+//! a name that it gave itself, as long as one host alone has it on either side. A server is the same,
+//! as within one inventory, where its protocol was seen on one side only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::exceptions::{ExceptionLine, ExceptionStatus};
 use super::inventory::{Client, Inventory, Server, ServerName};
-use super::mended;
+use super::mended::{self, FollowedServers};
 use super::summary::page::{Ink, Page};
 use super::summary::{self, Style};
 use super::text::{count, printable};
@@ -80,8 +81,8 @@ impl Diff {
                 .map(|((.., id), (name, _))| (name, id))
                 .collect()
         };
-        let mended = mended::clients(old, new, &followed);
-        let mended_servers = mended::servers(old, new);
+        let mended = mended::clients(old, new, &followed.clients);
+        let mended_servers = mended::servers(old, new, &followed.servers);
         Self {
             policy: new.policies.first().map(|policy| policy.id.to_string()).unwrap_or_default(),
             clients: changes(
@@ -89,7 +90,9 @@ impl Diff {
                 &clients(new, Some(&followed)),
                 |who| matches!(who, Who::Before(address) if mended.contains(address)),
             ),
-            servers: changes(&servers(old), &servers(new), |name| mended_servers.contains(&**name)),
+            servers: changes(&servers(old, None), &servers(new, Some(&followed)), |name| {
+                mended_servers.contains(&**name)
+            }),
             new_findings: fresh(false),
             excepted_findings: fresh(true),
             exceptions: new.exceptions.clone(),
@@ -195,13 +198,48 @@ enum Who {
     Later(Address),
 }
 
-/// Which host of the earlier inventory the hosts of a later one are, by their addresses.
-type Followed = BTreeMap<Address, Address>;
+/// What the hosts and servers of a later inventory are in the earlier one.
+struct Followed {
+    /// Hosts, by their addresses.
+    clients: BTreeMap<Address, Address>,
+    servers: FollowedServers,
+}
+
+fn followed(old: &Inventory, new: &Inventory) -> Followed {
+    Followed { clients: followed_clients(old, new), servers: followed_servers(old, new) }
+}
+
+/// Whether a protocol was seen depends on the clients that came; where one server alone has an
+/// address and port on either side, it is the same one.
+fn followed_servers(old: &Inventory, new: &Inventory) -> FollowedServers {
+    let (before, now) = (by_address(old), by_address(new));
+    let pair =
+        |(address, now): (_, &Vec<&Arc<ServerName>>)| match (&before.get(address)?[..], &now[..]) {
+            ([before], [now]) if before.application.is_none() != now.application.is_none() => {
+                Some((Arc::clone(now), Arc::clone(before)))
+            }
+            _ => None,
+        };
+    now.iter().filter_map(pair).collect()
+}
+
+/// An address, a port, and what a proxy was asked for.
+type Place<'a> = (Address, u16, Option<&'a str>);
+
+/// The servers of each place.
+fn by_address(inventory: &Inventory) -> BTreeMap<Place<'_>, Vec<&Arc<ServerName>>> {
+    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for server in &inventory.servers {
+        let ServerName { ip, port, target, .. } = &*server.name;
+        all.entry((*ip, *port, target.as_deref())).or_default().push(&server.name);
+    }
+    all
+}
 
 /// Follow hosts by their MAC addresses, then by their addresses, then by their names; where MAC
 /// addresses say that two are not the same host, nothing else says that they are.
-fn followed(old: &Inventory, new: &Inventory) -> Followed {
-    let mut followed = Followed::new();
+fn followed_clients(old: &Inventory, new: &Inventory) -> BTreeMap<Address, Address> {
+    let mut followed = BTreeMap::new();
     let mut taken: BTreeSet<Address> = BTreeSet::new();
     let proofs: [fn(&Client) -> Vec<String>; 3] = [macs, addresses, own_names];
     for proofs in proofs {
@@ -255,8 +293,15 @@ fn only<'a>(
 fn who(ip: Address, followed: Option<&Followed>) -> Who {
     match followed {
         None => Who::Before(ip),
-        Some(followed) => followed.get(&ip).map_or(Who::Later(ip), |before| Who::Before(*before)),
+        Some(followed) => {
+            followed.clients.get(&ip).map_or(Who::Later(ip), |before| Who::Before(*before))
+        }
     }
+}
+
+/// The name of a server in the earlier inventory, if it has another one there.
+fn name_before(name: &Arc<ServerName>, followed: Option<&Followed>) -> Arc<ServerName> {
+    Arc::clone(followed.and_then(|followed| followed.servers.get(name)).unwrap_or(name))
 }
 
 fn clients(inventory: &Inventory, followed: Option<&Followed>) -> Judged<Who> {
@@ -285,7 +330,7 @@ fn clients(inventory: &Inventory, followed: Option<&Followed>) -> Judged<Who> {
     inventory.clients.iter().filter_map(line).collect()
 }
 
-fn servers(inventory: &Inventory) -> Judged<Arc<ServerName>> {
+fn servers(inventory: &Inventory, followed: Option<&Followed>) -> Judged<Arc<ServerName>> {
     let line = |server: &Server| {
         let verdict = server.verdicts.first()?;
         let change = Change {
@@ -294,7 +339,7 @@ fn servers(inventory: &Inventory) -> Judged<Arc<ServerName>> {
             reasons: vec![verdict.evidence.clone()],
             excepted: verdict.excepted.as_ref().map(ToString::to_string),
         };
-        Some((server.name.clone(), (verdict.outcome, change)))
+        Some((name_before(&server.name, followed), (verdict.outcome, change)))
     };
     inventory.servers.iter().filter(|server| server.internal).filter_map(line).collect()
 }
@@ -349,7 +394,8 @@ fn findings(inventory: &Inventory, followed: Option<&Followed>) -> BTreeMap<Whos
     let of_servers = inventory.servers.iter().flat_map(|server| {
         let name = printable(&server.name.to_string()).into_owned();
         let findings = server.findings.iter();
-        findings.map(move |finding| (None, Some(server.name.clone()), name.clone(), finding))
+        let before = name_before(&server.name, followed);
+        findings.map(move |finding| (None, Some(before.clone()), name.clone(), finding))
     });
     let first = inventory.policies.first().map(|policy| &policy.id);
     let mut all = BTreeMap::new();
@@ -365,10 +411,12 @@ fn findings(inventory: &Inventory, followed: Option<&Followed>) -> BTreeMap<Whos
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::census::sample::{Sample, legacy, modern, wrong_suites};
+    use crate::census::sample::{Sample, legacy, modern, offer, wrong_suites};
     use crate::packet::Mac;
+    use crate::record::FlowRecord;
     use crate::report::inventory::Finding;
     use crate::report::sample::{judge, snapshot};
+    use crate::tls::codepoint::ProtocolVersion;
 
     /// One host in each inventory, at this address, with this MAC address and this name.
     fn alone(
@@ -431,6 +479,37 @@ mod tests {
                     "{text}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_server_whose_protocol_was_seen_once_only_is_the_same() {
+        let both = Arc::new(offer(ProtocolVersion::TLS1_2, &[0xc02f, 0xc013, 0x002f]));
+        let seen = |applications: &[Option<&'static str>], version, suite| {
+            let record = |application: Option<&'static str>| {
+                let ours = |record: &mut FlowRecord| {
+                    record.server.ip = Address::v4([10, 9, 0, 1]);
+                    record.application = application;
+                };
+                Sample::new(1, 1).offers(&both).with(ours).chooses(version, suite).0
+            };
+            let records: Vec<_> = applications.iter().copied().map(record).collect();
+            judge(&snapshot(&records), &["dataverse"], &[])
+        };
+        let bad = |applications: &[_]| seen(applications, ProtocolVersion::TLS1_0, 0x002f);
+        let good = |applications: &[_]| seen(applications, ProtocolVersion::TLS1_2, 0xc02f);
+        let (http, imap) = (Some("http"), Some("imap"));
+        for (before, later) in [(None, http), (http, None), (http, http), (None, None)] {
+            let still = Diff::new(&bad(&[before]), &bad(&[later]));
+            assert_eq!(still.servers.still.len(), 1, "{before:?} {later:?}: {still:?}");
+            assert!(!still.has_new_breaks() && still.new_findings.is_empty(), "{still:?}");
+            let fixed = Diff::new(&bad(&[before]), &good(&[later]));
+            assert_eq!(fixed.servers.fixed.len(), 1, "{before:?} {later:?}: {fixed:?}");
+        }
+        // Another protocol is another service, and of two nobody knows which it was.
+        for (before, later, new) in [(imap, &[http][..], 1), (None, &[http, imap][..], 2)] {
+            let diff = Diff::new(&bad(&[before]), &bad(later));
+            assert_eq!((diff.servers.silent.len(), diff.servers.new.len()), (1, new), "{later:?}");
         }
     }
 

@@ -6,12 +6,16 @@
 //! seen to be served well. In doubt nothing is mended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::inventory::{Edge, Inventory, Server, ServerName};
 use crate::packet::Address;
 use crate::policy::Outcome;
 use crate::record;
 use crate::tls::Transport;
+
+/// Servers that have another name in the earlier inventory, and that name.
+pub(super) type FollowedServers = BTreeMap<Arc<ServerName>, Arc<ServerName>>;
 
 /// What a stack reached, and over what.
 type Use<'a> = (Transport, Service<'a>);
@@ -117,15 +121,21 @@ fn outcomes(inventory: &Inventory) -> BTreeMap<StackName<'_>, Outcome> {
     outcomes
 }
 
-/// The servers that broke under the first policy and no more.
-pub(super) fn servers<'a>(old: &'a Inventory, new: &'a Inventory) -> BTreeSet<&'a ServerName> {
+/// The servers that broke under the first policy and no more, by their names in the earlier inventory;
+/// `followed` has those of the later one that had another name.
+pub(super) fn servers<'a>(
+    old: &'a Inventory,
+    new: &'a Inventory,
+    followed: &'a FollowedServers,
+) -> BTreeSet<&'a ServerName> {
     let able: BTreeMap<&ServerName, BTreeSet<Option<&str>>> = new
         .servers
         .iter()
         .filter_map(|server| {
             let verdict = server.verdicts.first()?;
             let ready = verdict.outcome == Outcome::Ready;
-            ready.then(|| (&*server.name, names(server, &verdict.ready)))
+            let name = followed.get(&server.name).unwrap_or(&server.name);
+            ready.then(|| (&**name, names(server, &verdict.ready)))
         })
         .collect();
     let mended = old.servers.iter().filter(|server| {
