@@ -47,7 +47,8 @@ impl Stop {
         Arc::clone(&self.asked)
     }
 
-    /// From now on a second wish ends the process at once. Takes a thread.
+    /// From now on a second wish ends the process at once. Takes a thread: a run that gives up rights does so
+    /// before, as each thread has its own.
     pub(super) fn insist(self) {
         let Self { insisted, mut told, .. } = self;
         let second = Arc::clone(&insisted);
